@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The parts of a running daemon and who owns which lock: each part guards itself, no part
+ * calls another one while it holds its lock, except into the store.
+ */
+#ifndef ADMIN_DAEMON_H
+#define ADMIN_DAEMON_H
+
+#include "call.h"
+#include "options.h"
+
+typedef struct admin_store admin_store_t;         /* store.h: SQLite, the truth */
+typedef struct admin_publisher admin_publisher_t; /* publisher.h: store -> bus */
+typedef struct admin_collector admin_collector_t; /* collector.h: bus -> store, fleet */
+typedef struct l7s_trust l7s_trust_t;
+
+struct admin_daemon {
+    const admin_options_t *options;
+    l7s_trust_t *trust;
+    admin_store_t *store;
+    admin_publisher_t *publisher;
+    admin_collector_t *collector;
+    uint64_t started_ms;
+};
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration as the operator means it: policies, lists, apps, responses. This is
+ * the model between JSON (config_json.c, policy_json.c, list_json.c) and the image
+ * (compile.c). Everything in it is owned by the l7s_config_t and freed with it.
+ *
+ * Two layers of checking: schemas/ says what a document may look like (schema.h); the
+ * parsers here check what a schema cannot say (a CIDR with host bits, a ban that would hit
+ * everybody, two objects of one name) and report every problem with its pointer.
+ */
+#ifndef L7S_CONFIG_H
+#define L7S_CONFIG_H
+
+#include "bans.h"
+#include "bucket.h"
+#include "key.h"
+#include "mode.h"
+#include "status.h"
+#include <jansson.h>
+
+typedef enum {
+    L7S_ACTION_ALLOW,
+    L7S_ACTION_LOG,
+    L7S_ACTION_DENY,
+    L7S_ACTION_THROTTLE,
+    L7S_ACTION_BAN
+} l7s_action_t;
+
+const char *l7s_action_name(l7s_action_t action);
+
+typedef struct {
+    size_t count;
+    char **items;
+} l7s_strings_t;
+
+typedef enum {
+    L7S_IS_PRESENT,
+    L7S_IS_ABSENT,
+    L7S_IS_EQUALS,
+    L7S_IS_CONTAINS,
+    L7S_IS_GLOB
+} l7s_is_t;
+
+typedef struct {
+    char *name; /* lower case */
+    l7s_is_t is;
+    l7s_strings_t values; /* any of them */
+} l7s_header_match_t;
+
+/* All members must hold; an empty member holds always. */
+typedef struct {
+    l7s_strings_t apps, hosts, methods, paths;
+    size_t header_count;
+    l7s_header_match_t *headers;
+    size_t network_count;
+    l7s_cidr_t *networks;       /* client.in: literal networks … */
+    l7s_strings_t client_lists; /* … and lists, without the '@' */
+    bool has_client;            /* client.in was given */
+} l7s_match_t;
+
+typedef struct {
+    l7s_part_t part;
+    char *name; /* of a header, else NULL */
+} l7s_by_t;
+
+typedef struct {
+    char name[L7S_POLICY_NAME_MAX];
+    l7s_mode_t mode;
+    uint32_t rollout_percent;
+    int32_t priority;
+    l7s_match_t match;
+    size_t except_count;
+    l7s_match_t *except; /* each of them exempts */
+    size_t by_count;
+    l7s_by_t by[L7S_KEY_PARTS_MAX];
+    enum { L7S_ABSENT_CLIENT, L7S_ABSENT_SKIP, L7S_ABSENT_SHARED } when_absent;
+    uint8_t ipv4_prefix, ipv6_prefix;
+    size_t rate_count;   /* 0: detector "always" */
+    l7s_rate_t rates[4]; /* all must conform */
+    bool fleet;
+    l7s_action_t action;
+    uint16_t status;
+    uint32_t ban_seconds;
+    char response[L7S_POLICY_NAME_MAX];
+    uint64_t expires_ms; /* 0: never */
+    char *spec;          /* canonical JSON of count and detect, for the identity */
+} l7s_policy_t;
+
+typedef struct {
+    l7s_cidr_t network;
+    uint64_t expires_ms; /* 0: never */
+} l7s_list_entry_t;
+
+typedef struct {
+    char name[L7S_POLICY_NAME_MAX];
+    enum { L7S_EFFECT_NONE, L7S_EFFECT_ALLOW, L7S_EFFECT_DENY } effect;
+    l7s_strings_t apps;
+    size_t entry_count;
+    l7s_list_entry_t *entries;
+} l7s_list_t;
+
+typedef struct {
+    char name[L7S_POLICY_NAME_MAX];
+    l7s_strings_t hosts, paths;
+    uint32_t tier;
+    l7s_mode_t mode;
+} l7s_app_t;
+
+typedef struct {
+    char name[L7S_POLICY_NAME_MAX];
+    char *content_type, *body;
+} l7s_response_t;
+
+typedef struct {
+    size_t policy_count, list_count, app_count, response_count;
+    l7s_policy_t *policies; /* sorted by priority, then name */
+    l7s_list_t *lists;
+    l7s_app_t *apps;
+    l7s_response_t *responses;
+    l7s_mode_t mode; /* of settings: the kill switch */
+    uint64_t mode_until_ms; /* 0: no end */
+} l7s_config_t;
+
+/* Parses {"policies":[],"lists":[],"apps":[],"responses":[],"settings":{}}; every member
+ * is optional, `status` members are ignored. The schema is checked first. On failure *out
+ * is NULL and `problems` names everything that is wrong, with pointers like
+ * "/policies/3/match/client/in/0". */
+L7S_MUST_USE l7s_status_t l7s_config_parse(const json_t *document,
+                                           l7s_problems_t *problems, l7s_config_t **out);
+void l7s_config_free(l7s_config_t *config);
+
+/* One object at a time, for the daemon: the same checks, pointers relative to it. `name`
+ * comes from the path; a "name" in the document must agree ("name_mismatch"). kind is
+ * "policy", "list", "app" or "response". */
+L7S_MUST_USE l7s_status_t l7s_object_check(const char *kind, const char *name,
+                                           const json_t *document,
+                                           l7s_problems_t *problems);
+
+/* The document with the defaults filled in: what stands under status.effective. New
+ * reference, owned by the caller. */
+json_t *l7s_policy_effective(const json_t *policy);
+
+/* Reads JSON the way everybody here does: UTF-8, no duplicate keys, depth at most 32.
+ * Problem code "invalid_json" with line and column. New reference or NULL. */
+json_t *l7s_json_read(const char *text, size_t size, l7s_problems_t *problems);
+
+#endif

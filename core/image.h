@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The compiled policies: one immutable, position-independent block. The sync process
+ * compiles it, workers evaluate it in place; nothing in it is a pointer.
+ *
+ * Matching is an index, not a loop over policies: each dimension (method, host, path)
+ * yields a bit set of the policies that it admits, the sets are intersected, and only what
+ * remains is looked at more closely (headers, addresses, exceptions). Policies stand in
+ * order of priority, then name, so the lowest bit is the first to be asked.
+ */
+#ifndef L7S_IMAGE_H
+#define L7S_IMAGE_H
+
+#include "bucket.h"
+#include "hash.h"
+#include "status.h"
+
+typedef struct l7s_image l7s_image_t; /* layout in image_layout.h, core only */
+
+#define L7S_POLICIES_MAX 1024
+
+/* Checks magic, version and that every offset lies inside `size`. NULL: not an image. */
+const l7s_image_t *l7s_image_check(const void *memory, size_t size);
+
+const l7s_hashkey_t *l7s_image_count_key(const l7s_image_t *image);
+uint64_t l7s_image_revision(const l7s_image_t *image);
+uint32_t l7s_image_policies(const l7s_image_t *image);
+
+/* The limit with this short id (l7s_slot_t.limit); NULL when no policy has it any more.
+ * `rate` and the rest are borrowed from the image. */
+typedef struct {
+    l7s_hash128_t identity;
+    l7s_rate_t rate;
+    uint32_t id;      /* low 32 bits of identity.lo, never 0 */
+    uint8_t fleet;    /* scope fleet: its tokens travel */
+    uint8_t by_client;  /* counts by ["client"]: lifting a client's ban forgives it */
+    uint8_t by_network; /* counts by ["network"], with these widths */
+    uint8_t ipv4_prefix, ipv6_prefix;
+    uint8_t reserved[3];
+} l7s_image_limit_t;
+const l7s_image_limit_t *l7s_image_limit(const l7s_image_t *image, uint32_t id);
+const l7s_image_limit_t *l7s_image_limits(const l7s_image_t *image, uint32_t *count);
+
+/* The body of a refusal by name ("default" or NULL: the built-in one, returns false). */
+bool l7s_image_response(const l7s_image_t *image, const char *name,
+                        const char **content_type, const char **body);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one path normaliser: decode percent escapes once, merge slashes, remove dot
+ * segments (RFC 3986, 5.2.4), cut the query. Every stage matches its result, so that no
+ * spelling of a path walks past a policy. And the globs that match it.
+ */
+#ifndef L7S_PATH_H
+#define L7S_PATH_H
+
+#include "status.h"
+
+#define L7S_PATH_MAX 1024
+
+/* Writes the normalised path of `raw` (the request target's path as received, up to its
+ * '?' or end) with a NUL. Always starts with '/'. A path that is longer than the buffer
+ * is cut at a whole byte and *cut is set: rules on its beginning still hold. "%00" and
+ * invalid escapes stay as they were written, since httpd refuses them itself. */
+size_t l7s_path_normalise(const char *raw, char *out, size_t capacity, bool *cut);
+
+/* Glob over a normalised path: '*' is any run inside one segment, a last "/ **" (without
+ * the blank) is everything below and the path itself. Linear time, no recursion. */
+bool l7s_path_matches(const char *glob, const char *path);
+
+/* NULL when `glob` is acceptable, else the sentence that says why it is not. */
+const char *l7s_path_glob_error(const char *glob);
+
+/* Host patterns: exact, or "*." and a domain (which does not match the domain itself).
+ * Both sides are lower case already. */
+bool l7s_host_matches(const char *pattern, const char *host);
+
+/* Lower-cases `raw` and strips port and the root dot. Returns false when it does not fit. */
+bool l7s_host_normalise(const char *raw, char *out, size_t capacity);
+
+#endif

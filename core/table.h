@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The counters of a node: a fixed table of 64-byte slots in shared memory, one per
+ * (limit, tuple), used by every worker of every child without a lock.
+ *
+ *   buckets of 8 slots (512 bytes, 8 cache lines)
+ *   +--------+--------+-- … --+--------+
+ *   | slot 0 | slot 1 |       | slot 7 |   home bucket = place hash of the key
+ *   +--------+--------+-- … --+--------+
+ *
+ * A key lives in its home bucket only: a look-up touches at most 8 lines, mostly one. A
+ * full bucket evicts its least valuable slot (drained first, then the longest untouched
+ * below its limit; one over its limit last). Where nothing may be evicted the claim fails:
+ * the caller admits, counts on the limit's overflow and an alarm is raised.
+ *
+ * Ownership: workers create slots and move TAT and pending; the sync process reads both,
+ * owns total and period, and releases drained slots. A worker killed in the middle of a
+ * claim leaves a slot BUSY; the sync process frees it on its second sight.
+ */
+#ifndef L7S_TABLE_H
+#define L7S_TABLE_H
+
+#include "bucket.h"
+#include "clock.h"
+#include "hash.h"
+#include "status.h"
+
+/* Layout version 1. All times are of this boot. */
+typedef struct {
+    _Atomic uint64_t key_lo;        /*  0 0 = free, 1 = busy (being claimed or released) */
+    _Atomic uint64_t key_hi;        /*  8 */
+    _Atomic uint64_t tat;           /* 16 bucket state, see bucket.h */
+    _Atomic uint32_t pending;       /* 24 tokens taken here and not yet pushed */
+    _Atomic uint32_t pending_since; /* 28 low 32 bits of mono milliseconds, set at 0 -> n */
+    _Atomic uint64_t total;         /* 32 fleet total last seen in `period` */
+    _Atomic uint32_t period;        /* 40 number of the bucket period, 0 = never pushed */
+    _Atomic uint32_t touched_s;     /* 44 mono seconds of the last take */
+    _Atomic uint32_t limit;         /* 48 low 32 bits of the limit's identity */
+    _Atomic uint32_t episode;       /* 52 1 + index of the running episode, 0 = none */
+    _Atomic uint32_t standing;      /* 56 reserved: standing of the client */
+    uint32_t reserved;              /* 60 */
+} l7s_slot_t;
+
+_Static_assert(sizeof(l7s_slot_t) == 64, "one slot is one cache line");
+
+#define L7S_BUCKET_SLOTS 8
+
+/* Counters that tell how full the table is; part of the shared memory. */
+typedef struct {
+    _Atomic uint64_t claimed;
+    _Atomic uint64_t released;
+    _Atomic uint64_t evicted_idle; /* drained: nothing was lost */
+    _Atomic uint64_t evicted_live; /* a counter in use was lost: the alarm */
+    _Atomic uint64_t overflowed;   /* no slot at all: the request went uncounted */
+} l7s_table_stats_t;
+
+/* One process' view; the pointers differ per process, what they point to is shared.
+ * `dirty` has one bit per slot: set by a worker when pending leaves zero, cleared by the
+ * sync process, so that a tick looks at what moved and not at the whole table. */
+typedef struct {
+    l7s_slot_t *slots;
+    _Atomic uint64_t *dirty;
+    l7s_table_stats_t *stats;
+    uint32_t buckets; /* a power of two */
+    l7s_hashkey_t place_key;
+} l7s_table_t;
+
+/* The slot of `key`, or NULL. Never changes anything. */
+l7s_slot_t *l7s_table_find(const l7s_table_t *table, l7s_hash128_t key);
+
+/* The slot of `key`, created with a full bucket of `rate` when it is not there. NULL: the
+ * bucket holds eight counters that are all worth more (stats->overflowed has grown). */
+l7s_slot_t *l7s_table_claim(const l7s_table_t *table, l7s_hash128_t key, uint32_t limit,
+                            const l7s_rate_t *rate, l7s_now_t now);
+
+/* Records that `tokens` of `slot` have been taken and must reach the fleet. */
+void l7s_table_mark(const l7s_table_t *table, l7s_slot_t *slot, uint32_t tokens,
+                    l7s_now_t now);
+
+uint32_t l7s_table_size(const l7s_table_t *table); /* slots */
+l7s_hash128_t l7s_slot_key(const l7s_slot_t *slot);
+
+/* Sync process only. Releases `slot` if it still holds `key`. */
+bool l7s_table_release(const l7s_table_t *table, l7s_slot_t *slot, l7s_hash128_t key);
+
+/* Sync process only. Hands every dirty slot to `visit` and clears its bit; a slot whose
+ * `visit` returns true stays dirty. Returns how many were visited. */
+typedef bool (*l7s_table_visit_fn)(void *context, uint32_t index, l7s_slot_t *slot);
+uint32_t l7s_table_visit_dirty(const l7s_table_t *table, l7s_table_visit_fn visit,
+                               void *context);
+
+#endif

@@ -28,7 +28,8 @@ typedef struct admin_call {
     admin_daemon_t *daemon;
     /* request, borrowed for the call */
     const char *method, *path;
-    const char *parameters[ADMIN_PARAMETERS_MAX]; /* {name} parts of the route, in order */
+    const char
+        *parameters[ADMIN_PARAMETERS_MAX]; /* {name} parts of the route, in order */
     admin_role_t role;
     const char *principal; /* token name, "unix:root" */
     const char *if_match, *if_none_match, *reason, *accept;
@@ -37,19 +38,23 @@ typedef struct admin_call {
     uint64_t now_ms;
     /* query parameters that the route declares; NULL when absent */
     const char *(*query)(const struct admin_call *call, const char *name);
-    void *server; /* server.c's own */
+    /* of a parameter that may repeat: the value number `index`, NULL after the last */
+    const char *(*query_at)(const struct admin_call *call, const char *name,
+                            size_t index);
+    void *server;        /* server.c's own */
+    const uint8_t *peer; /* 16 bytes, v4-mapped; NULL over the unix socket */
 
     /* answer */
     unsigned status;
-    json_t *reply;       /* owned; NULL with `text` or for 204 */
-    char *text;          /* owned; with `content_type`, instead of reply */
+    json_t *reply; /* owned; NULL with `text` or for 204 */
+    char *text;    /* owned; with `content_type`, instead of reply */
     const char *content_type;
-    char etag[72];       /* with quotes; "" = none */
-    int changed;         /* Shield-Changed: -1 = no header, 0, 1 */
-    int64_t revision;    /* Shield-Revision: < 0 = no header */
+    char etag[72];    /* with quotes; "" = none */
+    int changed;      /* Shield-Changed: -1 = no header, 0, 1 */
+    int64_t revision; /* Shield-Revision: < 0 = no header */
     char location[160];
     uint32_t retry_after_seconds;
-    const char *code;    /* of a problem, with status >= 400 */
+    const char *code; /* of a problem, with status >= 400 */
     char detail[256];
     l7s_problems_t problems;
 } admin_call_t;

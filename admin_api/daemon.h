@@ -8,10 +8,13 @@
 
 #include "call.h"
 #include "options.h"
+#include <stdatomic.h>
 
-typedef struct admin_store admin_store_t;         /* store.h: SQLite, the truth */
-typedef struct admin_publisher admin_publisher_t; /* publisher.h: store -> bus */
-typedef struct admin_collector admin_collector_t; /* collector.h: bus -> store, fleet */
+typedef struct admin_store admin_store_t;           /* store.h: SQLite, the truth */
+typedef struct admin_publisher admin_publisher_t;   /* publisher.h: store -> bus */
+typedef struct admin_collector admin_collector_t;   /* collector.h: bus -> store, fleet */
+typedef struct admin_auth admin_auth_t;             /* auth.h: who is calling */
+typedef struct admin_http_stats admin_http_stats_t; /* http_stats.h */
 typedef struct l7s_trust l7s_trust_t;
 
 struct admin_daemon {
@@ -20,7 +23,10 @@ struct admin_daemon {
     admin_store_t *store;
     admin_publisher_t *publisher;
     admin_collector_t *collector;
+    admin_auth_t *auth;
+    admin_http_stats_t *http_stats;
     uint64_t started_ms;
+    atomic_bool stopping; /* long waits end early */
 };
 
 #endif

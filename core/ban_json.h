@@ -9,6 +9,7 @@
 #ifndef L7S_BAN_JSON_H
 #define L7S_BAN_JSON_H
 
+#include "ban_id.h"
 #include "bans.h"
 #include "status.h"
 #include <jansson.h>
@@ -18,10 +19,5 @@ json_t *l7s_ban_lift_to_json(const l7s_ban_t *ban, uint64_t hold_until_ms);
 /* *lift tells the op; every string is bounded and checked. */
 L7S_MUST_USE l7s_status_t l7s_ban_from_json(const json_t *json, l7s_ban_t *out, bool *lift,
                                             uint64_t *hold_until_ms);
-
-/* The id of an address ban: "ip:203.0.113.7", "net:203.0.113.0_24", "net:2001:db8::_64".
- * And back: L7S_INVALID when it is not an address id. */
-void l7s_ban_id(const l7s_cidr_t *network, char out[L7S_BAN_ID_MAX]);
-L7S_MUST_USE l7s_status_t l7s_ban_id_parse(const char *id, l7s_cidr_t *out);
 
 #endif

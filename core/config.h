@@ -15,31 +15,14 @@
 #include "bucket.h"
 #include "key.h"
 #include "mode.h"
+#include "rule.h"
 #include "status.h"
 #include <jansson.h>
-
-typedef enum {
-    L7S_ACTION_ALLOW,
-    L7S_ACTION_LOG,
-    L7S_ACTION_DENY,
-    L7S_ACTION_THROTTLE,
-    L7S_ACTION_BAN
-} l7s_action_t;
-
-const char *l7s_action_name(l7s_action_t action);
 
 typedef struct {
     size_t count;
     char **items;
 } l7s_strings_t;
-
-typedef enum {
-    L7S_IS_PRESENT,
-    L7S_IS_ABSENT,
-    L7S_IS_EQUALS,
-    L7S_IS_CONTAINS,
-    L7S_IS_GLOB
-} l7s_is_t;
 
 typedef struct {
     char *name; /* lower case */
@@ -73,7 +56,7 @@ typedef struct {
     l7s_match_t *except; /* each of them exempts */
     size_t by_count;
     l7s_by_t by[L7S_KEY_PARTS_MAX];
-    enum { L7S_ABSENT_CLIENT, L7S_ABSENT_SKIP, L7S_ABSENT_SHARED } when_absent;
+    l7s_absent_t when_absent;
     uint8_t ipv4_prefix, ipv6_prefix;
     size_t rate_count;   /* 0: detector "always" */
     l7s_rate_t rates[4]; /* all must conform */
@@ -93,7 +76,7 @@ typedef struct {
 
 typedef struct {
     char name[L7S_POLICY_NAME_MAX];
-    enum { L7S_EFFECT_NONE, L7S_EFFECT_ALLOW, L7S_EFFECT_DENY } effect;
+    l7s_effect_t effect;
     l7s_strings_t apps;
     size_t entry_count;
     l7s_list_entry_t *entries;

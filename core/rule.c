@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The names of a policy's vocabulary, as they stand in documents, records and logs.
+ */
+#include "rule.h"
+
+const char *l7s_action_name(l7s_action_t action)
+{
+    switch (action) {
+    case L7S_ACTION_ALLOW:
+        return "allow";
+    case L7S_ACTION_LOG:
+        return "log";
+    case L7S_ACTION_DENY:
+        return "deny";
+    case L7S_ACTION_THROTTLE:
+        return "throttle";
+    case L7S_ACTION_BAN:
+        return "ban";
+    }
+    return "unknown";
+}
+
+const char *l7s_part_name(l7s_part_t part)
+{
+    switch (part) {
+    case L7S_PART_CLIENT:
+        return "client";
+    case L7S_PART_NETWORK:
+        return "network";
+    case L7S_PART_PATH:
+        return "path";
+    case L7S_PART_HOST:
+        return "host";
+    case L7S_PART_HEADER:
+        return "header";
+    case L7S_PART_GLOBAL:
+        return "global";
+    case L7S_PART_APP:
+        return "app";
+    case L7S_PART_MAX:
+        break;
+    }
+    return "unknown";
+}

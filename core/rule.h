@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The vocabulary of a policy: the enumerations that the operator's model (config.h) and
+ * the compiled image share. Apart from config.h because the image is evaluated where
+ * there is no JSON.
+ */
+#ifndef L7S_RULE_H
+#define L7S_RULE_H
+
+#include "key.h"
+
+typedef enum {
+    L7S_ACTION_ALLOW,
+    L7S_ACTION_LOG,
+    L7S_ACTION_DENY,
+    L7S_ACTION_THROTTLE,
+    L7S_ACTION_BAN
+} l7s_action_t;
+
+/* "allow", "log", …: never NULL. */
+const char *l7s_action_name(l7s_action_t action);
+
+/* What a header must be. */
+typedef enum {
+    L7S_IS_PRESENT,
+    L7S_IS_ABSENT,
+    L7S_IS_EQUALS,
+    L7S_IS_CONTAINS,
+    L7S_IS_GLOB /* '*' is any run of bytes */
+} l7s_is_t;
+
+/* How a request counts that lacks the header it would be counted by. */
+typedef enum { L7S_ABSENT_CLIENT, L7S_ABSENT_SKIP, L7S_ABSENT_SHARED } l7s_absent_t;
+
+/* What a list does by itself. */
+typedef enum { L7S_EFFECT_NONE, L7S_EFFECT_ALLOW, L7S_EFFECT_DENY } l7s_effect_t;
+
+/* The name of a part in count.by: "client", "header" (without its header), …; never NULL.
+ */
+const char *l7s_part_name(l7s_part_t part);
+
+#endif

@@ -51,7 +51,9 @@ typedef struct {
 
 /* Opens an item that was read under `name`. L7S_INVALID: malformed; L7S_UNTRUSTED: the
  * seal does not hold or the wrong party sealed it; L7S_STALE: outside the skew (only for
- * kinds that are not ordered by epoch and revision: seat, ban, incident, ack). */
+ * kinds that are not ordered by epoch and revision: seat, ban, incident, ack). A stale
+ * item's seal holds and *out is filled, so a reader that catches up on a log, or for whom
+ * a replay is harmless (incidents and acks are cumulative), may take it knowingly. */
 L7S_MUST_USE l7s_status_t l7s_item_open(const l7s_trust_t *trust, l7s_item_kind_t kind,
                                         const char *name, const void *data, size_t size,
                                         uint64_t now_ms, l7s_item_t *out);

@@ -7,7 +7,8 @@
  * Files: the secret file holds lines "id:base64" (32 bytes; the first signs, all verify);
  * the trust file one line "l7shield-ed25519 BASE64" (public key); the signing key file
  * "l7shield-ed25519-seed BASE64". Secret and signing key are refused when group or others
- * may read them.
+ * may read them, the trust file when they may write it. A loaded trust never changes, so
+ * threads may share it.
  *
  * Keys derived from a secret: HMAC-SHA-256(secret, label), labels "l7shield count" (16
  * bytes: K_count), "l7shield name" (names of items and counters), "l7shield node" (HMAC).
@@ -55,6 +56,9 @@ bool l7s_trust_verify(const l7s_trust_t *trust, const void *data, size_t size,
 L7S_MUST_USE l7s_status_t l7s_trust_mac(const l7s_trust_t *trust, const char *id,
                                         const void *data, size_t size,
                                         uint8_t out[L7S_MAC_SIZE]);
+/* Compares in constant time. False as well when `id` is not known. */
+bool l7s_trust_mac_holds(const l7s_trust_t *trust, const char *id, const void *data,
+                         size_t size, const uint8_t mac[L7S_MAC_SIZE]);
 
 /* SHA-256 as 64 hex digits and a NUL: the content hash of a chunk. */
 #define L7S_SHA256_TEXT 65

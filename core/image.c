@@ -1,2 +1,104 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What other layers ask of an image that has been checked (image_check.c): who it counts
+ * for, its limits by id, the bodies of its refusals. Evaluating it is match.c's and
+ * decide.c's.
+ */
+#include "image_layout.h"
+
+#include <string.h>
+
+const l7s_hashkey_t *l7s_image_count_key(const l7s_image_t *image)
+{
+    return &image->count_key;
+}
+
+uint64_t l7s_image_revision(const l7s_image_t *image)
+{
+    return image->revision;
+}
+
+uint32_t l7s_image_policies(const l7s_image_t *image)
+{
+    return image->sections[L7S_SECTION_POLICIES].count;
+}
+
+const l7s_image_limit_t *l7s_image_limits(const l7s_image_t *image, uint32_t *count)
+{
+    *count = image->sections[L7S_SECTION_LIMITS].count;
+    return l7s_image_section(image, L7S_SECTION_LIMITS);
+}
+
+const l7s_image_limit_t *l7s_image_limit(const l7s_image_t *image, uint32_t id)
+{
+    const l7s_image_limit_t *limits = l7s_image_section(image, L7S_SECTION_LIMITS);
+    const uint32_t *ids = l7s_image_section(image, L7S_SECTION_LIMIT_IDS);
+    uint32_t places = image->sections[L7S_SECTION_LIMIT_IDS].count;
+
+    for (uint32_t i = 0; i < places; i++) {
+        uint32_t limit = ids[(id + i) & (places - 1)];
+        if (limit == 0) {
+            return NULL;
+        }
+        if (limits[limit - 1].id == id) {
+            return &limits[limit - 1];
+        }
+    }
+    return NULL;
+}
+
+bool l7s_image_response(const l7s_image_t *image, const char *name,
+                        const char **content_type, const char **body)
+{
+    const l7s_image_response_t *responses =
+        l7s_image_section(image, L7S_SECTION_RESPONSES);
+
+    for (uint32_t i = 0; name && i < image->sections[L7S_SECTION_RESPONSES].count; i++) {
+        if (strcmp(l7s_image_text(image, responses[i].name), name) == 0) {
+            *content_type = l7s_image_text(image, responses[i].content_type);
+            *body = l7s_image_text(image, responses[i].body);
+            return true;
+        }
+    }
+    return false;
+}
+
+const l7s_entry_t *l7s_names_find(const l7s_image_t *image, const l7s_names_t *names,
+                                  uint32_t hash, const char *text, size_t length)
+{
+    const l7s_entry_t *entries =
+        (const l7s_entry_t *)l7s_image_section(image, L7S_SECTION_ENTRIES) + names->first;
+    uint32_t place = l7s_entry_place(hash, names->mask);
+
+    for (uint32_t i = 0; i <= names->mask; i++, place = (place + 1) & names->mask) {
+        const l7s_entry_t *entry = &entries[place];
+        if (entry->length == 0) {
+            return NULL;
+        }
+        if (entry->hash == hash && entry->length == length &&
+            memcmp(l7s_image_text(image, entry->text), text, length) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+uint32_t l7s_names_index(const l7s_image_t *image, const l7s_names_t *names,
+                         const char *text)
+{
+    uint32_t hash = L7S_FNV_BASIS;
+    size_t length = 0;
+    const l7s_entry_t *entry;
+
+    for (; text[length] != '\0'; length++) {
+        if (length >= names->longest) {
+            return L7S_NONE;
+        }
+        hash = l7s_fnv_step(hash, text[length]);
+    }
+    if (names->longest == 0) {
+        return L7S_NONE;
+    }
+    entry = l7s_names_find(image, names, hash, text, length);
+    return entry ? entry->sure : L7S_NONE;
+}

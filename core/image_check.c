@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Is this memory an image? The check is deep and costs a pass over the whole image, so it
+ * is made once per image; whoever reads it then trusts offsets, indexes and enumerations
+ * without looking again. It promises memory safety, not sense: sets may hold bits that
+ * stand for nothing, and readers bound those.
+ */
+#include "image_layout.h"
+#include "stats.h"
+
+#include <string.h>
+
+const uint16_t l7s_section_width[L7S_SECTIONS] = {
+    [L7S_SECTION_POLICIES] = sizeof(l7s_image_policy_t),
+    [L7S_SECTION_LIMITS] = sizeof(l7s_image_limit_t),
+    [L7S_SECTION_LIMIT_IDS] = sizeof(uint32_t),
+    [L7S_SECTION_SPECS] = sizeof(l7s_spec_t),
+    [L7S_SECTION_MATCHES] = sizeof(l7s_image_match_t),
+    [L7S_SECTION_CONDITIONS] = sizeof(l7s_condition_t),
+    [L7S_SECTION_REFS] = sizeof(uint32_t),
+    [L7S_SECTION_SETS] = sizeof(uint64_t),
+    [L7S_SECTION_RANGES] = sizeof(l7s_addr_range_t),
+    [L7S_SECTION_LISTS] = sizeof(l7s_image_list_t),
+    [L7S_SECTION_APPS] = sizeof(l7s_image_app_t),
+    [L7S_SECTION_HEADERS] = sizeof(uint32_t),
+    [L7S_SECTION_RESPONSES] = sizeof(l7s_image_response_t),
+    [L7S_SECTION_ENTRIES] = sizeof(l7s_entry_t),
+    [L7S_SECTION_TEXT] = 1,
+};
+
+static bool holds_run(const l7s_image_t *image, l7s_section_id_t section, l7s_run_t run)
+{
+    return (uint64_t)run.first + run.count <= image->sections[section].count;
+}
+
+static bool holds_index(const l7s_image_t *image, l7s_section_id_t section,
+                        uint32_t index)
+{
+    return index < image->sections[section].count;
+}
+
+static bool holds_set(const l7s_image_t *image, uint32_t first)
+{
+    return holds_run(image, L7S_SECTION_SETS, (l7s_run_t){first, image->words});
+}
+
+/* A run of references, each of which must be an index of `section`. */
+static bool holds_refs(const l7s_image_t *image, l7s_run_t run, l7s_section_id_t section)
+{
+    if (!holds_run(image, L7S_SECTION_REFS, run)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < run.count; i++) {
+        if (!holds_index(image, section, l7s_image_refs(image, run)[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_head(const l7s_image_t *image, size_t size)
+{
+    return image->magic == L7S_IMAGE_MAGIC && image->version == L7S_IMAGE_VERSION &&
+           image->size >= sizeof *image && image->size <= size &&
+           image->size <= L7S_IMAGE_MAX;
+}
+
+static bool check_sections(const l7s_image_t *image)
+{
+    for (unsigned i = 0; i < L7S_SECTIONS; i++) {
+        const l7s_section_t *section = &image->sections[i];
+        uint64_t end = section->at + (uint64_t)section->count * l7s_section_width[i];
+        if (section->at % 8 != 0 || section->at < sizeof *image || end > image->size) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_bounds(const l7s_image_t *image)
+{
+    const l7s_section_t *sections = image->sections;
+    const l7s_section_t *text = &sections[L7S_SECTION_TEXT];
+    uint64_t bits = (uint64_t)sections[L7S_SECTION_POLICIES].count + image->declared_apps;
+
+    return sections[L7S_SECTION_POLICIES].count <= L7S_POLICIES_MAX &&
+           sections[L7S_SECTION_SPECS].count <= L7S_POLICIES_MAX &&
+           image->declared_apps <= L7S_APPS_MAX &&
+           image->declared_apps <= sections[L7S_SECTION_APPS].count &&
+           image->words <= L7S_WORDS_MAX && (uint64_t)image->words * 64 >= bits &&
+           text->count > 0 && *l7s_image_text(image, 0) == '\0' &&
+           *l7s_image_text(image, text->count - 1) == '\0' &&
+           holds_set(image, image->any_method) && holds_set(image, image->any_host) &&
+           holds_set(image, image->any_path) && holds_set(image, image->any_path_maybe) &&
+           holds_set(image, image->any_app) &&
+           holds_run(image, L7S_SECTION_RANGES, image->listed);
+}
+
+/* `records`: the section that the table's entries name, or SETS. */
+static bool check_names(const l7s_image_t *image, const l7s_names_t *names,
+                        l7s_section_id_t records)
+{
+    const l7s_entry_t *entries = l7s_image_section(image, L7S_SECTION_ENTRIES);
+    uint64_t places = (uint64_t)names->mask + 1;
+
+    if (names->longest == 0) {
+        return true;
+    }
+    if ((places & (places - 1)) != 0 ||
+        names->first + places > image->sections[L7S_SECTION_ENTRIES].count) {
+        return false;
+    }
+    for (uint64_t i = 0; i < places; i++) {
+        const l7s_entry_t *entry = &entries[names->first + i];
+        if (entry->length == 0) {
+            continue;
+        }
+        if ((uint64_t)entry->text + entry->length >=
+            image->sections[L7S_SECTION_TEXT].count) {
+            return false;
+        }
+        if (records == L7S_SECTION_SETS
+                ? !holds_set(image, entry->sure) || !holds_set(image, entry->maybe)
+                : !holds_index(image, records, entry->sure)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_tables(const l7s_image_t *image)
+{
+    return check_names(image, &image->methods, L7S_SECTION_SETS) &&
+           check_names(image, &image->hosts, L7S_SECTION_SETS) &&
+           check_names(image, &image->suffixes, L7S_SECTION_SETS) &&
+           check_names(image, &image->paths, L7S_SECTION_SETS) &&
+           check_names(image, &image->prefixes, L7S_SECTION_SETS) &&
+           check_names(image, &image->app_names, L7S_SECTION_APPS) &&
+           check_names(image, &image->policy_names, L7S_SECTION_POLICIES);
+}
+
+static bool check_limits(const l7s_image_t *image)
+{
+    const l7s_image_limit_t *limits = l7s_image_section(image, L7S_SECTION_LIMITS);
+    const uint32_t *ids = l7s_image_section(image, L7S_SECTION_LIMIT_IDS);
+    uint32_t count = image->sections[L7S_SECTION_LIMITS].count;
+    uint32_t places = image->sections[L7S_SECTION_LIMIT_IDS].count;
+
+    if (count > L7S_POLICIES_MAX * L7S_LIMITS_PER_POLICY || places == 0 ||
+        (places & (places - 1)) != 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!l7s_rate_valid(&limits[i].rate)) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < places; i++) {
+        if (ids[i] > count) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_spec(const l7s_image_t *image, const void *record)
+{
+    const l7s_spec_t *spec = record;
+
+    if (spec->part_count == 0 || spec->part_count > L7S_KEY_PARTS_MAX ||
+        spec->when_absent > L7S_ABSENT_SHARED || spec->ipv4_prefix > 32 ||
+        spec->ipv6_prefix > 128) {
+        return false;
+    }
+    for (unsigned i = 0; i < spec->part_count; i++) {
+        if (spec->parts[i] < L7S_PART_CLIENT || spec->parts[i] >= L7S_PART_MAX) {
+            return false;
+        }
+        if (spec->parts[i] == L7S_PART_HEADER &&
+            !holds_index(image, L7S_SECTION_HEADERS, spec->headers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_match(const l7s_image_t *image, const void *record)
+{
+    const l7s_image_match_t *match = record;
+
+    return holds_refs(image, match->apps, L7S_SECTION_APPS) &&
+           holds_refs(image, match->hosts, L7S_SECTION_TEXT) &&
+           holds_refs(image, match->methods, L7S_SECTION_TEXT) &&
+           holds_refs(image, match->paths, L7S_SECTION_TEXT) &&
+           holds_run(image, L7S_SECTION_CONDITIONS, match->conditions) &&
+           holds_run(image, L7S_SECTION_RANGES, match->ranges) &&
+           holds_refs(image, match->lists, L7S_SECTION_LISTS);
+}
+
+static bool check_condition(const l7s_image_t *image, const void *record)
+{
+    const l7s_condition_t *condition = record;
+
+    return holds_index(image, L7S_SECTION_HEADERS, condition->header) &&
+           condition->is <= L7S_IS_GLOB &&
+           holds_refs(image, condition->values, L7S_SECTION_TEXT);
+}
+
+static bool check_policy(const l7s_image_t *image, const void *record)
+{
+    const l7s_image_policy_t *policy = record;
+
+    return holds_index(image, L7S_SECTION_TEXT, policy->name) &&
+           holds_index(image, L7S_SECTION_TEXT, policy->response) &&
+           holds_index(image, L7S_SECTION_MATCHES, policy->match) &&
+           holds_run(image, L7S_SECTION_MATCHES, policy->except) &&
+           holds_run(image, L7S_SECTION_LIMITS, policy->limits) &&
+           policy->limits.count <= L7S_LIMITS_PER_POLICY &&
+           holds_index(image, L7S_SECTION_SPECS, policy->spec) &&
+           policy->stats_row < L7S_STATS_ROWS && policy->action <= L7S_ACTION_BAN &&
+           policy->mode <= L7S_MODE_ENFORCE;
+}
+
+static bool check_list(const l7s_image_t *image, const void *record)
+{
+    const l7s_image_list_t *list = record;
+
+    return holds_index(image, L7S_SECTION_TEXT, list->name) &&
+           list->effect <= L7S_EFFECT_DENY &&
+           holds_run(image, L7S_SECTION_RANGES, list->ranges) &&
+           holds_refs(image, list->apps, L7S_SECTION_APPS);
+}
+
+static bool check_app(const l7s_image_t *image, const void *record)
+{
+    const l7s_image_app_t *app = record;
+
+    return holds_index(image, L7S_SECTION_TEXT, app->name) &&
+           app->mode <= L7S_MODE_ENFORCE && holds_set(image, app->set) &&
+           holds_refs(image, app->paths, L7S_SECTION_TEXT);
+}
+
+static bool check_response(const l7s_image_t *image, const void *record)
+{
+    const l7s_image_response_t *response = record;
+
+    return holds_index(image, L7S_SECTION_TEXT, response->name) &&
+           holds_index(image, L7S_SECTION_TEXT, response->content_type) &&
+           holds_index(image, L7S_SECTION_TEXT, response->body);
+}
+
+static bool check_header(const l7s_image_t *image, const void *record)
+{
+    const uint32_t *name = record;
+
+    return holds_index(image, L7S_SECTION_TEXT, *name);
+}
+
+static bool check_records(const l7s_image_t *image)
+{
+    static const struct {
+        l7s_section_id_t section;
+        bool (*check)(const l7s_image_t *image, const void *record);
+    } table[] = {
+        {L7S_SECTION_POLICIES, check_policy}, {L7S_SECTION_SPECS, check_spec},
+        {L7S_SECTION_MATCHES, check_match},   {L7S_SECTION_CONDITIONS, check_condition},
+        {L7S_SECTION_LISTS, check_list},      {L7S_SECTION_APPS, check_app},
+        {L7S_SECTION_HEADERS, check_header},  {L7S_SECTION_RESPONSES, check_response},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const uint8_t *records = l7s_image_section(image, table[i].section);
+        size_t width = l7s_section_width[table[i].section];
+        for (uint32_t k = 0; k < image->sections[table[i].section].count; k++) {
+            if (!table[i].check(image, records + k * width)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+const l7s_image_t *l7s_image_check(const void *memory, size_t size)
+{
+    const l7s_image_t *image = memory;
+
+    if (memory == NULL || size < sizeof *image || (uintptr_t)memory % 8 != 0 ||
+        !check_head(image, size) || !check_sections(image) || !check_bounds(image) ||
+        !check_tables(image) || !check_limits(image) || !check_records(image)) {
+        return NULL;
+    }
+    return image;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an image looks like inside. Only compile.c writes it, image.c checks it, match.c,
+ * tuple.c and decide.c read it; everybody else asks through image.h.
+ *
+ *   +----------------+ 0
+ *   | l7s_image_t    | counting key, the tables' heads, where each section is
+ *   +----------------+ sections[0].at
+ *   | policies       | fixed records, by priority and name: bit p of a set is policy p
+ *   +----------------+ sections[1].at
+ *   | limits         |
+ *   +----------------+ …
+ *   | text           | strings, each with its NUL; offset 0 is ""
+ *   +----------------+ size
+ *
+ * Records refer to each other by index and to strings by their offset in the text
+ * section. A set is `words` 64-bit words: bit p for policy p, then bit policies + a for
+ * the declared app a, so that one walk of a request's path finds both its app and its
+ * policies.
+ *
+ * Hash tables of strings are open addressed and at most half full; the hash needs no key,
+ * since only the configuration fills them and a look-up is no longer than their longest
+ * run.
+ */
+#ifndef L7S_IMAGE_LAYOUT_H
+#define L7S_IMAGE_LAYOUT_H
+
+#include "cidrset.h"
+#include "image.h"
+#include "mode.h"
+#include "rule.h"
+
+#define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
+#define L7S_IMAGE_VERSION 1
+#define L7S_IMAGE_MAX ((size_t)1 << 30)
+#define L7S_APPS_MAX 1024
+#define L7S_LIMITS_PER_POLICY 4
+#define L7S_WORDS_MAX ((L7S_POLICIES_MAX + L7S_APPS_MAX) / 64)
+#define L7S_NONE UINT32_MAX
+
+typedef enum {
+    L7S_SECTION_POLICIES,
+    L7S_SECTION_LIMITS,
+    L7S_SECTION_LIMIT_IDS, /* uint32_t: 1 + limit, a hash table by id; 0 = free */
+    L7S_SECTION_SPECS,
+    L7S_SECTION_MATCHES,
+    L7S_SECTION_CONDITIONS,
+    L7S_SECTION_REFS, /* uint32_t: what a run of indexes or string offsets refers to */
+    L7S_SECTION_SETS, /* uint64_t */
+    L7S_SECTION_RANGES,
+    L7S_SECTION_LISTS,
+    L7S_SECTION_APPS,
+    L7S_SECTION_HEADERS, /* uint32_t: the names of the headers that anything asks for */
+    L7S_SECTION_RESPONSES,
+    L7S_SECTION_ENTRIES,
+    L7S_SECTION_TEXT,
+    L7S_SECTIONS
+} l7s_section_id_t;
+
+typedef struct {
+    uint32_t at; /* bytes from the image's start, a multiple of 8 */
+    uint32_t count;
+} l7s_section_t;
+
+/* A run of records in a section known from the context. */
+typedef struct {
+    uint32_t first, count;
+} l7s_run_t;
+
+/* One string of a hash table. length 0: free. In a table of sets `sure` is the set whose
+ * policies take this string, `maybe` those that must still look at the whole path; in a
+ * table of names `sure` is the index of the record and `maybe` is 0. */
+typedef struct {
+    uint32_t hash, text, length, sure, maybe;
+} l7s_entry_t;
+
+typedef struct {
+    uint32_t first;   /* in the entries' section */
+    uint32_t mask;    /* places - 1 */
+    uint32_t longest; /* length of the longest string: 0 = nothing in it */
+    uint32_t reserved;
+} l7s_names_t;
+
+/* One tuple that something counts by; policies that count alike share it. */
+typedef struct {
+    uint8_t part_count;
+    uint8_t when_absent; /* l7s_absent_t */
+    uint8_t ipv4_prefix, ipv6_prefix;
+    uint8_t parts[L7S_KEY_PARTS_MAX]; /* l7s_part_t */
+    uint32_t
+        headers[L7S_KEY_PARTS_MAX]; /* index of the name, where the part is a header */
+} l7s_spec_t;
+
+/* All members must hold; a run of none holds always. */
+typedef struct {
+    l7s_run_t apps;       /* refs: apps */
+    l7s_run_t hosts;      /* refs: patterns */
+    l7s_run_t methods;    /* refs: names */
+    l7s_run_t paths;      /* refs: globs */
+    l7s_run_t conditions; /* on headers */
+    l7s_run_t ranges;     /* client.in: literal networks … */
+    l7s_run_t lists;      /* refs: … and lists */
+    uint32_t has_client;  /* client.in was given: one of the two must hold it */
+    uint32_t reserved;
+} l7s_image_match_t;
+
+typedef struct {
+    uint32_t header;  /* index of its name */
+    uint32_t is;      /* l7s_is_t */
+    l7s_run_t values; /* refs: texts, any of them */
+} l7s_condition_t;
+
+typedef struct {
+    l7s_hash128_t identity; /* of its first limit, or of `always` */
+    uint32_t name, response;
+    uint32_t match;   /* what the index cannot tell; paths are the complex globs */
+    l7s_run_t except; /* matches */
+    l7s_run_t limits; /* none: the detector is always */
+    uint32_t spec;
+    uint32_t stats_row;
+    uint32_t ban_seconds;
+    uint16_t status;
+    uint8_t action;  /* l7s_action_t */
+    uint8_t mode;    /* l7s_mode_t; a policy that is off has no bit in any set */
+    uint8_t rollout; /* percent */
+    uint8_t closer;  /* match or except must be looked at */
+    uint8_t reserved[2];
+} l7s_image_policy_t;
+
+typedef struct {
+    uint32_t name;
+    uint32_t effect; /* l7s_effect_t */
+    l7s_run_t ranges;
+    l7s_run_t apps; /* refs; none: everywhere */
+} l7s_image_list_t;
+
+/* Declared apps first, the most specific one first: the lowest bit is the request's app.
+ * Behind them those that are only named by policies and lists. */
+typedef struct {
+    uint32_t name;
+    uint32_t mode;   /* l7s_mode_t */
+    uint32_t set;    /* the policies that may match in it */
+    l7s_run_t paths; /* refs: the complex globs */
+} l7s_image_app_t;
+
+typedef struct {
+    uint32_t name, content_type, body;
+} l7s_image_response_t;
+
+struct l7s_image {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t words; /* of a set */
+    uint64_t size;
+    uint64_t revision;
+    l7s_hashkey_t count_key;
+    l7s_section_t sections[L7S_SECTIONS];
+    l7s_names_t methods, hosts, suffixes, paths, prefixes; /* of sets */
+    l7s_names_t app_names, policy_names;
+    uint32_t any_method, any_host, any_path, any_path_maybe, any_app; /* sets */
+    uint32_t declared_apps;
+    uint32_t needs_app; /* lists or policies ask for the app */
+    uint32_t app_lists; /* some list with an effect is bound to apps */
+    l7s_run_t listed;   /* ranges: union of all lists with an effect */
+};
+
+_Static_assert(sizeof(l7s_image_policy_t) % 8 == 0, "an array of them stays aligned");
+_Static_assert(sizeof(l7s_image_limit_t) % 8 == 0, "an array of them stays aligned");
+
+static inline const void *l7s_image_section(const l7s_image_t *image,
+                                            l7s_section_id_t section)
+{
+    return (const uint8_t *)image + image->sections[section].at;
+}
+
+static inline const char *l7s_image_text(const l7s_image_t *image, uint32_t offset)
+{
+    return (const char *)l7s_image_section(image, L7S_SECTION_TEXT) + offset;
+}
+
+static inline const uint32_t *l7s_image_refs(const l7s_image_t *image, l7s_run_t run)
+{
+    return (const uint32_t *)l7s_image_section(image, L7S_SECTION_REFS) + run.first;
+}
+
+static inline const l7s_image_policy_t *l7s_image_policy(const l7s_image_t *image,
+                                                         uint32_t index)
+{
+    return (const l7s_image_policy_t *)l7s_image_section(image, L7S_SECTION_POLICIES) +
+           index;
+}
+
+/* FNV-1a, byte by byte, so that one walk of a path has the hash of every prefix. Hosts
+ * are hashed from their end, where their suffixes begin. */
+#define L7S_FNV_BASIS 2166136261U
+
+static inline uint32_t l7s_fnv_step(uint32_t hash, char byte)
+{
+    return (hash ^ (uint8_t)byte) * 16777619U;
+}
+
+/* The low bits of FNV are weak in their last byte: fold before masking. */
+static inline uint32_t l7s_entry_place(uint32_t hash, uint32_t mask)
+{
+    return (hash ^ hash >> 15) & mask;
+}
+
+/* The entry of this string, or NULL. */
+const l7s_entry_t *l7s_names_find(const l7s_image_t *image, const l7s_names_t *names,
+                                  uint32_t hash, const char *text, size_t length);
+/* The record of this name, or L7S_NONE. */
+uint32_t l7s_names_index(const l7s_image_t *image, const l7s_names_t *names,
+                         const char *text);
+
+/* Bytes of one record of each section. */
+extern const uint16_t l7s_section_width[L7S_SECTIONS];
+
+#endif

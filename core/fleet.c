@@ -62,11 +62,11 @@ static uint64_t drained(const l7s_rate_t *rate, uint64_t elapsed_ms)
 uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_t period,
                          uint64_t total, uint32_t pushed, uint64_t elapsed_ms)
 {
-    bool known = view->period == period;
-    uint64_t base = known ? view->total : 0;
-    if (view->period != 0 && (int32_t)(period - view->period) < 0) {
+    if (view->period != 0 && period == view->period - 1) {
         return 0; /* an answer that comes late: the newer number stands */
     }
+    bool known = view->period == period;
+    uint64_t base = known ? view->total : 0;
     view->period = period;
     view->total = total;
     uint64_t others = total > base ? total - base : 0;

@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The pipeliner behind meta.h. Each server is a little machine (resting, connecting,
+ * greeting, ready) that one poll loop drives until every question is answered or the
+ * deadline has come.
+ *
+ * Nothing is allocated in a run: questions are written from the caller's array through a
+ * bounded buffer, two cursors per server (asked, answered) walk that array. It reads
+ * whenever it can while it writes; otherwise both ends would stand still with full
+ * buffers.
+ */
+#include "meta.h"
+#include "../../core/bus/pool.h"
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define OUT_SIZE (64 * 1024)
+#define IN_SIZE (16 * 1024)
+#define COMMAND_MAX 80 /* "ma KEY N… J… D… v\r\n" with three numbers of ten digits */
+#define REPLY_MAX 32
+#define BREAKER_MIN_MS 100
+#define BREAKER_MAX_MS 2000
+
+static const char GREETING[] = "mn\r\n";
+
+typedef enum {
+    STATE_CLOSED, /* no socket */
+    STATE_CONNECTING,
+    STATE_GREETING, /* the no-op is out, its answer is not here yet */
+    STATE_READY
+} state_t;
+
+/* Invariant: answered <= asked <= count of the run; between them lie the questions that
+ * are in the buffer or on the wire. */
+typedef struct {
+    struct sockaddr_storage address;
+    socklen_t address_size;
+    int fd;
+    state_t state;
+    bool up;
+    uint32_t pause_ms;
+    uint64_t open_until_ms;
+    size_t asked, answered; /* cursors into the run's ops */
+    size_t out_at, out_size, in_size;
+    char out[OUT_SIZE];
+    char in[IN_SIZE];
+} server_t;
+
+struct sync_meta {
+    size_t count;
+    server_t *servers;
+};
+
+/* One call of sync_meta_run. */
+typedef struct {
+    sync_meta_op_t *ops;
+    size_t count;
+    uint64_t now_ms;
+} run_t;
+
+/* ---- the reply parser ---- */
+
+/* "<digits>" and perhaps blanks: memcached pads a number that became shorter. */
+static bool parse_number(const char *at, size_t size, uint64_t *out)
+{
+    uint64_t value = 0;
+    size_t i = 0;
+    for (; i < size && at[i] >= '0' && at[i] <= '9'; i++) {
+        unsigned digit = (unsigned)(at[i] - '0');
+        if (value > (UINT64_MAX - digit) / 10) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    if (i == 0) {
+        return false;
+    }
+    for (; i < size; i++) {
+        if (at[i] != ' ') {
+            return false;
+        }
+    }
+    *out = value;
+    return true;
+}
+
+/* "VA 3\r\n123\r\n", checked byte by byte as far as it has come. */
+static sync_reply_t parse_value(const char *bytes, size_t size, size_t *used,
+                                uint64_t *value)
+{
+    size_t at = 3, length = 0;
+    for (; at < size && at < 5 && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
+        length = length * 10 + (size_t)(bytes[at] - '0');
+    }
+    if (at == size) {
+        return SYNC_REPLY_MORE;
+    }
+    if (length == 0 || length > 20 || bytes[3] == '0' || bytes[at] != '\r') {
+        return SYNC_REPLY_BAD;
+    }
+    if (at + 1 < size && bytes[at + 1] != '\n') {
+        return SYNC_REPLY_BAD;
+    }
+    size_t data = at + 2;
+    if (size < data + length + 2) {
+        return SYNC_REPLY_MORE;
+    }
+    if (memcmp(bytes + data + length, "\r\n", 2) != 0 ||
+        !parse_number(bytes + data, length, value)) {
+        return SYNC_REPLY_BAD;
+    }
+    *used = data + length + 2;
+    return SYNC_REPLY_VALUE;
+}
+
+static bool begins(const char *bytes, size_t size, const char *text)
+{
+    size_t length = strlen(text);
+    return memcmp(bytes, text, size < length ? size : length) == 0;
+}
+
+sync_reply_t sync_reply_parse(const char *bytes, size_t size, size_t *used,
+                              uint64_t *value)
+{
+    if (begins(bytes, size, "VA ")) {
+        return size <= 3 ? SYNC_REPLY_MORE : parse_value(bytes, size, used, value);
+    }
+    bool miss = begins(bytes, size, "EN\r\n");
+    if (!miss && !begins(bytes, size, "MN\r\n")) {
+        return SYNC_REPLY_BAD;
+    }
+    if (size < 4) {
+        return SYNC_REPLY_MORE;
+    }
+    *used = 4;
+    return miss ? SYNC_REPLY_MISS : SYNC_REPLY_NOOP;
+}
+
+/* ---- life cycle ---- */
+
+static bool resolve(const char *text, server_t *server)
+{
+    char host[INET6_ADDRSTRLEN + 2];
+    const char *colon = strrchr(text, ':');
+    size_t size = colon ? (size_t)(colon - text) : 0;
+    if (size >= 2 && text[0] == '[' && text[size - 1] == ']') {
+        text++;
+        size -= 2;
+    }
+    if (size == 0 || size >= sizeof host) {
+        return false;
+    }
+    snprintf(host, sizeof host, "%.*s", (int)size, text);
+    /* Numeric only: a look-up of a name could block for ever. */
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                                   .ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(host, colon + 1, &hints, &found) != 0) {
+        return false;
+    }
+    memcpy(&server->address, found->ai_addr, found->ai_addrlen);
+    server->address_size = found->ai_addrlen;
+    freeaddrinfo(found);
+    return true;
+}
+
+l7s_status_t sync_meta_create(const char *const *servers, size_t count, sync_meta_t **out)
+{
+    *out = NULL;
+    if (count == 0 || count > L7S_SERVERS_MAX) {
+        return L7S_INVALID;
+    }
+    sync_meta_t *meta = calloc(1, sizeof *meta);
+    server_t *array = calloc(count, sizeof *array);
+    if (!meta || !array) {
+        free(meta);
+        free(array);
+        return L7S_NO_MEMORY;
+    }
+    meta->servers = array;
+    meta->count = count;
+    bool fine = true;
+    for (size_t i = 0; i < count; i++) {
+        array[i].fd = -1;
+        fine = fine && resolve(servers[i], &array[i]);
+    }
+    if (!fine) {
+        sync_meta_free(meta);
+        return L7S_INVALID;
+    }
+    *out = meta;
+    return L7S_OK;
+}
+
+void sync_meta_free(sync_meta_t *meta)
+{
+    if (!meta) {
+        return;
+    }
+    for (size_t i = 0; i < meta->count; i++) {
+        if (meta->servers[i].fd >= 0) {
+            close(meta->servers[i].fd);
+        }
+    }
+    free(meta->servers);
+    free(meta);
+}
+
+bool sync_meta_up(const sync_meta_t *meta, size_t server)
+{
+    return server < meta->count && meta->servers[server].up;
+}
+
+/* ---- one server ---- */
+
+static void disconnect(server_t *server)
+{
+    if (server->fd >= 0) {
+        close(server->fd);
+    }
+    server->fd = -1;
+    server->state = STATE_CLOSED;
+    server->out_at = server->out_size = server->in_size = 0;
+}
+
+static bool mine(const sync_meta_t *meta, const server_t *server,
+                 const sync_meta_op_t *op)
+{
+    return op->server < meta->count && &meta->servers[op->server] == server;
+}
+
+/* Questions whose last byte did not leave were certainly not understood. */
+static void take_back(const sync_meta_t *meta, const server_t *server, const run_t *run)
+{
+    size_t unsent = 0;
+    for (size_t i = server->out_at; i < server->out_size; i++) {
+        unsent += server->out[i] == '\n';
+    }
+    for (size_t i = server->asked; i-- > server->answered && unsent > 0;) {
+        if (mine(meta, server, &run->ops[i]) && run->ops[i].status == SYNC_META_UNKNOWN) {
+            run->ops[i].status = SYNC_META_FAILED;
+            unsent--;
+        }
+    }
+}
+
+static void fail(const sync_meta_t *meta, server_t *server, const run_t *run)
+{
+    if (server->state == STATE_READY) {
+        take_back(meta, server, run);
+    }
+    disconnect(server);
+    server->up = false;
+    uint32_t pause = server->pause_ms * 2;
+    server->pause_ms = pause < BREAKER_MIN_MS   ? BREAKER_MIN_MS
+                       : pause > BREAKER_MAX_MS ? BREAKER_MAX_MS
+                                                : pause;
+    server->open_until_ms = run->now_ms + server->pause_ms;
+}
+
+/* A clock that was set back must not keep a server out for ever. */
+static bool resting(const server_t *server, uint64_t now_ms)
+{
+    return now_ms < server->open_until_ms &&
+           server->open_until_ms - now_ms <= BREAKER_MAX_MS;
+}
+
+/* Starts a connection. False: it failed at once. */
+static bool dial(server_t *server)
+{
+    int one = 1;
+    server->fd = socket(server->address.ss_family,
+                        SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (server->fd < 0) {
+        return false;
+    }
+    if (setsockopt(server->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0) {
+        return false;
+    }
+    if (connect(server->fd, (const struct sockaddr *)&server->address,
+                server->address_size) != 0 &&
+        errno != EINPROGRESS) {
+        return false;
+    }
+    server->state = STATE_CONNECTING;
+    return true;
+}
+
+/* A connection that was idle must be silent: one that the server closed meanwhile (a
+ * restart) is replaced before anything is lost on it. */
+static bool still_good(const server_t *server)
+{
+    char byte;
+    return recv(server->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+/* ---- questions ---- */
+
+static bool valid_key(const char key[L7S_COUNTER_NAME])
+{
+    size_t size = strnlen(key, L7S_COUNTER_NAME);
+    return size > 0 && size < L7S_COUNTER_NAME &&
+           strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                       "0123456789-_") == size;
+}
+
+/* Moves a cursor to the next operation of this server that may be sent. */
+static void skip(const sync_meta_t *meta, const server_t *server, const run_t *run,
+                 size_t *cursor)
+{
+    while (*cursor < run->count && (!mine(meta, server, &run->ops[*cursor]) ||
+                                    !valid_key(run->ops[*cursor].key))) {
+        (*cursor)++;
+    }
+}
+
+static size_t write_command(const sync_meta_op_t *op, char *out)
+{
+    int size = op->delta == 0 ? snprintf(out, COMMAND_MAX, "mg %s v\r\n", op->key)
+                              : snprintf(out, COMMAND_MAX, "ma %s N%u J%u D%u v\r\n",
+                                         op->key, op->ttl, op->delta, op->delta);
+    return (size_t)size;
+}
+
+static void fill(const sync_meta_t *meta, server_t *server, const run_t *run)
+{
+    if (server->out_at < server->out_size) {
+        return;
+    }
+    server->out_at = server->out_size = 0;
+    while (server->asked < run->count && server->out_size + COMMAND_MAX <= OUT_SIZE) {
+        sync_meta_op_t *op = &run->ops[server->asked++];
+        server->out_size += write_command(op, server->out + server->out_size);
+        op->status = SYNC_META_UNKNOWN;
+        skip(meta, server, run, &server->asked);
+    }
+}
+
+/* Sends what the socket takes. False: the connection is lost. */
+static bool send_some(const sync_meta_t *meta, server_t *server, const run_t *run)
+{
+    for (;;) {
+        if (server->state == STATE_READY) {
+            fill(meta, server, run);
+        }
+        if (server->out_at == server->out_size) {
+            return true;
+        }
+        ssize_t sent = send(server->fd, server->out + server->out_at,
+                            server->out_size - server->out_at, MSG_NOSIGNAL);
+        if (sent < 0) {
+            return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+        }
+        server->out_at += (size_t)sent;
+    }
+}
+
+/* The connection stands: greet before anything is entrusted to it. */
+static bool greet(server_t *server)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(server->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
+        return false;
+    }
+    server->state = STATE_GREETING;
+    memcpy(server->out, GREETING, sizeof GREETING - 1);
+    server->out_at = 0;
+    server->out_size = sizeof GREETING - 1;
+    return true;
+}
+
+/* ---- answers ---- */
+
+static bool take_reply(const sync_meta_t *meta, server_t *server, const run_t *run,
+                       sync_reply_t reply, uint64_t value)
+{
+    if (server->state == STATE_GREETING) {
+        server->state = STATE_READY;
+        return reply == SYNC_REPLY_NOOP;
+    }
+    if (server->answered >= server->asked) {
+        return false; /* an answer to nothing */
+    }
+    sync_meta_op_t *op = &run->ops[server->answered];
+    if (reply == SYNC_REPLY_VALUE) {
+        op->status = SYNC_META_OK;
+        op->value = value;
+    } else if (reply == SYNC_REPLY_MISS && op->delta == 0) {
+        op->status = SYNC_META_NOT_FOUND;
+    } else {
+        return false;
+    }
+    server->answered++;
+    skip(meta, server, run, &server->answered);
+    return true;
+}
+
+static bool parse_replies(const sync_meta_t *meta, server_t *server, const run_t *run)
+{
+    size_t at = 0;
+    while (at < server->in_size) {
+        size_t used = 0;
+        uint64_t value = 0;
+        sync_reply_t reply =
+            sync_reply_parse(server->in + at, server->in_size - at, &used, &value);
+        if (reply == SYNC_REPLY_MORE && server->in_size - at < REPLY_MAX) {
+            break;
+        }
+        if (reply == SYNC_REPLY_MORE || reply == SYNC_REPLY_BAD ||
+            !take_reply(meta, server, run, reply, value)) {
+            return false;
+        }
+        at += used;
+    }
+    memmove(server->in, server->in + at, server->in_size - at);
+    server->in_size -= at;
+    return true;
+}
+
+static bool receive(const sync_meta_t *meta, server_t *server, const run_t *run)
+{
+    ssize_t got =
+        recv(server->fd, server->in + server->in_size, IN_SIZE - server->in_size, 0);
+    if (got < 0) {
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    }
+    if (got == 0) {
+        return false;
+    }
+    server->in_size += (size_t)got;
+    return parse_replies(meta, server, run);
+}
+
+/* ---- the run ---- */
+
+static bool done(const server_t *server, const run_t *run)
+{
+    return server->answered >= run->count;
+}
+
+/* Lets one server do what poll says that it can. */
+static void advance(const sync_meta_t *meta, server_t *server, const run_t *run,
+                    short events)
+{
+    bool fine = true;
+    if (server->state == STATE_CONNECTING && events != 0) {
+        fine = greet(server);
+    } else if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
+        fine = receive(meta, server, run);
+    }
+    fine = fine && send_some(meta, server, run);
+    /* Bytes behind the last answer belong to no question. */
+    fine = fine && !(done(server, run) && server->in_size > 0);
+    if (!fine) {
+        fail(meta, server, run);
+    } else if (done(server, run)) {
+        server->up = true;
+        server->pause_ms = 0;
+    }
+}
+
+/* Prepares the cursors and the connection; a server that cannot take part has no socket.
+ */
+static void begin(const sync_meta_t *meta, server_t *server, const run_t *run)
+{
+    server->asked = 0;
+    skip(meta, server, run, &server->asked);
+    server->answered = server->asked;
+    if (done(server, run)) {
+        return;
+    }
+    if (server->state == STATE_READY && !still_good(server)) {
+        disconnect(server);
+    }
+    if (server->state == STATE_READY) {
+        advance(meta, server, run, 0);
+    } else if (!resting(server, run->now_ms) && !dial(server)) {
+        fail(meta, server, run);
+    }
+}
+
+static uint64_t steady_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Whom to wait for. Returns how many. */
+static nfds_t collect(const sync_meta_t *meta, const run_t *run,
+                      struct pollfd fds[L7S_SERVERS_MAX], server_t *who[L7S_SERVERS_MAX])
+{
+    nfds_t count = 0;
+    for (size_t i = 0; i < meta->count; i++) {
+        server_t *server = &meta->servers[i];
+        if (server->state == STATE_CLOSED || done(server, run)) {
+            continue;
+        }
+        bool writes =
+            server->state == STATE_CONNECTING || server->out_at < server->out_size;
+        fds[count] = (struct pollfd){.fd = server->fd,
+                                     .events = (short)(POLLIN | (writes ? POLLOUT : 0))};
+        who[count++] = server;
+    }
+    return count;
+}
+
+void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
+                   unsigned budget_ms, uint64_t now_ms)
+{
+    const run_t run = {ops, count, now_ms};
+    const uint64_t end_ms = steady_ms() + budget_ms;
+    for (size_t i = 0; i < count; i++) {
+        ops[i].status = SYNC_META_FAILED;
+        ops[i].value = 0;
+    }
+    for (size_t i = 0; i < meta->count; i++) {
+        begin(meta, &meta->servers[i], &run);
+    }
+    struct pollfd fds[L7S_SERVERS_MAX];
+    server_t *who[L7S_SERVERS_MAX];
+    nfds_t waiting = collect(meta, &run, fds, who);
+    while (waiting > 0) {
+        uint64_t now = steady_ms();
+        if (now >= end_ms) {
+            break;
+        }
+        if (poll(fds, waiting, (int)(end_ms - now)) > 0) {
+            for (nfds_t i = 0; i < waiting; i++) {
+                if (fds[i].revents != 0) {
+                    advance(meta, who[i], &run, fds[i].revents);
+                }
+            }
+        }
+        waiting = collect(meta, &run, fds, who);
+    }
+    for (nfds_t i = 0; i < waiting; i++) {
+        fail(meta, who[i], &run);
+    }
+}

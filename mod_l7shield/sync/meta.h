@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Counters on the wire: memcached's meta protocol, pipelined over one non-blocking socket
+ * per server, because libmemcached cannot pipeline counters. A run sends a batch to all
+ * servers, reads exactly the answers in their order, and ends at one deadline whatever
+ * the servers do. Not thread-safe; does not know what a counter means.
+ *
+ * Anything unexpected closes the connection: what comes later on it would be taken for
+ * the answer to another question. The server then rests (100 ms doubling to 2 s). A new
+ * connection must answer a no-op before anything is entrusted to it, so a server that
+ * accepts but hangs costs waiting, never counts.
+ */
+#ifndef SYNC_META_H
+#define SYNC_META_H
+
+#include "../../core/fleet.h"
+#include "../../core/status.h"
+
+typedef enum {
+    SYNC_META_FAILED = 0, /* it never left: certainly not applied */
+    SYNC_META_UNKNOWN,    /* it left and was not answered: do not send it again */
+    SYNC_META_OK,         /* applied; `value` is the new total */
+    SYNC_META_NOT_FOUND   /* of a read: the server said that there is no such number */
+} sync_meta_status_t;
+
+typedef struct {
+    char key[L7S_COUNTER_NAME]; /* letters, digits, '-' and '_' */
+    uint32_t server;            /* index into the list given at creation */
+    uint32_t delta;             /* 0: only read, which also guards it from eviction */
+    uint32_t ttl;               /* seconds, of a number that this operation creates */
+    sync_meta_status_t status;  /* out */
+    uint64_t value;             /* out, with SYNC_META_OK */
+} sync_meta_op_t;
+
+typedef struct sync_meta sync_meta_t;
+
+/* `servers` are "address:port" with literal addresses (L7S_INVALID otherwise), in the
+ * order that op.server counts in. Connects lazily. */
+L7S_MUST_USE l7s_status_t sync_meta_create(const char *const *servers, size_t count,
+                                           sync_meta_t **out);
+void sync_meta_free(sync_meta_t *meta);
+
+/* Runs all operations and fills in status and value of each. Blocks for at most
+ * `budget_ms` over all servers together; `now_ms` (any steady clock) drives the breakers.
+ */
+void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
+                   unsigned budget_ms, uint64_t now_ms);
+
+/* Did this server answer everything that it was asked the last time? */
+bool sync_meta_up(const sync_meta_t *meta, size_t server);
+
+/* One reply at the head of `bytes`. *used is set for all but MORE and BAD, *value for
+ * VALUE. MORE: it may still become a reply (never for 32 bytes or more). Pure. */
+typedef enum {
+    SYNC_REPLY_MORE = 0,
+    SYNC_REPLY_VALUE, /* "VA <size>\r\n<number>\r\n" */
+    SYNC_REPLY_MISS,  /* "EN\r\n" */
+    SYNC_REPLY_NOOP,  /* "MN\r\n" */
+    SYNC_REPLY_BAD
+} sync_reply_t;
+sync_reply_t sync_reply_parse(const char *bytes, size_t size, size_t *used,
+                              uint64_t *value);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Comparing documents (difference.h). Objects are compared by key, arrays by what lies
+ * between their common head and tail: enough for policies and lists, linear in time.
+ */
+#include "difference.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define POINTER_MAX 192
+
+typedef struct {
+    json_t *items;
+    size_t more;
+} collector_t;
+
+/* Steals the members of `item`. */
+static void add(collector_t *to, const char *pointer, const char *op, json_t *item)
+{
+    if (json_array_size(to->items) >= ADMIN_DIFFERENCES_MAX) {
+        to->more++;
+        json_decref(item);
+        return;
+    }
+    json_t *entry = json_pack("{s:s, s:s}", "pointer", pointer, "op", op);
+    if (entry != NULL && json_object_update(entry, item) == 0) {
+        json_array_append_new(to->items, entry);
+    } else {
+        json_decref(entry);
+    }
+    json_decref(item);
+}
+
+/* RFC 6901: ~ and / are escaped. */
+static void extend(char out[POINTER_MAX], const char *pointer, const char *key)
+{
+    size_t used = (size_t)snprintf(out, POINTER_MAX, "%s/", pointer);
+    for (; *key != '\0' && used + 3 < POINTER_MAX; key++) {
+        if (*key == '~' || *key == '/') {
+            out[used++] = '~';
+            out[used++] = *key == '~' ? '0' : '1';
+        } else {
+            out[used++] = *key;
+        }
+    }
+    out[used < POINTER_MAX ? used : POINTER_MAX - 1] = '\0';
+}
+
+static json_t *slice(const json_t *array, size_t begin, size_t end)
+{
+    json_t *out = json_array();
+    size_t shown = end - begin;
+    if (shown > ADMIN_DIFFERENCE_ITEMS_MAX) {
+        shown = ADMIN_DIFFERENCE_ITEMS_MAX;
+    }
+    for (size_t i = 0; i < shown; i++) {
+        json_array_append(out, json_array_get(array, begin + i));
+    }
+    return out;
+}
+
+static void compare_arrays(collector_t *to, const char *pointer, const json_t *a,
+                           const json_t *b)
+{
+    size_t head = 0, end_a = json_array_size(a), end_b = json_array_size(b);
+    while (head < end_a && head < end_b &&
+           json_equal(json_array_get(a, head), json_array_get(b, head))) {
+        head++;
+    }
+    while (end_a > head && end_b > head &&
+           json_equal(json_array_get(a, end_a - 1), json_array_get(b, end_b - 1))) {
+        end_a--;
+        end_b--;
+    }
+    json_t *item = json_pack("{s:o, s:o}", "removed", slice(a, head, end_a), "added",
+                             slice(b, head, end_b));
+    size_t hidden_a = end_a - head, hidden_b = end_b - head;
+    if (hidden_a > ADMIN_DIFFERENCE_ITEMS_MAX || hidden_b > ADMIN_DIFFERENCE_ITEMS_MAX) {
+        json_object_set_new(item, "removed_count", json_integer((json_int_t)hidden_a));
+        json_object_set_new(item, "added_count", json_integer((json_int_t)hidden_b));
+    }
+    add(to, pointer, "replace", item);
+}
+
+static void compare(collector_t *to, const char *pointer, json_t *a, json_t *b);
+
+static void compare_objects(collector_t *to, const char *pointer, json_t *a, json_t *b)
+{
+    char below[POINTER_MAX];
+    const char *key;
+    json_t *value;
+    json_object_foreach(a, key, value)
+    {
+        extend(below, pointer, key);
+        json_t *other = json_object_get(b, key);
+        if (other == NULL) {
+            add(to, below, "remove", json_pack("{s:O}", "from", value));
+        } else {
+            compare(to, below, value, other);
+        }
+    }
+    json_object_foreach(b, key, value)
+    {
+        if (json_object_get(a, key) == NULL) {
+            extend(below, pointer, key);
+            add(to, below, "add", json_pack("{s:O}", "to", value));
+        }
+    }
+}
+
+/* Depth is bounded by the reader of requests (32). */
+static void compare(collector_t *to, const char *pointer, json_t *a, json_t *b)
+{
+    if (json_is_object(a) && json_is_object(b)) {
+        compare_objects(to, pointer, a, b);
+    } else if (json_equal(a, b)) {
+        return;
+    } else if (json_is_array(a) && json_is_array(b)) {
+        compare_arrays(to, pointer, a, b);
+    } else {
+        add(to, pointer, "replace", json_pack("{s:O, s:O}", "from", a, "to", b));
+    }
+}
+
+json_t *admin_difference(const json_t *from, const json_t *to)
+{
+    collector_t out = {.items = json_array()};
+    if (out.items == NULL) {
+        return NULL;
+    }
+    if (from != NULL && to != NULL) {
+        compare(&out, "", (json_t *)from, (json_t *)to);
+    }
+    if (out.more > 0) {
+        json_array_append_new(out.items, json_pack("{s:s, s:I}", "op", "more", "count",
+                                                   (json_int_t)out.more));
+    }
+    return out.items;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the request's head to its verdict. A host without L7Shield or L7ShieldApp in a
+ * section is judged completely in the quick handler, before mod_cache and before httpd
+ * walks directories. In other hosts only bans and address lists act there, under the
+ * host's own mode, and the policies wait for the access checker, which knows the section.
+ *
+ * Subrequests and internal redirects are part of a request that has been judged.
+ */
+#include "head.h"
+
+#include "refuse.h"
+#include "verdict.h"
+
+#include "http_core.h"
+#include "http_request.h"
+
+int shield_head(request_rec *r, int lookup)
+{
+    if (lookup || !ap_is_initial_req(r)) {
+        return DECLINED;
+    }
+    const shield_section_t *own = shield_section(r->server->lookup_defaults);
+    l7s_mode_t mode = shield_section_mode(own);
+    if (mode == L7S_MODE_OFF) {
+        return DECLINED;
+    }
+    const l7s_verdict_t *verdict = shield_host(r->server)->sections
+                                       ? shield_verdict_make_address(r, mode)
+                                       : shield_verdict_make(r, own);
+    if (!verdict || !l7s_outcome_refuses(verdict->outcome)) {
+        return DECLINED;
+    }
+    return shield_refuse(r, verdict);
+}
+
+int shield_access(request_rec *r)
+{
+    if (!ap_is_initial_req(r) || !shield_host(r->server)->sections) {
+        return DECLINED;
+    }
+    const shield_section_t *section = shield_section(r->per_dir_config);
+    if (shield_section_mode(section) == L7S_MODE_OFF) {
+        return DECLINED;
+    }
+    const l7s_verdict_t *verdict = shield_verdict_make(r, section);
+    if (!verdict || !l7s_outcome_refuses(verdict->outcome)) {
+        return DECLINED;
+    }
+    if (ap_satisfies(r) == SATISFY_ANY) {
+        return verdict->status; /* authentication may yet discard it: see fixups */
+    }
+    return shield_refuse(r, verdict);
+}
+
+int shield_fixups(request_rec *r)
+{
+    if (r->main) {
+        return DECLINED;
+    }
+    if (r->prev) {
+        const l7s_verdict_t *earlier = shield_verdict_kept(r->prev);
+        if (earlier) {
+            ap_set_module_config(r->request_config, &l7shield_module, (void *)earlier);
+            shield_verdict_show(r, earlier);
+        }
+        return DECLINED;
+    }
+    const l7s_verdict_t *verdict = shield_verdict_kept(r);
+    if (!verdict || !l7s_outcome_refuses(verdict->outcome)) {
+        return DECLINED;
+    }
+    return shield_refuse(r, verdict);
+}

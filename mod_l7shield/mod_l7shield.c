@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * mod_l7shield: a layer-7 shield inside httpd. This file is the table of contents: which
+ * hook does what, in which order, and why there. Each hook lives in the file of its
+ * stage.
+ *
+ * Life: check_config (is the policy file good?), post_config (memory, sync process),
+ * child_init (pins), then requests: connection stage, head, access checker, fixups.
+ */
+#include "mod_l7shield.h"
+#include "connection.h"
+#include "directives.h"
+#include "head.h"
+#include "metrics.h"
+#include "shared_memory.h"
+#include "sync_process.h"
+
+#include "ap_mpm.h"
+#include "http_connection.h"
+#include "http_core.h"
+#include "http_protocol.h"
+#include "http_request.h"
+
+shield_process_t shield_process;
+
+/* httpd reads its configuration twice at a start; the first pass is a rehearsal, and all
+ * that `apachectl -t` does. */
+static bool is_rehearsal(void)
+{
+    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG;
+}
+
+static int pre_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_pool)
+{
+    (void)log_pool;
+    (void)temp_pool;
+    shield_node_reset(pool);
+    return OK;
+}
+
+/* Only the rehearsal may fail for a bad policy file. In a restart httpd would end, so
+ * there the sync process says what is wrong and keeps the policies in force. */
+static int check_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_pool,
+                        server_rec *server)
+{
+    (void)pool;
+    (void)log_pool;
+    const shield_node_t *node = shield_node();
+    const char *problem = shield_node_problem(node);
+    if (problem) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, server, "%s", problem);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (is_rehearsal() && node->policy_file &&
+        !shield_sync_check_policies(temp_pool, server, node)) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
+
+static void build_proxies(apr_pool_t *pool, const shield_node_t *node)
+{
+    size_t count = (size_t)node->proxies->nelts;
+    l7s_addr_range_t *ranges = apr_palloc(pool, (count + 1) * sizeof(*ranges));
+    shield_process.proxies_count =
+        l7s_cidrset_build((l7s_cidr_t *)node->proxies->elts, count, ranges);
+    shield_process.proxies = ranges;
+}
+
+static int post_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_pool,
+                       server_rec *server)
+{
+    (void)log_pool;
+    (void)temp_pool;
+    if (is_rehearsal()) {
+        return OK;
+    }
+    const shield_node_t *node = shield_node();
+    shield_process.node = node;
+    build_proxies(pool, node);
+    const shield_segment_t *segment = shield_segment_open(server, node->memory);
+    if (!segment) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    shield_sync_start(pool, server, node, segment);
+    return OK;
+}
+
+static void register_hooks(apr_pool_t *pool)
+{
+    (void)pool;
+    /* Forget the directives of the pass before. */
+    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* `apachectl -t` fails for what a directive alone cannot see. */
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* As the parent, after the logs are open: shared memory, then the sync process, then
+     * its first image, before the first request. */
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* Pins belong to a process. */
+    ap_hook_child_init(shield_segment_child, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* Before mod_reqtimeout, mod_ssl and mod_http2: a banned peer costs no byte of
+     * parsing and no handshake. */
+    ap_hook_process_connection(shield_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* After mod_remoteip (post_read_request), before mod_cache, which would answer from
+     * its own quick handler: the cheapest place that knows the client and the head. */
+    ap_hook_quick_handler(shield_head, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* Hosts whose sections disagree are judged here, before anybody else's opinion. */
+    ap_hook_access_checker(shield_access, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* `Satisfy Any` discards a refusal once authentication succeeds: say it again. */
+    ap_hook_fixups(shield_fixups, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* SetHandler l7shield-metrics. */
+    ap_hook_handler(shield_metrics, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+/* The one symbol that leaves this file's library; AP_MODULE_DECLARE_DATA is empty here.
+ */
+__attribute__((visibility("default"))) module AP_MODULE_DECLARE_DATA l7shield_module = {
+    STANDARD20_MODULE_STUFF, shield_section_create, shield_section_merge,
+    shield_host_create,      shield_host_merge,     shield_directives,
+    register_hooks,
+#if defined(AP_MODULE_FLAG_NONE)
+    AP_MODULE_FLAG_NONE,
+#endif
+};

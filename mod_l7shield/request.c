@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From request_rec to l7s_request_t. It always reads the request line as the client sent
+ * it: r->uri is decoded in place and rewritten by other modules along the way, and every
+ * stage must see the same path.
+ */
+#include "request.h"
+
+#include "apr_network_io.h"
+
+#include <string.h>
+
+bool shield_addr(const apr_sockaddr_t *from, l7s_addr_t *out)
+{
+    if (from->family == APR_INET) {
+        static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+        memcpy(out->bytes, mapped, sizeof(mapped));
+        memcpy(out->bytes + 12, &from->sa.sin.sin_addr, 4);
+        return true;
+    }
+#if APR_HAVE_IPV6
+    if (from->family == APR_INET6) {
+        memcpy(out->bytes, &from->sa.sin6.sin6_addr, sizeof(out->bytes));
+        return true;
+    }
+#endif
+    return false;
+}
+
+/* The path in the request's target: origin form ("/a?b") as it is, absolute form
+ * ("http://host/a?b") from behind the authority, "*" and CONNECT's authority as "/". */
+static const char *target_path(const char *target)
+{
+    if (!target || target[0] == '/') {
+        return target ? target : "/";
+    }
+    const char *authority = strstr(target, "://");
+    if (!authority) {
+        return "/";
+    }
+    const char *path = authority + 3 + strcspn(authority + 3, "/?#");
+    return *path == '/' ? path : "/";
+}
+
+static const char *header_value(void *context, const char *name)
+{
+    const request_rec *r = context;
+    return apr_table_get(r->headers_in, name);
+}
+
+bool shield_request_read(request_rec *r, const shield_section_t *section,
+                         shield_request_t *out)
+{
+    l7s_request_t *facts = &out->facts;
+    if (!shield_addr(r->useragent_addr, &facts->client)) {
+        return false;
+    }
+    bool cut;
+    (void)l7s_path_normalise(target_path(r->unparsed_uri), out->path, sizeof(out->path),
+                             &cut);
+    if (!r->hostname || !l7s_host_normalise(r->hostname, out->host, sizeof(out->host))) {
+        out->host[0] = '\0';
+    }
+    facts->client_is_proxy = shield_is_proxy(&facts->client);
+    facts->method = r->method;
+    facts->host = out->host;
+    facts->path = out->path;
+    facts->app = section->app;
+    facts->mode = shield_section_mode(section);
+    facts->header = header_value;
+    facts->context = r;
+    return true;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * httpd's request as core wants to see it.
+ */
+#ifndef SHIELD_REQUEST_H
+#define SHIELD_REQUEST_H
+
+#include "mod_l7shield.h"
+
+#include "decide.h"
+#include "path.h"
+
+#define SHIELD_HOST_MAX 256
+
+/* On the caller's stack; the buffers are never initialised beyond their NUL. */
+typedef struct {
+    l7s_request_t facts;
+    char host[SHIELD_HOST_MAX];
+    char path[L7S_PATH_MAX];
+} shield_request_t;
+
+/* False: not an IP address (a unix socket); there is nobody to judge. */
+bool shield_addr(const apr_sockaddr_t *from, l7s_addr_t *out);
+
+/* Reads `r` under the values of `section`. `out` borrows from both. False as above. */
+bool shield_request_read(request_rec *r, const shield_section_t *section,
+                         shield_request_t *out);
+
+#endif

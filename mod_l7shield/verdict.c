@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making and keeping a verdict. Most requests are admitted without a word: they leave
+ * nothing behind, no allocation, no variable. Does not send anything (refuse.c).
+ */
+#include "verdict.h"
+
+#include "request.h"
+#include "shared_memory.h"
+
+#include "apr_strings.h"
+
+static const l7s_verdict_t *keep(request_rec *r, const l7s_verdict_t *verdict)
+{
+    if (verdict->outcome == L7S_OUTCOME_ADMITTED) {
+        return NULL;
+    }
+    l7s_verdict_t *kept = apr_pmemdup(r->pool, verdict, sizeof(*verdict));
+    ap_set_module_config(r->request_config, &l7shield_module, kept);
+    shield_verdict_show(r, kept);
+    return kept;
+}
+
+const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t *section)
+{
+    shield_request_t request;
+    l7s_verdict_t verdict;
+    verdict.outcome = L7S_OUTCOME_ADMITTED;
+    if (!shield_request_read(r, section, &request)) {
+        return NULL;
+    }
+    const l7s_image_t *image = shield_image_hold();
+    if (!image) {
+        return NULL;
+    }
+    l7s_decide(&shield_process.shared, image, &request.facts, shield_now(), &verdict);
+    shield_image_release();
+    return keep(r, &verdict);
+}
+
+const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode)
+{
+    l7s_addr_t client;
+    l7s_verdict_t verdict;
+    if (!shield_addr(r->useragent_addr, &client) || shield_is_proxy(&client)) {
+        return NULL;
+    }
+    const l7s_image_t *image = shield_image_hold();
+    if (!image) {
+        return NULL;
+    }
+    bool refused = l7s_decide_address(&shield_process.shared, image, &client, mode,
+                                      shield_now(), &verdict);
+    shield_image_release();
+    return refused ? keep(r, &verdict) : NULL;
+}
+
+const l7s_verdict_t *shield_verdict_kept(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &l7shield_module);
+}
+
+static void show(request_rec *r, const char *variable, const char *value)
+{
+    if (value[0] != '\0') {
+        apr_table_setn(r->subprocess_env, variable, value);
+    }
+}
+
+void shield_verdict_show(request_rec *r, const l7s_verdict_t *verdict)
+{
+    show(r, "L7SHIELD_ACTION", verdict->action);
+    show(r, "L7SHIELD_POLICY", verdict->policy);
+    show(r, "L7SHIELD_INCIDENT", verdict->incident);
+    show(r, "L7SHIELD_KEY", verdict->key);
+}

@@ -38,12 +38,16 @@ typedef struct {
 
 typedef struct l7s_ban_slot l7s_ban_slot_t; /* in bans.c; 384 bytes */
 
+#define L7S_BAN_WIDTH_CLIENT 129 /* stands for the bans of single clients */
+#define L7S_BAN_WIDTHS 130
+
 typedef struct {
     _Atomic uint64_t widths[3]; /* bit n: bans of prefix n (128-bit form) exist */
     _Atomic uint32_t active;    /* at least this many are or were in force */
     _Atomic uint32_t other;     /* bans that are not addresses */
     _Atomic uint64_t changes;   /* grows with every change: the sync process watches it */
     _Atomic uint64_t dropped;   /* table full: a ban was not recorded (alarm) */
+    _Atomic uint32_t width_counts[L7S_BAN_WIDTHS]; /* how many bans stand behind a bit */
 } l7s_bans_head_t;
 
 typedef struct {
@@ -55,7 +59,7 @@ typedef struct {
 size_t l7s_bans_memory(uint32_t capacity);
 
 /* Records a ban; the later end wins over an earlier one. L7S_CONFLICT: a tombstone holds
- * it off. L7S_TOO_BIG: table full. Safe from any worker. */
+ * it off, or the ban is older than its lifting. L7S_TOO_BIG: table full. Safe from any worker. */
 L7S_MUST_USE l7s_status_t l7s_bans_put(const l7s_bans_t *bans, const l7s_ban_t *ban,
                                        l7s_now_t now);
 
@@ -71,7 +75,8 @@ bool l7s_bans_find_address(const l7s_bans_t *bans, const l7s_hashkey_t *count_ke
 bool l7s_bans_lift(const l7s_bans_t *bans, l7s_hash128_t digest, uint64_t hold_until_ms,
                    l7s_now_t now);
 
-/* Sync process only: copies every ban in force to `visit` and frees the expired ones. */
+/* Sync process only, at most once a second or so: copies every ban in force to `visit`,
+ * frees the expired ones and those whose writer died. */
 typedef void (*l7s_bans_visit_fn)(void *context, const l7s_ban_t *ban);
 void l7s_bans_visit(const l7s_bans_t *bans, l7s_now_t now, l7s_bans_visit_fn visit,
                     void *context);

@@ -12,6 +12,7 @@
 #define L7S_EPISODE_H
 
 #include "bans.h"
+#include "cell.h"
 #include "mode.h"
 
 #define L7S_EPISODES 4096
@@ -40,7 +41,8 @@ typedef struct {
 } l7s_episode_facts_t;
 
 typedef struct {
-    _Atomic uint64_t key_lo, key_hi; /* (policy, tuple); 0 = free, 1 = busy in key_lo */
+    _Atomic uint64_t key_lo, key_hi; /* (policy, tuple); in key_lo 0 = free, below 2^32 =
+                                        being opened (cell.h): not to be read */
     _Atomic uint64_t requests;   /* acted + passed + would have acted */
     _Atomic uint64_t acted;      /* refused; stays 0 in observe */
     _Atomic uint64_t passed;     /* admitted while it ran */
@@ -49,13 +51,17 @@ typedef struct {
     _Atomic uint64_t clients[4]; /* linear-counting bitmap of client hashes, campaigns */
     _Atomic uint64_t second;     /* running second and its count, packed: s << 24 | n */
     _Atomic uint32_t peak_per_second;
-    _Atomic uint32_t active_keys; /* of this policy, kept on its campaign key only */
+    _Atomic uint32_t active_keys; /* campaign: running episodes of the policy beside it */
     l7s_episode_facts_t facts;
 } l7s_episode_t;
 
 typedef struct {
     l7s_episode_t *entries; /* L7S_EPISODES of them */
     _Atomic uint64_t *dropped;
+    /* Running episodes by policy, L7S_EPISODES counters placed by a hash of its name; two
+     * policies that share one only fold into campaigns earlier. NULL: no campaigns. */
+    _Atomic uint32_t *running;
+    _Atomic uint64_t *tickets; /* numbers the claims, see cell.h */
     l7s_hashkey_t mint_key; /* for ids: secret of this boot */
 } l7s_episodes_t;
 
@@ -76,6 +82,9 @@ void l7s_episode_count(l7s_episode_t *episode, bool tripped, bool acted,
 
 /* Sync process only: frees the entry. */
 void l7s_episode_close(const l7s_episodes_t *episodes, l7s_episode_t *episode);
+
+/* Sync process only, at most once a second: frees entries whose opener died. */
+uint32_t l7s_episodes_recover(const l7s_episodes_t *episodes, l7s_cell_watch_t *watch);
 
 /* "inc_" and a ULID (48 bits of time, 80 pseudorandom under `key`, unique per call). */
 void l7s_incident_mint(const l7s_hashkey_t *key, l7s_now_t now,

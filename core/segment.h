@@ -57,18 +57,18 @@ typedef struct {
     l7s_hashkey_t boot_count_key; /* K_count of a node without a fleet */
 
     /* httpd -> sync */
-    _Atomic uint64_t config_generation; /* of httpd; an older sync process retires */
+    _Alignas(64) _Atomic uint64_t config_generation; /* of httpd; an older sync process retires */
     _Atomic uint32_t workers_busy, workers_total;
 
     /* sync -> workers. The arena of an image is its generation modulo 2. */
-    _Atomic uint64_t image_generation; /* 0 = no image yet: everything is admitted */
+    _Alignas(64) _Atomic uint64_t image_generation; /* 0 = no image yet: everything is admitted */
     _Atomic uint64_t image_size[2];
     _Atomic uint32_t mode;    /* l7s_mode_t of the node */
     _Atomic uint32_t because; /* l7s_because_t */
     _Atomic uint64_t config_epoch, revision; /* of the image in force */
 
     /* sync -> everybody */
-    _Atomic int32_t sync_pid;
+    _Alignas(64) _Atomic int32_t sync_pid;
     _Atomic uint64_t sync_beat_ms; /* wall clock of the last tick */
     _Atomic uint32_t sync_ready;   /* the first image stands, or there is none to come */
     _Atomic uint32_t live_nodes;   /* at least 1 */
@@ -77,10 +77,11 @@ typedef struct {
     pthread_mutex_t sync_lease; /* process-shared, robust: one sync process at a time */
 
     /* counters */
-    l7s_table_stats_t table_stats;
+    _Alignas(64) l7s_table_stats_t table_stats;
     _Atomic uint64_t episodes_dropped;
     _Atomic uint64_t unpinned; /* requests admitted because no pin was free (alarm) */
-    _Atomic uint64_t verdicts[16]; /* by l7s_outcome_t */
+    _Atomic uint64_t episode_tickets;
+    _Alignas(64) _Atomic uint64_t verdicts[16]; /* by l7s_outcome_t */
 } l7s_segment_t;
 
 /* One process' view of it. */

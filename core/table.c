@@ -1,2 +1,325 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The slots of one bucket: find, claim, evict, release. Claiming follows cell.h, which
+ * keeps a key from getting two slots; this file decides which slot may go.
+ *
+ * A worker that found its slot uses it a moment later, without holding it. So nothing
+ * that was touched in the last two seconds is freed as idle while there is another
+ * choice, and a claim of an existing slot touches it.
+ */
+#include "table.h"
+
+#include <stddef.h>
+
+#define YOUNG_S 2
+/* A counter over its limit is kept this long after its last token, whatever asks. */
+#define GUARD_S 10
+#define NEVER UINT64_MAX
+
+_Static_assert(offsetof(l7s_slot_t, key_lo) == 0 && offsetof(l7s_slot_t, key_hi) == 8,
+               "a slot begins with its cell");
+
+/* Where a key lives must not be known outside, and keys are themselves the output of a
+ * keyed PRF that no outsider sees: a keyed multiplication spreads and hides it well
+ * enough and costs a tenth of SipHash. */
+static inline uint64_t place(const l7s_table_t *table, l7s_hash128_t key)
+{
+    unsigned __int128 product = (unsigned __int128)(key.lo ^ table->place_key.k0) *
+                                (key.hi ^ table->place_key.k1);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* The home bucket; its slots are tried from a place of the key's own, so that the first
+ * look mostly hits. */
+static inline l7s_window_t window_of(const l7s_table_t *table, l7s_hash128_t key)
+{
+    uint64_t hash = place(table, key);
+    l7s_slot_t *bucket = table->slots + (hash & (table->buckets - 1)) * L7S_BUCKET_SLOTS;
+    return (l7s_window_t){
+        .base = (char *)bucket,
+        .stride = sizeof(l7s_slot_t),
+        .first = (uint32_t)(hash >> 61),
+        .mask = L7S_BUCKET_SLOTS - 1,
+        .count = L7S_BUCKET_SLOTS,
+    };
+}
+
+l7s_slot_t *l7s_table_find(const l7s_table_t *table, l7s_hash128_t key)
+{
+    key = l7s_cell_storable(key);
+    l7s_window_t window = window_of(table, key);
+    return (l7s_slot_t *)l7s_window_find(&window, key);
+}
+
+static inline uint32_t seconds(l7s_now_t now)
+{
+    return (uint32_t)(now.mono_us / 1000000);
+}
+
+static inline void touch(l7s_slot_t *slot, uint32_t now_s)
+{
+    if (atomic_load_explicit(&slot->touched_s, memory_order_relaxed) != now_s) {
+        atomic_store_explicit(&slot->touched_s, now_s, memory_order_relaxed);
+    }
+}
+
+static bool is_drained(l7s_slot_t *slot, l7s_now_t now)
+{
+    uint64_t tat = atomic_load_explicit(&slot->tat, memory_order_relaxed);
+    uint32_t requests = atomic_load_explicit(&slot->requests, memory_order_relaxed);
+    return (int64_t)(tat - now.mono_us * requests) <= 0;
+}
+
+/* A running episode says that a policy acted on this key; for the claimer's own limit the
+ * bucket itself can be asked. */
+static bool is_over(l7s_slot_t *slot, uint32_t limit, const l7s_rate_t *rate,
+                    l7s_now_t now)
+{
+    if (atomic_load_explicit(&slot->episode, memory_order_relaxed) != 0) {
+        return true;
+    }
+    uint64_t tat = atomic_load_explicit(&slot->tat, memory_order_relaxed);
+    return atomic_load_explicit(&slot->limit, memory_order_relaxed) == limit &&
+           !l7s_bucket_conforms(rate, tat, now.mono_us, 1);
+}
+
+/* The worth of an occupied slot: class, then how recently it was touched. The lowest is
+ * evicted first, NEVER never. */
+static uint64_t worth(l7s_slot_t *slot, uint32_t limit, const l7s_rate_t *rate,
+                      l7s_now_t now)
+{
+    enum { IDLE, DRAINED, IN_USE, OVER };
+    uint32_t touched = atomic_load_explicit(&slot->touched_s, memory_order_relaxed);
+    int32_t passed = (int32_t)(seconds(now) - touched);
+    uint32_t age = passed > 0 ? (uint32_t)passed : 0; /* clocks of threads differ a bit */
+    uint64_t rank = IN_USE;
+    if (is_drained(slot, now)) {
+        rank = age >= YOUNG_S ? IDLE : DRAINED;
+    } else if (is_over(slot, limit, rate, now)) {
+        if (age < GUARD_S) {
+            return NEVER;
+        }
+        rank = OVER;
+    }
+    return rank << 32 | (UINT32_MAX - age);
+}
+
+typedef struct {
+    l7s_slot_t *slot; /* NULL: nothing may be evicted */
+    uint64_t seen;    /* its key_lo, 0 when it is free */
+    bool busy;        /* another claim runs in this bucket */
+} victim_t;
+
+static victim_t choose(const l7s_window_t *window, uint32_t limit, const l7s_rate_t *rate,
+                       l7s_now_t now)
+{
+    victim_t victim = {.slot = NULL};
+    uint64_t lowest = NEVER;
+    for (uint32_t i = 0; i < window->count; i++) {
+        l7s_slot_t *slot = (l7s_slot_t *)l7s_window_cell(window, i);
+        uint64_t lo = atomic_load_explicit(&slot->key_lo, memory_order_acquire);
+        if (lo == 0) {
+            return (victim_t){.slot = slot};
+        }
+        if (lo < L7S_CELL_TICKETS) {
+            victim.busy = true;
+            continue;
+        }
+        uint64_t value = worth(slot, limit, rate, now);
+        if (value < lowest) {
+            lowest = value;
+            victim.slot = slot;
+            victim.seen = lo;
+        }
+    }
+    return victim;
+}
+
+static void prepare(l7s_slot_t *slot, uint32_t limit, const l7s_rate_t *rate,
+                    l7s_now_t now)
+{
+    atomic_store_explicit(&slot->tat, l7s_bucket_fresh(rate, now.mono_us),
+                          memory_order_relaxed);
+    atomic_store_explicit(&slot->pending, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->pending_since, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->total, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->period, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->touched_s, seconds(now), memory_order_relaxed);
+    atomic_store_explicit(&slot->limit, limit, memory_order_relaxed);
+    atomic_store_explicit(&slot->episode, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->standing, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->requests, rate->requests, memory_order_relaxed);
+}
+
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void count_eviction(const l7s_table_t *table, l7s_slot_t *slot, l7s_now_t now)
+{
+    bool idle = is_drained(slot, now);
+    count(idle ? &table->stats->evicted_idle : &table->stats->evicted_live);
+}
+
+/* One attempt to put `key` into its bucket. */
+static l7s_slot_t *try_claim(const l7s_table_t *table, const l7s_window_t *window,
+                             const victim_t *victim, l7s_hash128_t key, uint32_t limit,
+                             const l7s_rate_t *rate, l7s_now_t now, unsigned attempt)
+{
+    l7s_cell_t *cell = (l7s_cell_t *)victim->slot;
+    uint64_t ticket;
+    if (!l7s_cell_acquire(cell, victim->seen, &table->stats->tickets, &ticket)) {
+        return NULL;
+    }
+    if (victim->seen != 0) {
+        count_eviction(table, victim->slot, now);
+    }
+    prepare(victim->slot, limit, rate, now);
+    if (!l7s_cell_publish(window, cell, ticket, key, attempt)) {
+        return NULL;
+    }
+    count(&table->stats->claimed);
+    return victim->slot;
+}
+
+static __attribute__((noinline)) l7s_slot_t *create(const l7s_table_t *table,
+                                                    const l7s_window_t *window,
+                                                    l7s_hash128_t key, uint32_t limit,
+                                                    const l7s_rate_t *rate, l7s_now_t now)
+{
+    for (unsigned attempt = 0; attempt < L7S_CELL_ATTEMPTS; attempt++) {
+        victim_t victim = choose(window, limit, rate, now);
+        l7s_slot_t *slot = NULL;
+        if (victim.slot != NULL) {
+            slot = try_claim(table, window, &victim, key, limit, rate, now, attempt);
+        } else if (!victim.busy) {
+            break;
+        }
+        if (slot != NULL) {
+            return slot;
+        }
+        l7s_cell_pause();
+        slot = (l7s_slot_t *)l7s_window_find(window, key);
+        if (slot != NULL) {
+            touch(slot, seconds(now));
+            return slot;
+        }
+    }
+    count(&table->stats->overflowed);
+    return NULL;
+}
+
+l7s_slot_t *l7s_table_claim(const l7s_table_t *table, l7s_hash128_t key, uint32_t limit,
+                            const l7s_rate_t *rate, l7s_now_t now)
+{
+    key = l7s_cell_storable(key);
+    l7s_window_t window = window_of(table, key);
+    l7s_slot_t *slot = (l7s_slot_t *)l7s_window_find(&window, key);
+    if (__builtin_expect(slot == NULL, 0)) {
+        return create(table, &window, key, limit, rate, now);
+    }
+    touch(slot, seconds(now));
+    return slot;
+}
+
+void l7s_table_mark(const l7s_table_t *table, l7s_slot_t *slot, uint32_t tokens,
+                    l7s_now_t now)
+{
+    uint32_t seen = atomic_load_explicit(&slot->pending, memory_order_relaxed);
+    uint32_t sum;
+    do {
+        sum = seen + tokens < seen ? UINT32_MAX : seen + tokens;
+        if (seen == 0) {
+            atomic_store_explicit(&slot->pending_since, (uint32_t)(now.mono_us / 1000),
+                                  memory_order_relaxed);
+        }
+    } while (!atomic_compare_exchange_weak_explicit(
+        &slot->pending, &seen, sum, memory_order_release, memory_order_relaxed));
+    if (seen == 0) {
+        size_t index = (size_t)(slot - table->slots);
+        atomic_fetch_or_explicit(&table->dirty[index / 64], (uint64_t)1 << (index % 64),
+                                 memory_order_release);
+    }
+}
+
+uint32_t l7s_table_size(const l7s_table_t *table)
+{
+    return table->buckets * L7S_BUCKET_SLOTS;
+}
+
+l7s_hash128_t l7s_slot_key(const l7s_slot_t *slot)
+{
+    return l7s_cell_key((l7s_cell_t *)slot);
+}
+
+bool l7s_table_release(const l7s_table_t *table, l7s_slot_t *slot, l7s_hash128_t key)
+{
+    key = l7s_cell_storable(key);
+    if (!l7s_cell_holds((l7s_cell_t *)slot, key) ||
+        !atomic_compare_exchange_strong(&slot->key_lo, &key.lo, 0)) {
+        return false;
+    }
+    count(&table->stats->released);
+    return true;
+}
+
+/* Visits the slots of one word of the bitmap; returns the bits that stay set. A slot that
+ * still holds pending tokens stays too: a worker that added to them has set no bit. */
+static uint64_t visit_word(const l7s_table_t *table, uint32_t base, uint64_t bits,
+                           l7s_table_visit_fn visit, void *context, uint32_t *visited)
+{
+    uint64_t again = 0;
+    for (; bits != 0; bits &= bits - 1) {
+        uint32_t bit = (uint32_t)__builtin_ctzll(bits);
+        l7s_slot_t *slot = &table->slots[base + bit];
+        if (l7s_slot_key(slot).lo == 0) {
+            continue;
+        }
+        bool stays = visit(context, base + bit, slot);
+        ++*visited;
+        if (stays || atomic_load_explicit(&slot->pending, memory_order_acquire) != 0) {
+            again |= (uint64_t)1 << bit;
+        }
+    }
+    return again;
+}
+
+uint32_t l7s_table_visit_dirty(const l7s_table_t *table, l7s_table_visit_fn visit,
+                               void *context)
+{
+    uint32_t visited = 0;
+    uint32_t words = l7s_table_size(table) / 64;
+    for (uint32_t word = 0; word < words; word++) {
+        if (atomic_load_explicit(&table->dirty[word], memory_order_relaxed) == 0) {
+            continue;
+        }
+        uint64_t bits = atomic_exchange(&table->dirty[word], 0);
+        uint64_t again = visit_word(table, word * 64, bits, visit, context, &visited);
+        if (again != 0) {
+            atomic_fetch_or_explicit(&table->dirty[word], again, memory_order_release);
+        }
+    }
+    return visited;
+}
+
+uint32_t l7s_table_sweep(const l7s_table_t *table, uint32_t first, uint32_t count,
+                         l7s_cell_watch_t *watch, l7s_table_visit_fn visit, void *context)
+{
+    uint32_t freed = 0;
+    uint32_t size = l7s_table_size(table);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index = (first + i) & (size - 1);
+        l7s_slot_t *slot = &table->slots[index];
+        uint64_t lo = atomic_load_explicit(&slot->key_lo, memory_order_relaxed);
+        if (lo == 0) {
+            continue;
+        }
+        if (lo < L7S_CELL_TICKETS) {
+            freed += l7s_cell_recover(watch, index, (l7s_cell_t *)slot);
+        } else if (visit != NULL) {
+            visit(context, index, slot);
+        }
+    }
+    return freed;
+}

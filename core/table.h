@@ -10,7 +10,7 @@
  *
  * A key lives in its home bucket only: a look-up touches at most 8 lines, mostly one. A
  * full bucket evicts its least valuable slot (drained first, then the longest untouched
- * below its limit; one over its limit last). Where nothing may be evicted the claim fails:
+ * below its limit; one over its limit last, and never while it is in use). Where nothing may be evicted the claim fails:
  * the caller admits, counts on the limit's overflow and an alarm is raised.
  *
  * Ownership: workers create slots and move TAT and pending; the sync process reads both,
@@ -21,13 +21,14 @@
 #define L7S_TABLE_H
 
 #include "bucket.h"
+#include "cell.h"
 #include "clock.h"
 #include "hash.h"
 #include "status.h"
 
 /* Layout version 1. All times are of this boot. */
 typedef struct {
-    _Atomic uint64_t key_lo;        /*  0 0 = free, 1 = busy (being claimed or released) */
+    _Atomic uint64_t key_lo;        /*  0 0 = free, below 2^32 = being claimed (cell.h) */
     _Atomic uint64_t key_hi;        /*  8 */
     _Atomic uint64_t tat;           /* 16 bucket state, see bucket.h */
     _Atomic uint32_t pending;       /* 24 tokens taken here and not yet pushed */
@@ -38,7 +39,7 @@ typedef struct {
     _Atomic uint32_t limit;         /* 48 low 32 bits of the limit's identity */
     _Atomic uint32_t episode;       /* 52 1 + index of the running episode, 0 = none */
     _Atomic uint32_t standing;      /* 56 reserved: standing of the client */
-    uint32_t reserved;              /* 60 */
+    _Atomic uint32_t requests;      /* 60 of its rate: tells without an image if it drained */
 } l7s_slot_t;
 
 _Static_assert(sizeof(l7s_slot_t) == 64, "one slot is one cache line");
@@ -52,6 +53,7 @@ typedef struct {
     _Atomic uint64_t evicted_idle; /* drained: nothing was lost */
     _Atomic uint64_t evicted_live; /* a counter in use was lost: the alarm */
     _Atomic uint64_t overflowed;   /* no slot at all: the request went uncounted */
+    _Atomic uint64_t tickets;      /* numbers the claims, see cell.h */
 } l7s_table_stats_t;
 
 /* One process' view; the pointers differ per process, what they point to is shared.
@@ -78,9 +80,12 @@ void l7s_table_mark(const l7s_table_t *table, l7s_slot_t *slot, uint32_t tokens,
                     l7s_now_t now);
 
 uint32_t l7s_table_size(const l7s_table_t *table); /* slots */
+
+/* The key in `slot`; its lo is 0 while the slot is free or being claimed. */
 l7s_hash128_t l7s_slot_key(const l7s_slot_t *slot);
 
-/* Sync process only. Releases `slot` if it still holds `key`. */
+/* Sync process only. Releases `slot` if it still holds `key`. For slots that are drained
+ * and were not touched for two seconds: a worker may be about to use a younger one. */
 bool l7s_table_release(const l7s_table_t *table, l7s_slot_t *slot, l7s_hash128_t key);
 
 /* Sync process only. Hands every dirty slot to `visit` and clears its bit; a slot whose
@@ -88,5 +93,13 @@ bool l7s_table_release(const l7s_table_t *table, l7s_slot_t *slot, l7s_hash128_t
 typedef bool (*l7s_table_visit_fn)(void *context, uint32_t index, l7s_slot_t *slot);
 uint32_t l7s_table_visit_dirty(const l7s_table_t *table, l7s_table_visit_fn visit,
                                void *context);
+
+/* Sync process only. Hands the occupied ones of `count` slots from `first` on to `visit`
+ * (may be NULL; its answer does not matter) and frees those whose claimer died, which are
+ * busy with the same ticket as when the last sweep passed. A full round must take at
+ * least a second. Returns how many dead claims were freed. */
+uint32_t l7s_table_sweep(const l7s_table_t *table, uint32_t first, uint32_t count,
+                         l7s_cell_watch_t *watch, l7s_table_visit_fn visit,
+                         void *context);
 
 #endif

@@ -271,6 +271,9 @@ static l7s_status_t fetch(l7s_pool_t *pool, server_t *server, const batch_t *bat
 {
     memcached_return_t end = MEMCACHED_SUCCESS;
     size_t next = 0;
+    /* With no result at all libmemcached turns every error into "not found"; it believes
+     * that there was one. */
+    pool->result.count = 1;
     while (memcached_fetch_result(server->handle, &pool->result, &end)) {
         size_t size = memcached_result_length(&pool->result);
         if (!match(batch, &next, &pool->result) || size > L7S_ITEM_SIZE_MAX) {
@@ -280,10 +283,9 @@ static l7s_status_t fetch(l7s_pool_t *pool, server_t *server, const batch_t *bat
         const char *value = memcached_result_value(&pool->result);
         found(context, batch->index[next - 1], value ? value : "", size);
     }
-    /* "Not found" is also what it says after garbage or silence: the last error tells. */
+    /* "End" is also what it says after silence: the last error tells. */
     memcached_return_t error = memcached_last_error(server->handle);
-    if ((end != MEMCACHED_END && end != MEMCACHED_NOTFOUND) ||
-        (error != MEMCACHED_SUCCESS && error != MEMCACHED_NOTFOUND)) {
+    if (end != MEMCACHED_END || error != MEMCACHED_SUCCESS) {
         failed(server, now_ms);
         return failure_of(end == MEMCACHED_TIMEOUT ? end : error);
     }

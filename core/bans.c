@@ -549,3 +549,19 @@ void l7s_bans_visit(const l7s_bans_t *bans, l7s_now_t now, l7s_bans_visit_fn vis
         }
     }
 }
+
+void l7s_bans_scan(const l7s_bans_t *bans, l7s_now_t now, l7s_bans_visit_fn visit,
+                   void *context)
+{
+    for (uint32_t i = 0; i < bans->capacity; i++) {
+        const l7s_ban_slot_t *slot = &bans->slots[i];
+        if (get_tag(bans, slot) == 0) {
+            continue;
+        }
+        l7s_hash128_t digest = {get(&slot->digest_lo), get(&slot->digest_hi)};
+        l7s_ban_t ban;
+        if (read_slot(slot, digest, now, &ban)) {
+            visit(context, &ban);
+        }
+    }
+}

@@ -80,5 +80,8 @@ bool l7s_bans_lift(const l7s_bans_t *bans, l7s_hash128_t digest, uint64_t hold_u
 typedef void (*l7s_bans_visit_fn)(void *context, const l7s_ban_t *ban);
 void l7s_bans_visit(const l7s_bans_t *bans, l7s_now_t now, l7s_bans_visit_fn visit,
                     void *context);
+/* The same without freeing anything: as often as one likes. */
+void l7s_bans_scan(const l7s_bans_t *bans, l7s_now_t now, l7s_bans_visit_fn visit,
+                   void *context);
 
 #endif

@@ -1,2 +1,514 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reports of several nodes become one record. The record keeps the newest report of every
+ * episode and is computed anew from all of them each time, so neither the order of
+ * arrival nor a report that arrives twice changes a count. Only the record's id is that
+ * of the first report that arrived, since clients may know it by then.
+ */
+#include "incident.h"
+#include "clock.h"
+#include "incident_parts.h"
+#include "schema.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A record that has grown to this many episodes is full; the next one opens another. */
+enum { REPORTS_MAX = 256, SAMPLES_MAX = 10, CLIENT_BITS = 256 };
+
+/* What all reports of a record amount to. */
+typedef struct {
+    const json_t *first, *newest; /* by start; by revision, then last request */
+    uint64_t requests, acted, passed, peak, peak_ms;
+    uint64_t started_ms, last_ms, ban_until_ms;
+    uint64_t clients[CLIENT_BITS / 64];
+    const char *ban_id;
+    bool active, campaign;
+} total_t;
+
+/* --- one report --- */
+
+/* Reports of an episode only grow. */
+static bool is_newer(const json_t *report, const json_t *than)
+{
+    uint64_t requests = l7s_report_count(report, "requests");
+    uint64_t before = l7s_report_count(than, "requests");
+    uint64_t last = l7s_report_count(report, "last_ms");
+    uint64_t last_before = l7s_report_count(than, "last_ms");
+
+    if (requests != before) {
+        return requests > before;
+    }
+    if (last != last_before) {
+        return last > last_before;
+    }
+    return strcmp(l7s_report_text(than, "state"), "ended") != 0;
+}
+
+/* Puts `report` among the others unless a newer one of its episode is there. The time of
+ * the peak is not in a report: it is when the report that raised it was made. */
+static void keep_report(json_t *reports, const json_t *report)
+{
+    const char *id = l7s_report_text(report, "id");
+    const json_t *old = json_object_get(reports, id);
+    json_t *copy = NULL;
+    uint64_t peak_ms = l7s_report_count(report, "last_ms");
+
+    if (old != NULL && !is_newer(report, old)) {
+        return;
+    }
+    if (old != NULL && l7s_report_count(old, "peak_per_second") >=
+                           l7s_report_count(report, "peak_per_second")) {
+        peak_ms = l7s_report_count(old, "peak_ms");
+    }
+    copy = l7s_report_copy(report);
+    json_object_set_new(copy, "peak_ms", json_integer((json_int_t)peak_ms));
+    json_object_set_new(reports, id, copy);
+}
+
+static void add_clients(total_t *total, const char *text)
+{
+    for (size_t i = 0; i < CLIENT_BITS / 64 && strlen(text) == CLIENT_BITS / 4; i++) {
+        char word[17];
+
+        snprintf(word, sizeof word, "%.16s", text + i * 16);
+        total->clients[i] |= strtoull(word, NULL, 16);
+    }
+}
+
+static void add_ban(total_t *total, const json_t *report)
+{
+    uint64_t until = l7s_report_count(report, "ban_until_ms");
+    const char *id = l7s_report_text(report, "ban_id");
+
+    if (until > total->ban_until_ms) {
+        total->ban_until_ms = until;
+    }
+    if (*id != '\0' && total->ban_id == NULL) {
+        total->ban_id = id;
+    }
+}
+
+static void add_report(total_t *total, const json_t *report)
+{
+    uint64_t started = l7s_report_count(report, "started_ms");
+    uint64_t last = l7s_report_count(report, "last_ms");
+
+    total->requests += l7s_report_count(report, "requests");
+    total->acted += l7s_report_count(report, "acted");
+    total->passed += l7s_report_count(report, "passed");
+    if (total->first == NULL || started < total->started_ms) {
+        total->first = report;
+        total->started_ms = started;
+    }
+    if (total->newest == NULL || l7s_report_count(report, "revision") >
+                                     l7s_report_count(total->newest, "revision")) {
+        total->newest = report;
+    }
+    total->last_ms = last > total->last_ms ? last : total->last_ms;
+    total->active |= strcmp(l7s_report_text(report, "state"), "active") == 0;
+    total->campaign |= json_is_true(json_object_get(report, "campaign"));
+    add_clients(total, l7s_report_text(report, "clients"));
+    add_ban(total, report);
+}
+
+/* The fleet's peak: the highest peak of each node, added up. Nodes peak together under
+ * one attack; where they do not this says too much rather than too little. */
+static void add_peaks(total_t *total, const json_t *reports)
+{
+    json_t *peaks = json_object(), *report = NULL, *value = NULL;
+    const char *id = NULL;
+    uint64_t highest = 0;
+
+    json_object_foreach((json_t *)reports, id, report)
+    {
+        const char *node = l7s_report_text(report, "node");
+        uint64_t peak = l7s_report_count(report, "peak_per_second");
+
+        if (peak >= highest) {
+            highest = peak;
+            total->peak_ms = l7s_report_count(report, "peak_ms");
+        }
+        if (peak >= l7s_report_count(peaks, node)) {
+            json_object_set_new(peaks, node, json_integer((json_int_t)peak));
+        }
+    }
+    json_object_foreach(peaks, id, value)
+    {
+        total->peak += (uint64_t)json_integer_value(value);
+    }
+    json_decref(peaks);
+}
+
+static total_t total_of(const json_t *reports)
+{
+    total_t total = {0};
+    const char *id = NULL;
+    json_t *report = NULL;
+
+    json_object_foreach((json_t *)reports, id, report)
+    {
+        add_report(&total, report);
+    }
+    add_peaks(&total, reports);
+    return total;
+}
+
+/* --- estimates --- */
+
+/* Linear counting (Whang, Vander-Zanden, Taylor: "A linear-time probabilistic counting
+ * algorithm", 1990): m bits of which z are clear stand for -m ln(z/m) clients. */
+static uint64_t distinct_clients(const total_t *total)
+{
+    unsigned set = 0;
+
+    for (size_t i = 0; i < CLIENT_BITS / 64; i++) {
+        set += (unsigned)__builtin_popcountll(total->clients[i]);
+    }
+    if (!total->campaign &&
+        json_object_get(json_object_get(total->first, "key"), "client") != NULL) {
+        return 1;
+    }
+    if (set >= CLIENT_BITS) {
+        set = CLIENT_BITS - 1; /* full: at least this many */
+    }
+    return set <= 1 ? 1
+                    : (uint64_t)llround(-CLIENT_BITS *
+                                        log((double)(CLIENT_BITS - set) / CLIENT_BITS));
+}
+
+/* The most that can have been asked within one period. 0: the detector has no rate. */
+static uint64_t observed_per_period(const total_t *total)
+{
+    uint64_t seconds = l7s_report_count(total->newest, "per_seconds");
+    uint64_t most = total->peak * seconds;
+
+    return most < total->requests ? most : total->requests;
+}
+
+/* How far above the limit: 10 times is 10; 0 when there is no limit. A campaign has many
+ * keys, each with a limit of its own, so this says nothing about it. */
+static double overload(const total_t *total)
+{
+    uint64_t limit = l7s_report_count(total->newest, "limit");
+
+    return limit == 0 ? 0 : (double)observed_per_period(total) / (double)limit;
+}
+
+static const char *severity_of(const total_t *total)
+{
+    double times = overload(total);
+
+    if (total->campaign) {
+        return distinct_clients(total) >= 100 ? "critical" : "high";
+    }
+    return times >= 10 ? "high" : times >= 2 || total->peak >= 100 ? "medium" : "low";
+}
+
+/* One counter tells a flood from eager use only by how far it is above the limit: never
+ * below 50 %, never sure. Without a limit there is only the rate itself. */
+static int confidence_of(const total_t *total)
+{
+    double times = overload(total);
+
+    if (total->campaign) {
+        return 80;
+    }
+    if (times == 0) {
+        return total->peak >= 10 ? 50 : 20;
+    }
+    return times <= 1 ? 50 : (int)(95 - 45 / times);
+}
+
+/* --- the parts of a record --- */
+
+static json_t *time_or_null(uint64_t ms)
+{
+    char text[L7S_TIME_TEXT];
+
+    if (ms == 0 || ms > (uint64_t)253402300799999) { /* none, or without an end */
+        return json_null();
+    }
+    l7s_time_text(ms, text);
+    return json_string(text);
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text == NULL || *text == '\0' ? json_null() : json_string(text);
+}
+
+static json_t *count_or_null(uint64_t count)
+{
+    return count == 0 ? json_null() : json_integer((json_int_t)count);
+}
+
+/* "normal" is what the policy allows, as long as no baseline says better. */
+static json_t *evidence_of(const total_t *total)
+{
+    uint64_t limit = l7s_report_count(total->newest, "limit");
+    uint64_t seconds = l7s_report_count(total->newest, "per_seconds");
+    uint64_t normal = seconds == 0 ? 0 : (limit + seconds - 1) / seconds;
+
+    return json_pack("[{s:s, s:I, s:o}]", "metric", "requests_per_second", "observed",
+                     (json_int_t)total->peak, "normal", count_or_null(normal));
+}
+
+static json_t *layer_of(const total_t *total)
+{
+    bool flood = l7s_report_count(total->newest, "limit") != 0 || total->peak >= 10;
+    const char *signature = total->campaign ? "distributed_flood"
+                            : flood         ? "request_flood"
+                                            : "unknown";
+
+    return json_pack("{s:i, s:s, s:s, s:i, s:o}", "osi", 7, "name", "application",
+                     "signature", signature, "confidence_percent", confidence_of(total),
+                     "evidence", evidence_of(total));
+}
+
+/* The network that a client or network key belongs to. */
+static json_t *network_of(const total_t *total)
+{
+    const json_t *key = json_object_get(total->first, "key");
+    const char *network = json_string_value(json_object_get(key, "network"));
+    char text[L7S_CIDR_TEXT];
+    l7s_cidr_t cidr;
+    l7s_addr_t addr;
+
+    if (network != NULL) {
+        return json_string(network);
+    }
+    if (json_object_get(key, "client") == NULL ||
+        !l7s_addr_parse(l7s_report_text(total->first, "client"), &addr)) {
+        return json_null();
+    }
+    cidr.prefix = l7s_addr_is_v4(&addr) ? 96 + 24 : 48;
+    cidr.base = l7s_addr_mask(&addr, cidr.prefix);
+    l7s_cidr_text(&cidr, text);
+    return json_string(text);
+}
+
+static json_t *source_of(const total_t *total)
+{
+    json_t *key = total->campaign ? json_object()
+                                  : json_incref(json_object_get(total->first, "key"));
+
+    return json_pack("{s:o, s:o, s:n, s:n, s:I}", "key", key, "network",
+                     total->campaign ? json_null() : network_of(total), "asn", "country",
+                     "distinct_clients", (json_int_t)distinct_clients(total));
+}
+
+static json_t *target_of(const total_t *total)
+{
+    bool one_path = !total->campaign &&
+                    json_object_get(json_object_get(total->first, "key"), "path") != NULL;
+
+    return json_pack("{s:o, s:o, s:o, s:o}", "host",
+                     text_or_null(l7s_report_text(total->first, "host")), "path",
+                     text_or_null(l7s_report_text(total->first, "path")), "method",
+                     text_or_null(l7s_report_text(total->first, "method")),
+                     "distinct_paths", count_or_null(one_path));
+}
+
+static json_t *measure_of(const total_t *total)
+{
+    uint64_t seconds = l7s_report_count(total->newest, "per_seconds");
+    uint64_t observed = seconds == 0 ? total->requests : observed_per_period(total);
+
+    return json_pack("{s:I, s:o, s:o, s:s}", "observed", (json_int_t)observed, "limit",
+                     count_or_null(l7s_report_count(total->newest, "limit")),
+                     "per_seconds", count_or_null(seconds), "unit", "requests");
+}
+
+/* An episode begins with the first request that trips, which is refused at once. */
+static json_t *action_of(const total_t *total)
+{
+    return json_pack("{s:s, s:o, s:o, s:o}", "type",
+                     l7s_report_text(total->newest, "action"), "ban_id",
+                     total->campaign ? json_null() : text_or_null(total->ban_id), "until",
+                     time_or_null(total->ban_until_ms), "first_acted_ms",
+                     total->acted > 0 ? json_integer(0) : json_null());
+}
+
+static json_t *counts_of(const total_t *total)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "requests", (json_int_t)total->requests,
+                     "acted", (json_int_t)total->acted, "passed",
+                     (json_int_t)total->passed, "peak_per_second",
+                     (json_int_t)total->peak);
+}
+
+static json_t *policy_of(const total_t *total)
+{
+    return json_pack("{s:s, s:I, s:s}", "name", l7s_report_text(total->newest, "policy"),
+                     "revision", (json_int_t)l7s_report_count(total->newest, "revision"),
+                     "mode", l7s_report_text(total->newest, "mode"));
+}
+
+static json_t *sample_of(const json_t *report)
+{
+    return json_pack(
+        "{s:o, s:s, s:s, s:s, s:s, s:s, s:s}", "at",
+        time_or_null(l7s_report_count(report, "started_ms")), "node",
+        l7s_report_text(report, "node"), "client", l7s_report_text(report, "client"),
+        "method", l7s_report_text(report, "method"), "host",
+        l7s_report_text(report, "host"), "path", l7s_report_text(report, "path"),
+        "user_agent", l7s_report_text(report, "user_agent"));
+}
+
+static bool holds_text(const json_t *array, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        if (strcmp(json_string_value(json_array_get(array, i)), text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Inserts in order, once. */
+static void insert_text(json_t *array, const char *text)
+{
+    size_t at = 0;
+
+    if (holds_text(array, text)) {
+        return;
+    }
+    while (at < json_array_size(array) &&
+           strcmp(json_string_value(json_array_get(array, at)), text) < 0) {
+        at++;
+    }
+    json_array_insert_new(array, at, json_string(text));
+}
+
+static void set_members(json_t *record, const json_t *reports, const char *id)
+{
+    json_t *nodes = json_array(), *aliases = json_array(), *samples = json_array();
+    const char *report_id = NULL;
+    json_t *report = NULL;
+
+    json_object_foreach((json_t *)reports, report_id, report)
+    {
+        insert_text(nodes, l7s_report_text(report, "node"));
+        if (strcmp(report_id, id) != 0) {
+            insert_text(aliases, report_id);
+        }
+        if (json_array_size(samples) < SAMPLES_MAX) {
+            json_array_append_new(samples, sample_of(report));
+        }
+    }
+    json_object_set_new(record, "aliases", aliases);
+    json_object_set_new(record, "nodes", nodes);
+    json_object_set_new(record, "samples", samples);
+}
+
+/* Every member in the order of API.md; what people set later begins empty. */
+static json_t *record_new(const char *id)
+{
+    return json_pack(
+        "{s:s, s:[], s:s, s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n,"
+        " s:n, s:n, s:{s:[],s:[],s:[],s:[],s:[],s:[]}, s:{s:n,s:n}, s:[], s:[], s:n, s:s,"
+        " s:{}, s:{}}",
+        "id", id, "aliases", "state", "active", "kind", "rate", "severity", "low",
+        "layer", "started_at", "peak_at", "last_seen_at", "ended_at", "app", "tier",
+        "policy", "source", "target", "measure", "action", "counts", "top", "clients",
+        "networks", "paths", "user_agents", "ja4", "signals", "effect",
+        "passed_per_second_before", "passed_per_second_after", "nodes", "samples", "ack",
+        "note", "", "labels", "_reports");
+}
+
+static void set_record(json_t *record, const total_t *total)
+{
+    json_object_set_new(record, "state", json_string(total->active ? "active" : "ended"));
+    json_object_set_new(record, "kind",
+                        json_string(l7s_report_text(total->newest, "detector")));
+    json_object_set_new(record, "severity", json_string(severity_of(total)));
+    json_object_set_new(record, "layer", layer_of(total));
+    json_object_set_new(record, "started_at", time_or_null(total->started_ms));
+    json_object_set_new(record, "peak_at", time_or_null(total->peak_ms));
+    json_object_set_new(record, "last_seen_at", time_or_null(total->last_ms));
+    json_object_set_new(record, "ended_at",
+                        total->active ? json_null() : time_or_null(total->last_ms));
+    json_object_set_new(record, "app",
+                        text_or_null(l7s_report_text(total->first, "app")));
+    json_object_set_new(record, "policy", policy_of(total));
+    json_object_set_new(record, "source", source_of(total));
+    json_object_set_new(record, "target", target_of(total));
+    json_object_set_new(record, "measure", measure_of(total));
+    json_object_set_new(record, "action", action_of(total));
+    json_object_set_new(record, "counts", counts_of(total));
+}
+
+/* --- the interface --- */
+
+static uint64_t time_of(const json_t *record, const char *name)
+{
+    const char *text = json_string_value(json_object_get(record, name));
+    uint64_t ms = 0;
+
+    return text != NULL && l7s_time_parse(text, &ms) ? ms : 0;
+}
+
+static bool same_subject(const json_t *known, const json_t *report)
+{
+    bool campaign = json_is_true(json_object_get(report, "campaign"));
+
+    return strcmp(l7s_report_text(known, "policy"), l7s_report_text(report, "policy")) ==
+               0 &&
+           json_is_true(json_object_get(known, "campaign")) == campaign &&
+           (campaign || l7s_json_equal(json_object_get(known, "key"),
+                                       json_object_get(report, "key")));
+}
+
+bool l7s_incident_same(const json_t *record, const json_t *report)
+{
+    json_t *reports = json_object_get(record, "_reports");
+    const json_t *known = json_object_iter_value(json_object_iter(reports));
+    uint64_t ended = time_of(record, "ended_at");
+
+    if (json_object_get(reports, l7s_report_text(report, "id")) != NULL) {
+        return true;
+    }
+    if (known == NULL || !same_subject(known, report) ||
+        json_object_size(reports) >= REPORTS_MAX) {
+        return false;
+    }
+    return ended == 0 ||
+           l7s_report_count(report, "started_ms") < ended + L7S_EPISODE_QUIET_MS;
+}
+
+json_t *l7s_incident_merge(const json_t *record, const json_t *report)
+{
+    json_t *out = record != NULL ? json_deep_copy(record)
+                                 : record_new(l7s_report_text(report, "id"));
+    json_t *reports = json_object_get(out, "_reports");
+    total_t total = {0};
+
+    if (reports == NULL) {
+        json_decref(out);
+        return NULL;
+    }
+    keep_report(reports, report);
+    total = total_of(reports);
+    set_record(out, &total);
+    set_members(out, reports, json_string_value(json_object_get(out, "id")));
+    return out;
+}
+
+json_t *l7s_incident_public(const json_t *record)
+{
+    json_t *out = json_copy((json_t *)record);
+    const char *name = NULL;
+    json_t *value = NULL;
+    void *next = NULL;
+
+    json_object_foreach_safe(out, next, name, value)
+    {
+        if (name[0] == '_') {
+            json_object_del(out, name);
+        }
+    }
+    return out;
+}

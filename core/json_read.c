@@ -1,2 +1,81 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one way to read JSON that somebody else wrote. jansson checks the grammar, UTF-8
+ * and duplicate keys; the depth is checked before, on the text, so that a deep document
+ * costs neither stack nor memory.
+ */
+#include "config.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 32 };
+
+/* Finds the bracket that opens level DEPTH_MAX + 1; NULL when there is none. Brackets
+ * within strings do not count; what is wrong with the text otherwise is found later. */
+static const char *too_deep(const char *text, size_t size)
+{
+    bool in_string = false;
+    unsigned depth = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+
+        if (in_string) {
+            i += c == '\\';
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > DEPTH_MAX) {
+                return text + i;
+            }
+        } else if ((c == ']' || c == '}') && depth > 0) {
+            depth--;
+        }
+    }
+    return NULL;
+}
+
+/* The parser's message quotes the input: only its harmless characters are kept. */
+static void add_error(l7s_problems_t *problems, const json_error_t *error)
+{
+    char text[JSON_ERROR_TEXT_LENGTH];
+    size_t length = 0;
+
+    for (const char *c = error->text; *c != '\0' && length + 1 < sizeof text; c++) {
+        text[length++] = *c >= ' ' && *c < 0x7f ? *c : '?';
+    }
+    text[length] = '\0';
+    l7s_problems_add(problems, "", "invalid_json", "line %d, column %d: %s", error->line,
+                     error->column, text);
+}
+
+static void add_too_deep(l7s_problems_t *problems, const char *text, const char *at)
+{
+    int line = 1, column = 0;
+
+    for (; text <= at; text++) {
+        line += *text == '\n';
+        column = *text == '\n' ? 0 : column + 1;
+    }
+    l7s_problems_add(problems, "", "invalid_json",
+                     "line %d, column %d: nested deeper than %d levels", line, column,
+                     DEPTH_MAX);
+}
+
+json_t *l7s_json_read(const char *text, size_t size, l7s_problems_t *problems)
+{
+    const char *deep = too_deep(text, size);
+    json_error_t error;
+    json_t *value = NULL;
+
+    if (deep != NULL) {
+        add_too_deep(problems, text, deep);
+        return NULL;
+    }
+    value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    if (value == NULL) {
+        add_error(problems, &error);
+    }
+    return value;
+}

@@ -1,2 +1,97 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An address list from JSON to the model. Lists are the only documents that grow large
+ * (100,000 entries), so nothing here is quadratic.
+ */
+#include "config_reader.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    l7s_cidr_t network;
+    size_t index;
+} place_t;
+
+static int compare_places(const void *a, const void *b)
+{
+    const place_t *left = a, *right = b;
+    int order = memcmp(&left->network, &right->network, sizeof left->network);
+
+    return order != 0 ? order
+                      : (left->index > right->index) - (left->index < right->index);
+}
+
+/* Entries are addressed by their value (…/entries/{id}), so each may stand there once.
+ * `places` holds the valid entries with their index in the document. */
+static void check_duplicates(l7s_reader_t *reader, place_t *places, size_t count)
+{
+    qsort(places, count, sizeof *places, compare_places);
+    for (size_t i = 1; i < count; i++) {
+        char text[L7S_CIDR_TEXT];
+        size_t mark = 0;
+
+        if (memcmp(&places[i].network, &places[i - 1].network, sizeof(l7s_cidr_t)) != 0) {
+            continue;
+        }
+        l7s_cidr_text(&places[i].network, text);
+        mark = l7s_pointer_push_index(&reader->at, places[i].index);
+        l7s_reader_wrong_at(reader, "value", "duplicate_entry", "%s is entry %zu already",
+                            text, places[i - 1].index);
+        l7s_pointer_pop(&reader->at, mark);
+    }
+}
+
+static bool read_entry(l7s_reader_t *reader, const json_t *json, l7s_list_entry_t *out)
+{
+    size_t mark = l7s_pointer_push(&reader->at, "value");
+    bool good =
+        l7s_accept_cidr(reader, l7s_reader_string(json, "value", ""), &out->network);
+
+    l7s_pointer_pop(&reader->at, mark);
+    l7s_reader_time(reader, json, "expires_at", &out->expires_ms);
+    return good;
+}
+
+static void read_entries(l7s_reader_t *reader, const json_t *array, l7s_list_t *out)
+{
+    size_t count = json_array_size(array), index = 0;
+    size_t mark = l7s_pointer_push(&reader->at, "entries");
+    place_t *places = l7s_reader_array(reader, count, sizeof *places);
+    const json_t *item = NULL;
+
+    out->entries = l7s_reader_array(reader, count, sizeof *out->entries);
+    json_array_foreach(array, index, item)
+    {
+        size_t inner = l7s_pointer_push_index(&reader->at, index);
+
+        if (!reader->no_memory &&
+            read_entry(reader, item, &out->entries[out->entry_count])) {
+            places[out->entry_count].network = out->entries[out->entry_count].network;
+            places[out->entry_count++].index = index;
+        }
+        l7s_pointer_pop(&reader->at, inner);
+    }
+    if (out->entry_count > 1) {
+        check_duplicates(reader, places, out->entry_count);
+    }
+    free(places);
+    l7s_pointer_pop(&reader->at, mark);
+}
+
+void l7s_list_read(l7s_reader_t *reader, const json_t *json, l7s_list_t *out)
+{
+    const char *effect = l7s_reader_string(json, "effect", "none");
+
+    l7s_reader_name(json, out->name);
+    out->effect = strcmp(effect, "allow") == 0  ? L7S_EFFECT_ALLOW
+                  : strcmp(effect, "deny") == 0 ? L7S_EFFECT_DENY
+                                                : L7S_EFFECT_NONE;
+    l7s_reader_strings(reader, json, "apps", NULL, &out->apps);
+    read_entries(reader, json_object_get(json, "entries"), out);
+}
+
+void l7s_list_free(l7s_list_t *list)
+{
+    l7s_strings_free(&list->apps);
+    free(list->entries);
+}

@@ -1,2 +1,210 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A policy from JSON to the model, with the checks that a schema cannot express.
+ */
+#include "config_reader.h"
+#include "utf8.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* --- count --- */
+
+static void read_part(l7s_reader_t *reader, const char *text, l7s_by_t *out)
+{
+    if (strncmp(text, "header:", 7) == 0) {
+        out->part = L7S_PART_HEADER;
+        out->name = l7s_reader_lower(reader, text + 7);
+        return;
+    }
+    for (l7s_part_t part = L7S_PART_CLIENT; part < L7S_PART_MAX; part++) {
+        if (strcmp(l7s_part_name(part), text) == 0) {
+            out->part = part;
+        }
+    }
+}
+
+static void read_count(l7s_reader_t *reader, const json_t *count, l7s_policy_t *out)
+{
+    const json_t *by = json_object_get(count, "by"), *item = NULL;
+    const char *absent = l7s_reader_string(count, "when_absent", "client");
+    size_t index = 0;
+
+    json_array_foreach(by, index, item)
+    {
+        if (out->by_count < L7S_KEY_PARTS_MAX) {
+            read_part(reader, json_string_value(item), &out->by[out->by_count++]);
+        }
+    }
+    out->when_absent = strcmp(absent, "skip") == 0     ? L7S_ABSENT_SKIP
+                       : strcmp(absent, "shared") == 0 ? L7S_ABSENT_SHARED
+                                                       : L7S_ABSENT_CLIENT;
+    out->ipv4_prefix = (uint8_t)l7s_reader_integer(count, "ipv4_prefix", 24);
+    out->ipv6_prefix = (uint8_t)l7s_reader_integer(count, "ipv6_prefix", 48);
+}
+
+/* --- detect --- */
+
+static void read_rate(l7s_reader_t *reader, const json_t *json, l7s_rate_t *out)
+{
+    out->requests = (uint32_t)l7s_reader_integer(json, "requests", 1);
+    out->burst = (uint32_t)l7s_reader_integer(json, "burst", out->requests);
+    out->period_us = (uint64_t)l7s_reader_integer(json, "per_seconds", 1) * 1000000;
+    if (!l7s_rate_valid(out)) {
+        l7s_reader_wrong(reader, "bad_rate", "this rate is too large to count exactly");
+    }
+}
+
+static void read_detect(l7s_reader_t *reader, const json_t *detect, l7s_policy_t *out)
+{
+    const json_t *rates = json_object_get(detect, "rate"), *item = NULL;
+    size_t outer = l7s_pointer_push(&reader->at, "detect");
+    size_t mark = l7s_pointer_push(&reader->at, "rate");
+    size_t index = 0, most = sizeof out->rates / sizeof out->rates[0];
+
+    if (json_is_object(rates)) {
+        read_rate(reader, rates, &out->rates[out->rate_count++]);
+    }
+    json_array_foreach(rates, index, item)
+    {
+        size_t inner = l7s_pointer_push_index(&reader->at, index);
+
+        if (out->rate_count < most) {
+            read_rate(reader, item, &out->rates[out->rate_count++]);
+        }
+        l7s_pointer_pop(&reader->at, inner);
+    }
+    l7s_pointer_pop(&reader->at, mark);
+    l7s_pointer_pop(&reader->at, outer);
+}
+
+/* --- action --- */
+
+static void read_action(const json_t *action, l7s_policy_t *out)
+{
+    const json_t *options = NULL;
+
+    for (l7s_action_t i = L7S_ACTION_ALLOW; i <= L7S_ACTION_BAN; i++) {
+        const json_t *found = json_object_get(action, l7s_action_name(i));
+
+        if (found != NULL) {
+            out->action = i;
+            options = found;
+        }
+    }
+    out->status = (uint16_t)l7s_reader_integer(
+        options, "status", out->action == L7S_ACTION_THROTTLE ? 429 : 403);
+    out->ban_seconds = (uint32_t)l7s_reader_integer(options, "seconds", 0);
+    l7s_utf8_copy(out->response, sizeof out->response,
+                  l7s_reader_string(options, "response", "default"));
+}
+
+/* Does the counted tuple tell one client from another? A header that all clients lack
+ * does not, when its absence is one shared counter. */
+static bool tells_clients_apart(const l7s_policy_t *policy)
+{
+    for (size_t i = 0; i < policy->by_count; i++) {
+        l7s_part_t part = policy->by[i].part;
+
+        if (part == L7S_PART_CLIENT || part == L7S_PART_NETWORK ||
+            (part == L7S_PART_HEADER && policy->when_absent != L7S_ABSENT_SHARED)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_ban(l7s_reader_t *reader, const l7s_policy_t *policy)
+{
+    if (policy->action == L7S_ACTION_BAN && !tells_clients_apart(policy)) {
+        size_t mark = l7s_pointer_push(&reader->at, "action");
+
+        l7s_reader_wrong_at(reader, "ban", "ban_hits_everybody",
+                            "this ban would hit everybody: count by client, network or a "
+                            "header (whose absence is not shared), or use throttle");
+        l7s_pointer_pop(&reader->at, mark);
+    }
+}
+
+/* --- except --- */
+
+static bool matches_everything(const l7s_match_t *match)
+{
+    return match->apps.count + match->hosts.count + match->methods.count +
+                   match->paths.count + match->header_count ==
+               0 &&
+           !match->has_client;
+}
+
+static void read_except(l7s_reader_t *reader, const json_t *array, l7s_policy_t *out)
+{
+    size_t outer = l7s_pointer_push(&reader->at, "match");
+    size_t mark = l7s_pointer_push(&reader->at, "except");
+    const json_t *item = NULL;
+    size_t index = 0;
+
+    out->except = l7s_reader_array(reader, json_array_size(array), sizeof *out->except);
+    json_array_foreach(array, index, item)
+    {
+        size_t inner = l7s_pointer_push_index(&reader->at, index);
+
+        if (out->except != NULL) {
+            l7s_match_t *match = &out->except[out->except_count++];
+
+            l7s_match_read(reader, item, match);
+            if (matches_everything(match)) {
+                l7s_reader_wrong(
+                    reader, "except_everything",
+                    "this exception is empty and would exempt every request");
+            }
+        }
+        l7s_pointer_pop(&reader->at, inner);
+    }
+    l7s_pointer_pop(&reader->at, mark);
+    l7s_pointer_pop(&reader->at, outer);
+}
+
+/* --- the policy --- */
+
+static void read_spec(l7s_reader_t *reader, const json_t *counting, l7s_policy_t *out)
+{
+    out->spec =
+        counting == NULL ? NULL : json_dumps(counting, JSON_SORT_KEYS | JSON_COMPACT);
+    reader->no_memory |= out->spec == NULL;
+}
+
+void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out)
+{
+    const json_t *match = json_object_get(json, "match");
+    json_t *counting = l7s_policy_counting(json);
+    size_t mark = 0;
+
+    l7s_reader_name(json, out->name);
+    l7s_reader_mode(json, L7S_MODE_OBSERVE, &out->mode);
+    out->rollout_percent = (uint32_t)l7s_reader_integer(json, "rollout_percent", 100);
+    out->priority = (int32_t)l7s_reader_integer(json, "priority", 100);
+    mark = l7s_pointer_push(&reader->at, "match");
+    l7s_match_read(reader, match, &out->match);
+    l7s_pointer_pop(&reader->at, mark);
+    read_except(reader, json_object_get(match, "except"), out);
+    read_count(reader, json_object_get(counting, "count"), out);
+    read_detect(reader, json_object_get(json, "detect"), out);
+    out->fleet = strcmp(l7s_reader_string(json, "scope", "fleet"), "node") != 0;
+    read_action(json_object_get(json, "action"), out);
+    check_ban(reader, out);
+    l7s_reader_time(reader, json, "expires_at", &out->expires_ms);
+    read_spec(reader, counting, out);
+    json_decref(counting);
+}
+
+void l7s_policy_free(l7s_policy_t *policy)
+{
+    l7s_match_free(&policy->match);
+    for (size_t i = 0; i < policy->except_count; i++) {
+        l7s_match_free(&policy->except[i]);
+    }
+    free(policy->except);
+    for (size_t i = 0; i < policy->by_count; i++) {
+        free(policy->by[i].name);
+    }
+    free(policy->spec);
+}

@@ -1,14 +1,78 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the OpenAPI document from YAML into compact JSON, keeping the order of keys."""
+"""Turns the OpenAPI document from YAML into compact JSON, keeping the order of keys.
+
+What every operation has in common is not written out in the YAML: this adds to each
+operation the security that its x-role demands, the query parameter `pretty`, `dry_run` on
+every mutation, and the problem responses that any call (or any call with a body, or any
+mutation) can end in. x-problems names the statuses that are an operation's own.
+"""
 import json
+import re
 import sys
 
 import yaml
 
-source, target = sys.argv[1], sys.argv[2]
-with open(source, encoding="utf-8") as stream:
-    document = yaml.safe_load(stream)
-with open(target, "w", encoding="utf-8") as stream:
-    json.dump(document, stream, ensure_ascii=False, separators=(",", ":"))
-    stream.write("\n")
+METHODS = ("get", "put", "post", "patch", "delete")
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.1 without its traps: `off` and `no` stay words, dates stay text."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers
+            if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), "tf")
+
+
+def mapping_without_duplicates(loader, node):
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    twice = {key for key in keys if keys.count(key) > 1}
+    if twice:
+        raise yaml.YAMLError(f"{node.start_mark}: written twice: {sorted(twice)}")
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+Loader.add_constructor("tag:yaml.org,2002:map", mapping_without_duplicates)
+
+
+def complete(method, operation):
+    statuses = set(operation.pop("x-problems", []))
+    role = operation["x-role"]
+    mutates = method in ("put", "patch", "delete") or "Shield-Changed" in str(operation)
+    parameters = operation.setdefault("parameters", [])
+    statuses |= {400, 406, 500, 503}
+    if role == "none":
+        operation["security"] = []
+    else:
+        operation["security"] = [{"token": []}]
+        statuses |= {401, 403, 429}
+    if role not in ("none", "metrics"):
+        parameters.append({"$ref": "#/components/parameters/pretty"})
+    if mutates:
+        parameters.append({"$ref": "#/components/parameters/dry_run"})
+        parameters.append({"$ref": "#/components/parameters/reason"})
+    if "requestBody" in operation:
+        statuses |= {413, 415, 422}
+    responses = operation["responses"]
+    for status in sorted(statuses - {int(known) for known in responses}):
+        responses[str(status)] = {"$ref": "#/components/responses/Problem"}
+    operation["responses"] = {str(key): responses[key] for key in sorted(responses, key=int)}
+
+
+def main(source, target):
+    with open(source, encoding="utf-8") as stream:
+        document = yaml.load(stream, Loader)
+    for path in document["paths"].values():
+        for method in METHODS:
+            if method in path:
+                complete(method, path[method])
+    with open(target, "w", encoding="utf-8") as stream:
+        json.dump(document, stream, ensure_ascii=False, separators=(",", ":"))
+        stream.write("\n")
+
+
+main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The defaults of a policy, in one place: what stands under status.effective and what the
+ * identity of its counters is made of. A default that is written out changes neither.
+ */
+#include "config_reader.h"
+#include <ctype.h>
+#include <string.h>
+
+/* Sets key to `value` (stolen) unless the object has it. */
+static void set_default(json_t *object, const char *key, json_t *value)
+{
+    const json_t *present = json_object_get(object, key);
+
+    if (present == NULL) {
+        json_object_set_new(object, key, value);
+    } else {
+        json_decref(value);
+    }
+}
+
+static void set_integer(json_t *out, const char *key, const json_t *from,
+                        int64_t otherwise)
+{
+    json_object_set_new(out, key, json_integer(l7s_reader_integer(from, key, otherwise)));
+}
+
+/* "header:X-Key" counts the same as "header:x-key". */
+static json_t *part_name(const char *text)
+{
+    char lower[128] = "";
+
+    for (size_t i = 0; text[i] != '\0' && i + 1 < sizeof lower; i++) {
+        lower[i] = (char)tolower((unsigned char)text[i]);
+    }
+    return json_string(lower);
+}
+
+static json_t *count_of(const json_t *policy)
+{
+    const json_t *count = json_object_get(policy, "count"), *item = NULL;
+    const json_t *given = json_object_get(count, "by");
+    json_t *out = json_object(), *by = json_array();
+    size_t index = 0;
+
+    json_array_foreach(given, index, item)
+    {
+        json_array_append_new(by, part_name(json_string_value(item)));
+    }
+    if (given == NULL) {
+        json_array_append_new(by, json_string("client"));
+    }
+    json_object_set_new(out, "by", by);
+    json_object_set_new(out, "when_absent",
+                        json_string(l7s_reader_string(count, "when_absent", "client")));
+    set_integer(out, "ipv4_prefix", count, 24);
+    set_integer(out, "ipv6_prefix", count, 48);
+    json_object_set_new(out, "cost",
+                        json_string(l7s_reader_string(count, "cost", "requests")));
+    return out;
+}
+
+static json_t *rate_of(const json_t *rate)
+{
+    json_t *out = json_object();
+
+    set_integer(out, "requests", rate, 1);
+    set_integer(out, "per_seconds", rate, 1);
+    set_integer(out, "burst", rate, l7s_reader_integer(rate, "requests", 1));
+    return out;
+}
+
+static json_t *detect_of(const json_t *policy)
+{
+    const json_t *rate = json_object_get(json_object_get(policy, "detect"), "rate");
+    const json_t *item = NULL;
+    json_t *out = json_object(), *rates = NULL;
+    size_t index = 0;
+
+    if (rate == NULL) {
+        json_object_set_new(out, "always", json_object());
+        return out;
+    }
+    rates = json_array();
+    if (json_is_object(rate)) {
+        json_array_append_new(rates, rate_of(rate));
+    }
+    json_array_foreach(rate, index, item)
+    {
+        json_array_append_new(rates, rate_of(item));
+    }
+    json_object_set_new(out, "rate", rates);
+    return out;
+}
+
+json_t *l7s_policy_counting(const json_t *policy)
+{
+    json_t *out = json_object();
+
+    json_object_set_new(out, "count", count_of(policy));
+    json_object_set_new(out, "detect", detect_of(policy));
+    return out;
+}
+
+/* The defaults of an action lie within its only member. */
+static json_t *action_of(const json_t *policy)
+{
+    json_t *action = json_deep_copy(json_object_get(policy, "action"));
+    const char *name = NULL;
+    json_t *options = NULL;
+
+    json_object_foreach(action, name, options)
+    {
+        if (strcmp(name, "allow") != 0 && strcmp(name, "log") != 0) {
+            set_default(options, "status",
+                        json_integer(strcmp(name, "throttle") == 0 ? 429 : 403));
+            set_default(options, "response", json_string("default"));
+        }
+    }
+    return action == NULL ? json_object() : action;
+}
+
+json_t *l7s_policy_effective(const json_t *policy)
+{
+    json_t *out = json_deep_copy(policy), *counting = l7s_policy_counting(policy);
+
+    json_object_del(out, "status");
+    set_default(out, "mode", json_string("observe"));
+    set_default(out, "rollout_percent", json_integer(100));
+    set_default(out, "priority", json_integer(100));
+    set_default(out, "match", json_object());
+    json_object_update(out, counting);
+    set_default(out, "scope", json_string("fleet"));
+    set_default(out, "consistency", json_string("eventual"));
+    set_default(out, "when_store_down", json_string("local"));
+    json_object_set_new(out, "action", action_of(policy));
+    set_default(out, "expires_at", json_null());
+    set_default(out, "labels", json_object());
+    json_decref(counting);
+    return out;
+}

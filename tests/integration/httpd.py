@@ -1,0 +1,426 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real httpd on a free loopback port, with the shield built in this tree.
+
+One Httpd is one server: its own ServerRoot in a temporary folder, its own logs, state
+folder and policy file. Nothing is mocked, nothing is shared, and close() leaves neither
+processes nor files behind.
+"""
+import http.client
+import json
+import os
+import pwd
+import random
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+BUILD = Path(os.environ.get("L7S_BUILD_DIR", Path(__file__).resolve().parents[2] / "build"))
+MODULE = BUILD / "mod_l7shield" / "mod_l7shield.so"
+APACHE = "/usr/sbin/apache2"
+MODULES = Path("/usr/lib/apache2/modules")
+ALWAYS = ("mpm_event", "authz_core", "authz_host", "alias", "dir", "mime", "env",
+          "setenvif", "headers", "reqtimeout")
+LEVEL = re.compile(r"^\[[^\]]*\] \[\w*:(\w+)\]|^\[l7shield:(\w+)\]")
+HARMLESS = {"notice", "info", "debug", "trace1", "trace2", "trace3"}
+
+
+def wait_until(condition, seconds=5, what="the condition"):
+    """Polls until condition() is true and returns its value; fails after the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {seconds} s")
+        time.sleep(0.02)
+
+
+def free_port():
+    """Below the ephemeral range, so that no client's port of a load test is in the way."""
+    for _ in range(200):
+        port = random.randint(15000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port")
+
+
+class Response:
+    """What a client sees: status, headers (lower-case names) and body."""
+
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers}
+        self.body = body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"<{self.status} {self.headers} {self.body[:200]!r}>"
+
+
+class Client:
+    """One client address; keeps its connection open while the server does."""
+
+    def __init__(self, port, address="127.0.0.1", tls=False):
+        self.port, self.address, self.tls = port, address, tls
+        self.connection = None
+        self.connects = 0
+
+    def _open(self):
+        kwargs = {"timeout": 10, "source_address": (self.address, 0)}
+        if self.tls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            self.connection = http.client.HTTPSConnection("127.0.0.1", self.port,
+                                                          context=context, **kwargs)
+        else:
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, **kwargs)
+        self.connection.connect()
+        self.connects += 1
+
+    def get(self, path="/", method="GET", headers=None, body=None):
+        if self.connection is None or self.connection.sock is None:
+            self._open()
+        self.connection.request(method, path, body=body, headers=headers or {})
+        answer = self.connection.getresponse()
+        return Response(answer.status, answer.getheaders(), answer.read())
+
+    def close(self):
+        if self.connection:
+            self.connection.close()
+            self.connection = None
+
+
+class Httpd:
+    """
+    policies    the policy file's document (None: no policy file)
+    directives  lines for the server, host: lines for its one virtual host
+    modules     further modules by name ("rewrite", "cache", …)
+    shield      False: the same httpd without the module
+    """
+
+    def __init__(self, policies=None, directives="", host="", modules=(), children=1,
+                 threads=25, tls=False, shield=True, node="web-1", hosts=""):
+        self.root = Path(tempfile.mkdtemp(prefix="l7s-httpd-"))
+        self.root.chmod(0o755)
+        self.port = free_port()
+        self.tls_port = free_port() if tls else None
+        self.tls, self.shield, self.node = tls, shield, node
+        self.directives, self.host, self.hosts = directives, host, hosts
+        self.modules, self.children, self.threads = tuple(modules), children, threads
+        self.document_root = self.root / "htdocs"
+        self.state_dir = self.root / "state"
+        self.policy_file = self.root / "policies.json"
+        self.error_log = self.root / "error.log"
+        self.access_log = self.root / "access.log"
+        self.with_policies = policies is not None
+        self.process = None
+        self.expected = []
+        self.allowed_stderr = False
+        self._lay_out(policies)
+
+    # ---------------------------------------------------------------- layout
+
+    def _lay_out(self, policies):
+        self.document_root.mkdir()
+        (self.document_root / "index.html").write_text("welcome\n")
+        (self.document_root / "page.txt").write_text("a page\n")
+        self.state_dir.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("www-data")
+            os.chown(self.state_dir, user.pw_uid, user.pw_gid)
+        if policies is not None:
+            self.write_policies(policies)
+        if self.tls:
+            self._make_certificate()
+        self.write_config()
+
+    def _make_certificate(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                        "/CN=localhost", "-keyout", self.root / "key.pem", "-out",
+                        self.root / "cert.pem"], check=True, capture_output=True)
+
+    def write_policies(self, document):
+        """Replaces the policy file at once, as a careful editor would."""
+        text = document if isinstance(document, str) else json.dumps(document)
+        new = self.policy_file.with_suffix(".new")
+        new.write_text(text)
+        new.chmod(0o644)
+        new.rename(self.policy_file)
+
+    def _modules(self):
+        names = list(ALWAYS) + list(self.modules)
+        if self.tls:
+            names += ["socache_shmcb", "ssl", "http2"]
+        lines = [f"LoadModule {name}_module {MODULES}/mod_{name}.so"
+                 for name in dict.fromkeys(names)]
+        if self.shield:
+            lines.append(f"LoadModule l7shield_module {MODULE}")
+        return "\n".join(lines)
+
+    def _shield(self):
+        if not self.shield:
+            return ""
+        lines = [f"L7ShieldNode {self.node}", f"L7ShieldStateDir {self.state_dir}",
+                 "L7ShieldMemory 16M"]
+        if self.with_policies:
+            lines.append(f"L7ShieldPolicyFile {self.policy_file}")
+        # A test's own directive stands in for the default one.
+        return "\n".join(line for line in lines
+                         if not re.search(rf"^\s*{line.split()[0]}\s", self.directives,
+                                          re.MULTILINE))
+
+    def _tls_host(self):
+        if not self.tls:
+            return ""
+        return f"""
+Listen 127.0.0.1:{self.tls_port} https
+<VirtualHost *:{self.tls_port}>
+    ServerName localhost
+    DocumentRoot {self.document_root}
+    SSLEngine on
+    SSLCertificateFile {self.root}/cert.pem
+    SSLCertificateKeyFile {self.root}/key.pem
+    Protocols h2 http/1.1
+    {self.host}
+</VirtualHost>
+"""
+
+    def config(self):
+        user = "User www-data\nGroup www-data\n" if os.geteuid() == 0 else ""
+        return f"""
+ServerRoot {self.root}
+ServerName localhost
+{self._modules()}
+{user}
+PidFile {self.root}/httpd.pid
+DefaultRuntimeDir {self.root}
+Listen 127.0.0.1:{self.port}
+ErrorLog {self.error_log}
+LogLevel warn mpm_event:notice l7shield:info
+LogFormat "%h %>s \\"%r\\" action=%{{L7SHIELD_ACTION}}e policy=%{{L7SHIELD_POLICY}}e \
+incident=%{{L7SHIELD_INCIDENT}}e key=%{{L7SHIELD_KEY}}e" shield
+CustomLog {self.access_log} shield
+TypesConfig /etc/mime.types
+Timeout 30
+KeepAliveTimeout 15
+MaxKeepAliveRequests 0
+StartServers {self.children}
+ServerLimit {self.children + 4}
+ThreadsPerChild {self.threads}
+MaxRequestWorkers {(self.children + 4) * self.threads}
+MinSpareThreads {max(1, (self.children - 1) * self.threads + 1)}
+MaxSpareThreads {(self.children + 4) * self.threads}
+DocumentRoot {self.document_root}
+{self._shield()}
+{self.directives}
+<Directory {self.document_root}>
+    Require all granted
+    AllowOverride None
+</Directory>
+<VirtualHost *:{self.port}>
+    ServerName localhost
+    DocumentRoot {self.document_root}
+    {self.host}
+</VirtualHost>
+{self.hosts}
+{self._tls_host()}
+"""
+
+    def write_config(self):
+        (self.root / "httpd.conf").write_text(self.config())
+
+    # ---------------------------------------------------------------- life
+
+    def command(self, *arguments):
+        return [APACHE, "-d", str(self.root), "-f", str(self.root / "httpd.conf"),
+                *arguments]
+
+    def configtest(self):
+        """(exit status, what it said) of `apachectl -t`."""
+        done = subprocess.run(self.command("-t"), capture_output=True, text=True,
+                              timeout=30)
+        return done.returncode, done.stderr + done.stdout
+
+    def start(self, *arguments):
+        self.process = subprocess.Popen(self.command(*(arguments or ("-DFOREGROUND",))),
+                                        stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL,
+                                        stderr=open(self.root / "stderr.log", "ab"))
+        self.wait_for_port(self.port)
+        if self.tls_port:
+            self.wait_for_port(self.tls_port)
+        return self
+
+    def wait_for_port(self, port):
+        def connects():
+            if self.process.poll() is not None:
+                raise AssertionError("httpd ended: " + self.stderr() + self.errors())
+            with socket.socket() as probe:
+                probe.settimeout(1)
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+        wait_until(connects, 10, f"a listener on port {port}")
+
+    def graceful(self, wait=True):
+        """Restarts gracefully; returns when the new generation serves."""
+        before = self.errors().count("resuming normal operations")
+        self.process.send_signal(signal.SIGUSR1)
+        if wait:
+            wait_until(lambda: self.errors().count("resuming normal operations") > before,
+                       15, "the graceful restart")
+
+    def stop(self, seconds=15):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError("httpd did not stop")
+
+    def close(self):
+        """Stops it, removes its files and returns the log lines nobody expected."""
+        children = self.sync_pids() if self.process else []
+        try:
+            self.stop()
+            for pid in children:
+                wait_until(lambda pid=pid: not is_alive(pid), 3, "the end of the sync process")
+            return self.unexpected()
+        finally:
+            if not os.environ.get("L7S_KEEP"):
+                shutil.rmtree(self.root, ignore_errors=True)
+
+    # ---------------------------------------------------------------- processes
+
+    def pids(self, program):
+        """Children of httpd's parent whose command is `program`."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            name = stat[stat.index("(") + 1:stat.rindex(")")]
+            state, parent = stat[stat.rindex(")") + 2:].split()[:2]
+            if int(parent) == self.process.pid and name == program and state != "Z":
+                found.append(int(entry.name))
+        return sorted(found)
+
+    def sync_pids(self):
+        return self.pids("l7shield-sync")
+
+    def child_pids(self):
+        return self.pids("apache2")
+
+    # ---------------------------------------------------------------- logs
+
+    def errors(self):
+        return self.error_log.read_text(errors="replace") if self.error_log.exists() else ""
+
+    def stderr(self):
+        path = self.root / "stderr.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def accesses(self):
+        return self.access_log.read_text().splitlines() if self.access_log.exists() else []
+
+    def expects(self, *patterns):
+        """Lines of the error log that this test provokes."""
+        self.expected += [re.compile(pattern) for pattern in patterns]
+
+    def unexpected(self):
+        lines = (self.errors() + self.stderr()).splitlines()
+        return [line for line in lines if line.strip() and not self._is_fine(line)]
+
+    def _is_fine(self, line):
+        if any(pattern.search(line) for pattern in self.expected):
+            return True
+        match = LEVEL.match(line)
+        level = match and (match.group(1) or match.group(2))
+        return level in HARMLESS and "exit signal" not in line
+
+    # ---------------------------------------------------------------- clients
+
+    def client(self, address="127.0.0.1", tls=False):
+        return Client(self.tls_port if tls else self.port, address, tls)
+
+    def get(self, path="/", method="GET", headers=None, body=None, address="127.0.0.1",
+            tls=False):
+        """One request on a connection of its own."""
+        client = self.client(address, tls)
+        try:
+            return client.get(path, method, headers, body)
+        finally:
+            client.close()
+
+    def raw(self, data, address="127.0.0.1"):
+        """Sends bytes, returns all that comes back until the server closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10,
+                                      source_address=(address, 0)) as connection:
+            connection.sendall(data)
+            received = b""
+            while True:
+                piece = connection.recv(65536)
+                if not piece:
+                    return received
+                received += piece
+
+    def status_of_target(self, target, address="127.0.0.1", host="localhost"):
+        """The status for a request target sent exactly as given."""
+        answer = self.raw(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close"
+                          f"\r\n\r\n".encode("latin-1"), address)
+        return int(answer.split(b" ", 2)[1])
+
+    def metrics(self, path="/l7shield-metrics"):
+        """The node's own figures: {'name{labels}': value}."""
+        text = self.get(path).body.decode()
+        return {name: float(value) for name, value in
+                (line.rsplit(" ", 1) for line in text.splitlines()
+                 if line and not line.startswith("#"))}
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def policy(name, action, match=None, mode="enforce", detect=None, **more):
+    """A policy document; acts on everything that it matches unless `detect` says else."""
+    document = {"name": name, "mode": mode, "detect": detect or {"always": {}},
+                "action": action, **more}
+    if match is not None:
+        document["match"] = match
+    return document
+
+
+def rate(requests, per_seconds, burst=None):
+    limit = {"requests": requests, "per_seconds": per_seconds}
+    if burst is not None:
+        limit["burst"] = burst
+    return {"rate": limit}
+
+
+def config(*policies, lists=(), apps=(), responses=()):
+    """The document of a policy file."""
+    return {"policies": list(policies), "lists": list(lists), "apps": list(apps),
+            "responses": list(responses)}

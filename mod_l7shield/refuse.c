@@ -82,7 +82,7 @@ static const char *reference(apr_pool_t *pool, const l7s_verdict_t *verdict)
     if (verdict->incident[0] == '\0') {
         return "";
     }
-    return apr_pstrcat(pool, " Reference: ", verdict->incident, NULL);
+    return apr_pstrcat(pool, " Reference: ", verdict->incident, ".", NULL);
 }
 
 /* Whichever of HTML and JSON the client names first; text for one that names neither. */
@@ -109,9 +109,8 @@ static body_t default_body(request_rec *r, const l7s_verdict_t *verdict)
                         apr_pstrcat(pool, "<!DOCTYPE html>\n<html><head><title>", line,
                                     "</title></head>\n<body><h1>", line + 4,
                                     "</h1>\n<p>The request was refused.",
-                                    when(pool, verdict), "</p>\n<p>",
-                                    reference(pool, verdict), "</p></body></html>\n",
-                                    NULL)};
+                                    when(pool, verdict), reference(pool, verdict),
+                                    "</p></body></html>\n", NULL)};
     }
     return (body_t){"text/plain; charset=utf-8",
                     apr_pstrcat(pool, line, "\nThe request was refused.",

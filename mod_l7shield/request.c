@@ -7,6 +7,7 @@
 #include "request.h"
 
 #include "apr_network_io.h"
+#include "apr_strings.h"
 
 #include <string.h>
 
@@ -28,17 +29,22 @@ bool shield_addr(const apr_sockaddr_t *from, l7s_addr_t *out)
 }
 
 /* The path in the request's target: origin form ("/a?b") as it is, absolute form
- * ("http://host/a?b") from behind the authority, "*" and CONNECT's authority as "/". */
-static const char *target_path(const char *target)
+ * ("http://host/a?b") from behind the authority, "*" and CONNECT's authority as "/". A
+ * fragment, which only `HttpProtocolOptions Unsafe` lets in, is cut as httpd cuts it. */
+static const char *target_path(request_rec *r)
 {
-    if (!target || target[0] == '/') {
-        return target ? target : "/";
-    }
-    const char *authority = strstr(target, "://");
-    if (!authority) {
+    const char *path = r->unparsed_uri;
+    if (!path) {
         return "/";
     }
-    const char *path = authority + 3 + strcspn(authority + 3, "/?#");
+    if (path[0] != '/') {
+        const char *authority = strstr(path, "://");
+        path = authority ? authority + 3 + strcspn(authority + 3, "/?#") : "";
+    }
+    const char *fragment = strchr(path, '#');
+    if (fragment) {
+        path = apr_pstrmemdup(r->pool, path, (size_t)(fragment - path));
+    }
     return *path == '/' ? path : "/";
 }
 
@@ -56,8 +62,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
         return false;
     }
     bool cut;
-    (void)l7s_path_normalise(target_path(r->unparsed_uri), out->path, sizeof(out->path),
-                             &cut);
+    (void)l7s_path_normalise(target_path(r), out->path, sizeof(out->path), &cut);
     if (!r->hostname || !l7s_host_normalise(r->hostname, out->host, sizeof(out->host))) {
         out->host[0] = '\0';
     }

@@ -152,7 +152,8 @@ class Httpd:
     def _make_certificate(self):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-                        "/CN=localhost", "-keyout", self.root / "key.pem", "-out",
+                        "/CN=localhost", "-addext", "basicConstraints=critical,CA:FALSE",
+                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.root / "key.pem", "-out",
                         self.root / "cert.pem"], check=True, capture_output=True)
 
     def write_policies(self, document):
@@ -190,6 +191,7 @@ class Httpd:
             return ""
         return f"""
 Listen 127.0.0.1:{self.tls_port} https
+SSLSessionCache shmcb:{self.root}/sessions(512000)
 <VirtualHost *:{self.tls_port}>
     ServerName localhost
     DocumentRoot {self.document_root}

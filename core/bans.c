@@ -531,7 +531,8 @@ static void visit_slot(const l7s_bans_t *bans, l7s_ban_slot_t *slot, l7s_now_t n
     }
     l7s_hash128_t digest = {get(&slot->digest_lo), get(&slot->digest_hi)};
     l7s_ban_t ban;
-    if (visit != NULL && read_slot(slot, digest, now, &ban)) {
+    if (visit != NULL && read_slot(slot, digest, now, &ban) &&
+        ban.origin != L7S_ORIGIN_SHADOW) {
         visit(context, &ban);
     }
 }

@@ -19,7 +19,11 @@
 #define L7S_POLICY_NAME_MAX 64 /* 63 characters and a NUL */
 #define L7S_INCIDENT_ID_MAX 32 /* "inc_", 26 characters, NUL */
 
-typedef enum { L7S_ORIGIN_NODE = 0, L7S_ORIGIN_DAEMON = 1 } l7s_origin_t;
+typedef enum {
+    L7S_ORIGIN_NODE = 0,
+    L7S_ORIGIN_DAEMON = 1,
+    L7S_ORIGIN_SHADOW = 2 /* of an observing policy: refuses nobody, is never visited */
+} l7s_origin_t;
 
 /* Who is banned, by what, until when: what travels between workers, sync and bus. */
 typedef struct {

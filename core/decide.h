@@ -3,8 +3,8 @@
  * The decision about one request: lists, bans, policies, in this order (API.md, "What it
  * means, exactly"). No I/O, no lock, no allocation; it reads the image and moves counters
  * of the shared segment. Two steps, so that observing costs exactly what enforcing costs:
- * first every matching policy is asked whether the request conforms, then, only when it is
- * admitted, all of them are charged.
+ * first every matching policy is asked whether the request conforms, then, only when it
+ * is admitted, all of them are charged.
  */
 #ifndef L7S_DECIDE_H
 #define L7S_DECIDE_H
@@ -14,13 +14,13 @@
 
 /* What the caller knows about the request. All strings are borrowed for the call. */
 typedef struct {
-    l7s_addr_t client;      /* behind trusted proxies: the real one */
-    bool client_is_proxy;   /* a trusted proxy itself: never judged, never banned */
-    const char *method;     /* "GET" */
-    const char *host;       /* normalised, "" when there is none */
-    const char *path;       /* normalised (path.h) */
-    const char *app;        /* of the directive L7ShieldApp, or NULL: the apps' mapping */
-    l7s_mode_t mode;        /* of the directive at this place */
+    l7s_addr_t client;    /* behind trusted proxies: the real one */
+    bool client_is_proxy; /* a trusted proxy itself: never judged, never banned */
+    const char *method;   /* "GET" */
+    const char *host;     /* normalised, "" when there is none */
+    const char *path;     /* normalised (path.h) */
+    const char *app;      /* of the directive L7ShieldApp, or NULL: the apps' mapping */
+    l7s_mode_t mode;      /* of the directive at this place */
     /* The value of a request header (name in lower case), or NULL. */
     const char *(*header)(void *context, const char *name);
     void *context;
@@ -33,8 +33,8 @@ typedef enum {
     L7S_OUTCOME_OBSERVED,     /* admitted; a policy would have refused it */
     L7S_OUTCOME_DENIED,
     L7S_OUTCOME_THROTTLED,
-    L7S_OUTCOME_BANNED,       /* by a ban in force, or one that begins now */
-    L7S_OUTCOME_LISTED,       /* by a deny list */
+    L7S_OUTCOME_BANNED, /* by a ban in force, or one that begins now */
+    L7S_OUTCOME_LISTED, /* by a deny list */
     L7S_OUTCOMES
 } l7s_outcome_t;
 
@@ -52,11 +52,11 @@ typedef struct {
     char action[16];              /* "deny", "would_ban", "log", … for the access log */
     char policy[L7S_POLICY_NAME_MAX]; /* or the list's name */
     char incident[L7S_INCIDENT_ID_MAX];
-    char key[160];                /* "client=203.0.113.7", secrets as h:… */
+    char key[160]; /* "client=203.0.113.7", secrets as h:… */
     char response[L7S_POLICY_NAME_MAX];
 } l7s_verdict_t;
 
-/* `image` is pinned by the caller. */
+/* `image` is pinned by the caller. Counts the verdict in the segment's header, too. */
 void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
                 const l7s_request_t *request, l7s_now_t now, l7s_verdict_t *verdict);
 

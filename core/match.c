@@ -1,2 +1,454 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Evaluating an image's index and its matches. Every loop is bounded by the request's
+ * length or by the image; nothing is cleared that is not used.
+ */
+#include "match.h"
+#include "path.h"
+
+#include <string.h>
+
+static const uint64_t *set_at(const l7s_image_t *image, uint32_t first)
+{
+    return (const uint64_t *)l7s_image_section(image, L7S_SECTION_SETS) + first;
+}
+
+static void unite(uint64_t *into, const l7s_image_t *image, uint32_t first)
+{
+    const uint64_t *set = set_at(image, first);
+
+    for (uint32_t w = 0; w < image->words; w++) {
+        into[w] |= set[w];
+    }
+}
+
+static void intersect(uint64_t *into, const l7s_image_t *image, const uint64_t *set)
+{
+    for (uint32_t w = 0; w < image->words; w++) {
+        into[w] &= set[w];
+    }
+}
+
+static void copy_set(uint64_t *into, const l7s_image_t *image, uint32_t first)
+{
+    const uint64_t *set = set_at(image, first);
+
+    for (uint32_t w = 0; w < image->words; w++) {
+        into[w] = set[w];
+    }
+}
+
+static bool has_bit(const uint64_t *set, uint32_t bit)
+{
+    return (set[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
+                       const l7s_request_t *request)
+{
+    matcher->image = image;
+    matcher->request = request;
+    matcher->app = request->app;
+    matcher->app_index = L7S_NONE;
+    matcher->app_mode = L7S_MODE_ENFORCE;
+    matcher->headers_known = 0;
+    matcher->lists_known = 0;
+}
+
+/* --- the index --- */
+
+static void walk_path(l7s_matcher_t *matcher, uint64_t *sure, uint64_t *maybe)
+{
+    const l7s_image_t *image = matcher->image;
+    const l7s_names_t *prefixes = &image->prefixes, *paths = &image->paths;
+    size_t most = prefixes->longest > paths->longest ? prefixes->longest : paths->longest;
+    const char *path = matcher->request->path;
+    uint32_t hash = L7S_FNV_BASIS;
+
+    for (size_t i = 0; most > 0; i++) {
+        char byte = path[i];
+        if ((byte == '/' || byte == '\0') && i > 0 && i <= prefixes->longest) {
+            const l7s_entry_t *entry = l7s_names_find(image, prefixes, hash, path, i);
+            if (entry != NULL) {
+                unite(sure, image, entry->sure);
+                unite(maybe, image, entry->maybe);
+            }
+        }
+        if (byte == '\0') {
+            const l7s_entry_t *entry = NULL;
+            if (i <= paths->longest) {
+                entry = l7s_names_find(image, paths, hash, path, i);
+            }
+            if (entry != NULL) {
+                unite(sure, image, entry->sure);
+            }
+            return;
+        }
+        if (i >= most) {
+            return; /* longer than anything that the tables hold */
+        }
+        hash = l7s_fnv_step(hash, byte);
+    }
+}
+
+/* Backwards, so that every suffix behind a dot has its hash on the way. */
+static void walk_host(l7s_matcher_t *matcher, uint64_t *into)
+{
+    const l7s_image_t *image = matcher->image;
+    const char *host = matcher->request->host;
+    size_t length = strlen(host);
+    uint32_t hash = L7S_FNV_BASIS;
+    size_t most = image->suffixes.longest > image->hosts.longest ? image->suffixes.longest
+                                                                 : image->hosts.longest;
+
+    for (size_t i = length; i > 0; i--) {
+        size_t behind = length - i; /* bytes hashed so far */
+        /* "*." stands for at least one byte in front of the dot. */
+        if (host[i - 1] == '.' && i > 1 && behind > 0 &&
+            behind <= image->suffixes.longest) {
+            const l7s_entry_t *entry =
+                l7s_names_find(image, &image->suffixes, hash, host + i, behind);
+            if (entry != NULL) {
+                unite(into, image, entry->sure);
+            }
+        }
+        if (behind >= most) {
+            return;
+        }
+        hash = l7s_fnv_step(hash, host[i - 1]);
+    }
+    if (length > 0 && length <= image->hosts.longest) {
+        const l7s_entry_t *entry =
+            l7s_names_find(image, &image->hosts, hash, host, length);
+        if (entry != NULL) {
+            unite(into, image, entry->sure);
+        }
+    }
+}
+
+static void narrow_by_method(l7s_matcher_t *matcher)
+{
+    const l7s_image_t *image = matcher->image;
+    const char *method = matcher->request->method;
+    uint32_t hash = L7S_FNV_BASIS;
+    size_t length = 0;
+
+    copy_set(matcher->candidates, image, image->any_method);
+    if (image->methods.longest == 0) {
+        return;
+    }
+    for (; method[length] != '\0' && length <= image->methods.longest; length++) {
+        hash = l7s_fnv_step(hash, method[length]);
+    }
+    if (length <= image->methods.longest) {
+        const l7s_entry_t *entry =
+            l7s_names_find(image, &image->methods, hash, method, length);
+        if (entry != NULL) {
+            unite(matcher->candidates, image, entry->sure);
+        }
+    }
+}
+
+static void narrow_by_host(l7s_matcher_t *matcher)
+{
+    const l7s_image_t *image = matcher->image;
+    uint64_t set[L7S_WORDS_MAX];
+
+    if (image->hosts.longest == 0 && image->suffixes.longest == 0) {
+        intersect(matcher->candidates, image, set_at(image, image->any_host));
+        return;
+    }
+    copy_set(set, image, image->any_host);
+    walk_host(matcher, set);
+    intersect(matcher->candidates, image, set);
+}
+
+static void narrow_by_path(l7s_matcher_t *matcher)
+{
+    const l7s_image_t *image = matcher->image;
+    uint64_t sure[L7S_WORDS_MAX], maybe[L7S_WORDS_MAX];
+
+    copy_set(sure, image, image->any_path);
+    copy_set(maybe, image, image->any_path_maybe);
+    walk_path(matcher, sure, maybe);
+    for (uint32_t w = 0; w < image->words; w++) {
+        matcher->candidates[w] &= sure[w] | maybe[w];
+        matcher->unsure[w] = matcher->candidates[w] & ~sure[w];
+    }
+}
+
+static bool any_path(const l7s_matcher_t *matcher, l7s_run_t globs)
+{
+    const uint32_t *refs = l7s_image_refs(matcher->image, globs);
+
+    for (uint32_t i = 0; i < globs.count; i++) {
+        if (l7s_path_matches(l7s_image_text(matcher->image, refs[i]),
+                             matcher->request->path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const l7s_image_app_t *app_at(const l7s_image_t *image, uint32_t index)
+{
+    return (const l7s_image_app_t *)l7s_image_section(image, L7S_SECTION_APPS) + index;
+}
+
+/* The first declared app among the candidates: they stand behind the policies. */
+static uint32_t mapped_app(const l7s_matcher_t *matcher)
+{
+    const l7s_image_t *image = matcher->image;
+    uint32_t first = l7s_image_policies(image);
+
+    for (uint32_t i = 0; i < image->declared_apps; i++) {
+        uint32_t bit = first + i;
+        uint64_t rest = matcher->candidates[bit / 64] >> bit % 64;
+        if (rest == 0) {
+            i += 63 - bit % 64; /* none in the rest of this word */
+            continue;
+        }
+        i += (uint32_t)__builtin_ctzll(rest);
+        if (i >= image->declared_apps) {
+            break;
+        }
+        if (!has_bit(matcher->unsure, first + i) ||
+            any_path(matcher, app_at(image, i)->paths)) {
+            return i;
+        }
+    }
+    return L7S_NONE;
+}
+
+/* A directive beats the mapping; what it names need not be declared. */
+static void narrow_by_app(l7s_matcher_t *matcher)
+{
+    const l7s_image_t *image = matcher->image;
+
+    if (!image->needs_app) {
+        return;
+    }
+    matcher->app_index =
+        matcher->request->app != NULL
+            ? l7s_names_index(image, &image->app_names, matcher->request->app)
+            : mapped_app(matcher);
+    if (matcher->app_index == L7S_NONE) {
+        intersect(matcher->candidates, image, set_at(image, image->any_app));
+        return;
+    }
+    const l7s_image_app_t *app = app_at(image, matcher->app_index);
+    matcher->app = l7s_image_text(image, app->name);
+    matcher->app_mode = app->mode;
+    intersect(matcher->candidates, image, set_at(image, app->set));
+}
+
+void l7s_matcher_index(l7s_matcher_t *matcher)
+{
+    narrow_by_method(matcher);
+    narrow_by_host(matcher);
+    narrow_by_path(matcher);
+    narrow_by_app(matcher);
+}
+
+/* --- headers --- */
+
+const char *l7s_matcher_header(l7s_matcher_t *matcher, uint32_t header)
+{
+    const l7s_request_t *request = matcher->request;
+    const uint32_t *names = l7s_image_section(matcher->image, L7S_SECTION_HEADERS);
+    uint64_t bit = header < L7S_CACHED_HEADERS ? 1ULL << header : 0;
+    const char *value;
+
+    if ((matcher->headers_known & bit) != 0) {
+        return matcher->headers[header];
+    }
+    value = request->header != NULL
+                ? request->header(request->context,
+                                  l7s_image_text(matcher->image, names[header]))
+                : NULL;
+    if (bit != 0) {
+        matcher->headers_known |= bit;
+        matcher->headers[header] = value;
+    }
+    return value;
+}
+
+/* '*' is any run of bytes. After a mismatch only the last star can take more, so nothing
+ * is ever tried twice for an earlier one. */
+static bool value_matches_glob(const char *glob, const char *value)
+{
+    const char *star = NULL, *resume = NULL;
+
+    while (*value != '\0') {
+        if (*glob == '*') {
+            star = ++glob;
+            resume = value;
+        } else if (*glob == *value) {
+            glob++;
+            value++;
+        } else if (star != NULL) {
+            glob = star;
+            value = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*glob == '*') {
+        glob++;
+    }
+    return *glob == '\0';
+}
+
+static bool value_is(l7s_is_t is, const char *value, const char *wanted)
+{
+    switch (is) {
+    case L7S_IS_EQUALS:
+        return strcmp(value, wanted) == 0;
+    case L7S_IS_CONTAINS:
+        return strstr(value, wanted) != NULL;
+    default:
+        return value_matches_glob(wanted, value);
+    }
+}
+
+static bool holds_condition(l7s_matcher_t *matcher, const l7s_condition_t *condition)
+{
+    const char *value = l7s_matcher_header(matcher, condition->header);
+    const uint32_t *refs = l7s_image_refs(matcher->image, condition->values);
+
+    if (condition->is == L7S_IS_PRESENT || condition->is == L7S_IS_ABSENT) {
+        return (value != NULL) == (condition->is == L7S_IS_PRESENT);
+    }
+    for (uint32_t i = 0; value != NULL && i < condition->values.count; i++) {
+        if (value_is(condition->is, value, l7s_image_text(matcher->image, refs[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool holds_conditions(l7s_matcher_t *matcher, l7s_run_t run)
+{
+    const l7s_condition_t *conditions =
+        l7s_image_section(matcher->image, L7S_SECTION_CONDITIONS);
+
+    for (uint32_t i = 0; i < run.count; i++) {
+        if (!holds_condition(matcher, &conditions[run.first + i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- addresses --- */
+
+bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_run_t run)
+{
+    const l7s_addr_range_t *ranges =
+        l7s_image_section(matcher->image, L7S_SECTION_RANGES);
+
+    return run.count > 0 &&
+           l7s_cidrset_contains(ranges + run.first, run.count, &matcher->request->client);
+}
+
+bool l7s_matcher_in_list(l7s_matcher_t *matcher, uint32_t list)
+{
+    const l7s_image_list_t *lists = l7s_image_section(matcher->image, L7S_SECTION_LISTS);
+    uint64_t bit = list < L7S_CACHED_LISTS ? 1ULL << list : 0;
+    bool in;
+
+    if ((matcher->lists_known & bit) != 0) {
+        return (matcher->lists_in & bit) != 0;
+    }
+    in = l7s_matcher_in_ranges(matcher, lists[list].ranges);
+    matcher->lists_known |= bit;
+    matcher->lists_in = in ? matcher->lists_in | bit : matcher->lists_in & ~bit;
+    return in;
+}
+
+static bool holds_client(l7s_matcher_t *matcher, const l7s_image_match_t *match)
+{
+    const uint32_t *lists = l7s_image_refs(matcher->image, match->lists);
+
+    if (!match->has_client || l7s_matcher_in_ranges(matcher, match->ranges)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < match->lists.count; i++) {
+        if (l7s_matcher_in_list(matcher, lists[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- whole matches --- */
+
+static bool any_host(const l7s_matcher_t *matcher, l7s_run_t patterns)
+{
+    const uint32_t *refs = l7s_image_refs(matcher->image, patterns);
+
+    for (uint32_t i = 0; i < patterns.count; i++) {
+        if (l7s_host_matches(l7s_image_text(matcher->image, refs[i]),
+                             matcher->request->host)) {
+            return true;
+        }
+    }
+    return patterns.count == 0;
+}
+
+static bool any_method(const l7s_matcher_t *matcher, l7s_run_t methods)
+{
+    const uint32_t *refs = l7s_image_refs(matcher->image, methods);
+
+    for (uint32_t i = 0; i < methods.count; i++) {
+        if (strcmp(l7s_image_text(matcher->image, refs[i]), matcher->request->method) ==
+            0) {
+            return true;
+        }
+    }
+    return methods.count == 0;
+}
+
+bool l7s_matcher_in_apps(const l7s_matcher_t *matcher, l7s_run_t apps)
+{
+    const uint32_t *refs = l7s_image_refs(matcher->image, apps);
+
+    for (uint32_t i = 0; i < apps.count; i++) {
+        if (refs[i] == matcher->app_index) {
+            return true;
+        }
+    }
+    return apps.count == 0;
+}
+
+static bool holds_whole(l7s_matcher_t *matcher, const l7s_image_match_t *match)
+{
+    return l7s_matcher_in_apps(matcher, match->apps) &&
+           any_method(matcher, match->methods) && any_host(matcher, match->hosts) &&
+           (match->paths.count == 0 || any_path(matcher, match->paths)) &&
+           holds_client(matcher, match) && holds_conditions(matcher, match->conditions);
+}
+
+bool l7s_matcher_policy(l7s_matcher_t *matcher, uint32_t index)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(matcher->image, index);
+    const l7s_image_match_t *matches =
+        l7s_image_section(matcher->image, L7S_SECTION_MATCHES);
+    const l7s_image_match_t *own = &matches[policy->match];
+
+    if (has_bit(matcher->unsure, index) && !any_path(matcher, own->paths)) {
+        return false;
+    }
+    if (!policy->closer) {
+        return true;
+    }
+    if (!holds_client(matcher, own) || !holds_conditions(matcher, own->conditions)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < policy->except.count; i++) {
+        if (holds_whole(matcher, &matches[policy->except.first + i])) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One request being decided: what decide.c (who is asked, in which order, who is charged)
+ * and settle.c (what follows from an answer: verdict, episode, ban, statistics) share.
+ */
+#ifndef L7S_EVALUATION_H
+#define L7S_EVALUATION_H
+
+#include "match.h"
+#include "tuple.h"
+
+/* On the stack of l7s_decide and never cleared as a whole: it has room for the largest
+ * image, a request uses little of it. */
+typedef struct {
+    const l7s_shared_t *shared;
+    const l7s_image_t *image;
+    const l7s_request_t *request;
+    l7s_verdict_t *verdict;
+    l7s_now_t now;
+    l7s_mode_t mode;     /* of the stage: request and node */
+    l7s_mode_t app_mode; /* the app's too, once the index has been walked */
+    bool walked;
+    uint32_t spoken; /* a policy whose ban was observed already, or L7S_NONE */
+    l7s_matcher_t matcher;
+    l7s_tuples_t tuples;
+    uint64_t conforming[L7S_POLICIES_MAX / 64]; /* policies to be charged */
+    /* By limit: the slot whose token was taken, or L7S_NONE. */
+    uint32_t taken[L7S_POLICIES_MAX * L7S_LIMITS_PER_POLICY];
+} l7s_evaluation_t;
+
+/* A policy regarded for this request. */
+typedef struct {
+    uint32_t policy;
+    l7s_mode_t mode;      /* the effective one */
+    l7s_hash128_t digest; /* of the tuple */
+    l7s_hash128_t key;    /* of its first limit: names its episode */
+    uint64_t wait_us;     /* until the request would conform; 0: not known */
+    uint32_t limit;       /* that it did not conform to, or L7S_NONE */
+    bool simulated;       /* a ban would be in force: nothing new happened */
+} l7s_trip_t;
+
+/* The request comes from a listed address. True: that decides. */
+bool l7s_settle_listed(l7s_evaluation_t *evaluation, const l7s_image_list_t *list,
+                       l7s_mode_t mode);
+
+/* A ban is in force. True: the request is refused. */
+bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode_t mode);
+
+/* A policy's detector tripped. True: the evaluation ends here, by an allow or a refusal.
+ */
+bool l7s_settle_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
+
+/* The request was admitted: counts in its key's episode, if one runs. */
+void l7s_settle_passed(l7s_evaluation_t *evaluation, uint32_t policy, l7s_hash128_t key,
+                       l7s_slot_t *slot);
+
+/* Is a ban in force that an observing policy would have made? */
+bool l7s_would_be_banned(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
+
+static inline void l7s_count_up(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static inline l7s_stats_row_t *l7s_stats_of(const l7s_evaluation_t *evaluation,
+                                            uint32_t policy)
+{
+    return &evaluation->shared->stats
+                .rows[l7s_image_policy(evaluation->image, policy)->stats_row];
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which policies a request matches. First the index: one look at method and host and one
+ * walk of the path leave a set of candidates; then, candidate by candidate, what no index
+ * can tell. What several policies ask for (a header, membership in a list) is looked up
+ * once. For decide.c only.
+ */
+#ifndef L7S_MATCH_H
+#define L7S_MATCH_H
+
+#include "decide.h"
+#include "image_layout.h"
+
+#define L7S_CACHED_HEADERS 64
+#define L7S_CACHED_LISTS 64
+
+/* On the caller's stack and never cleared as a whole: only `words` words of the sets and
+ * what the known bits say are valid. */
+typedef struct {
+    const l7s_image_t *image;
+    const l7s_request_t *request;
+    const char *app;    /* its name, or NULL */
+    uint32_t app_index; /* in the image, or L7S_NONE */
+    l7s_mode_t app_mode;
+    uint64_t headers_known, lists_known, lists_in;
+    uint64_t candidates[L7S_WORDS_MAX];
+    uint64_t unsure[L7S_WORDS_MAX]; /* of those: the whole path decides */
+    const char *headers[L7S_CACHED_HEADERS];
+} l7s_matcher_t;
+
+void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
+                       const l7s_request_t *request);
+
+/* Walks the index: fills candidates and finds the app. Once per request. */
+void l7s_matcher_index(l7s_matcher_t *matcher);
+
+/* Does this candidate match? */
+bool l7s_matcher_policy(l7s_matcher_t *matcher, uint32_t index);
+
+/* The value of a header by the index of its name, or NULL. */
+const char *l7s_matcher_header(l7s_matcher_t *matcher, uint32_t header);
+
+/* Is the client's address in this list? */
+bool l7s_matcher_in_list(l7s_matcher_t *matcher, uint32_t list);
+
+/* Is it in these ranges of the image? */
+bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_run_t run);
+
+/* Is a list for these apps (none: for all) meant here? The index has been walked. */
+bool l7s_matcher_in_apps(const l7s_matcher_t *matcher, l7s_run_t apps);
+
+#endif

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What follows when a list, a ban or a policy speaks about a request: the verdict, the
+ * episode, the ban, the statistics. Only requests that somebody objects to come here, yet
+ * under attack these are most: an episode's facts are put together only when it opens.
+ *
+ * An observing ban policy records its ban too, under a digest that no tuple has: it is
+ * found by its own policy only, refuses nobody and never leaves the node.
+ */
+#include "evaluation.h"
+
+#include "ban_id.h"
+
+#include <string.h>
+
+/* The exclusive-or of a limit's key and this names a ban that is only simulated. */
+static const l7s_hash128_t SHADOW = {0x6f62736572766564ULL, 0x776f756c64206261ULL};
+
+static void copy_text(char *out, size_t capacity, const char *text)
+{
+    size_t length = strnlen(text, capacity - 1);
+
+    memcpy(out, text, length);
+    out[length] = '\0';
+}
+
+#define COPY(out, text) copy_text(out, sizeof(out), text)
+
+static const char *text_at(const l7s_evaluation_t *evaluation, uint32_t offset)
+{
+    return l7s_image_text(evaluation->image, offset);
+}
+
+/* --- verdict --- */
+
+/* What several policies say about one request: a refusal is final, what would have been
+ * one comes before an allow, that before a log; among equals the first. */
+static unsigned rank(l7s_outcome_t outcome)
+{
+    switch (outcome) {
+    case L7S_OUTCOME_ADMITTED:
+        return 0;
+    case L7S_OUTCOME_LOGGED:
+        return 1;
+    case L7S_OUTCOME_ALLOW_LISTED:
+        return 2;
+    case L7S_OUTCOME_OBSERVED:
+        return 3;
+    default:
+        return 4;
+    }
+}
+
+/* Takes over the verdict, with everything empty but outcome and action; NULL: a stronger
+ * one stands. */
+static l7s_verdict_t *take_verdict(l7s_evaluation_t *evaluation, l7s_outcome_t outcome,
+                                   const char *action)
+{
+    l7s_verdict_t *verdict = evaluation->verdict;
+    bool would = outcome == L7S_OUTCOME_OBSERVED;
+
+    if (rank(outcome) <= rank(verdict->outcome)) {
+        return NULL;
+    }
+    verdict->outcome = outcome;
+    verdict->status = 0;
+    verdict->retry_after_seconds = 0;
+    memcpy(verdict->action, "would_", 6);
+    copy_text(verdict->action + (would ? 6 : 0), sizeof verdict->action - 6, action);
+    verdict->policy[0] = '\0';
+    verdict->incident[0] = '\0';
+    verdict->key[0] = '\0';
+    verdict->response[0] = '\0';
+    return verdict;
+}
+
+static void write_client(l7s_verdict_t *verdict, const char *part, const l7s_cidr_t *cidr)
+{
+    size_t length = strlen(part);
+
+    memcpy(verdict->key, part, length);
+    verdict->key[length] = '=';
+    l7s_cidr_text(cidr, verdict->key + length + 1);
+}
+
+static uint32_t whole_seconds(uint64_t us)
+{
+    uint64_t seconds = us / 1000000 + (us % 1000000 != 0);
+
+    return seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
+}
+
+bool l7s_settle_listed(l7s_evaluation_t *evaluation, const l7s_image_list_t *list,
+                       l7s_mode_t mode)
+{
+    bool allow = list->effect == L7S_EFFECT_ALLOW;
+    l7s_outcome_t outcome = allow                      ? L7S_OUTCOME_ALLOW_LISTED
+                            : mode == L7S_MODE_ENFORCE ? L7S_OUTCOME_LISTED
+                                                       : L7S_OUTCOME_OBSERVED;
+    l7s_verdict_t *verdict = take_verdict(evaluation, outcome, allow ? "allow" : "deny");
+    l7s_cidr_t client = l7s_addr_client(&evaluation->request->client);
+
+    if (verdict != NULL) {
+        verdict->status = allow ? 0 : 403;
+        COPY(verdict->policy, text_at(evaluation, list->name));
+        write_client(verdict, "client", &client);
+    }
+    return outcome != L7S_OUTCOME_OBSERVED;
+}
+
+/* --- episodes --- */
+
+static void describe_request(const l7s_evaluation_t *evaluation,
+                             l7s_episode_facts_t *facts)
+{
+    const l7s_request_t *request = evaluation->request;
+    const char *agent = NULL;
+
+    if (request->header != NULL) {
+        agent = request->header(request->context, "user-agent");
+    }
+    COPY(facts->app, evaluation->matcher.app != NULL ? evaluation->matcher.app : "");
+    COPY(facts->host, request->host);
+    COPY(facts->path, request->path);
+    COPY(facts->method, request->method);
+    COPY(facts->user_agent, agent != NULL ? agent : "");
+    facts->client = request->client;
+}
+
+/* `limit`: the one that was exceeded; L7S_NONE: the policy's first, if it has one. */
+static void describe_policy(const l7s_evaluation_t *evaluation, uint32_t index,
+                            uint32_t limit, l7s_episode_facts_t *facts)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+    const l7s_image_limit_t *limits =
+        l7s_image_section(evaluation->image, L7S_SECTION_LIMITS);
+    bool has_rate = policy->limits.count > 0;
+
+    COPY(facts->policy, text_at(evaluation, policy->name));
+    COPY(facts->action, l7s_action_name(policy->action));
+    COPY(facts->detector, has_rate ? "rate" : "always");
+    l7s_tuples_json(&evaluation->tuples, policy->spec, facts->key);
+    facts->limit = 0;
+    facts->per_seconds = 0;
+    if (has_rate) {
+        const l7s_rate_t *rate =
+            &limits[limit != L7S_NONE ? limit : policy->limits.first].rate;
+        facts->limit = rate->requests;
+        facts->per_seconds = whole_seconds(rate->period_us);
+    }
+}
+
+static __attribute__((noinline)) l7s_episode_t *
+open_episode(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+             const char *ban_id)
+{
+    l7s_episode_facts_t facts;
+
+    memset(&facts, 0, sizeof facts);
+    describe_request(evaluation, &facts);
+    describe_policy(evaluation, trip->policy, trip->limit, &facts);
+    COPY(facts.ban_id, ban_id);
+    facts.revision = evaluation->image->revision;
+    facts.started_ms = evaluation->now.wall_ms;
+    facts.mode = trip->mode;
+    return l7s_episode_open(&evaluation->shared->episodes, trip->key, &facts,
+                            evaluation->now);
+}
+
+/* The episode of the trip's key, opened when it is new. NULL: there is no room. */
+static l7s_episode_t *episode_of(const l7s_evaluation_t *evaluation,
+                                 const l7s_trip_t *trip, const char *ban_id)
+{
+    l7s_episode_t *episode = l7s_episode_find(&evaluation->shared->episodes, trip->key);
+
+    return episode != NULL ? episode : open_episode(evaluation, trip, ban_id);
+}
+
+static void count_episode(const l7s_evaluation_t *evaluation, l7s_episode_t *episode,
+                          bool tripped, bool acted)
+{
+    if (episode != NULL) {
+        l7s_episode_count(episode, tripped, acted, l7s_tuples_client(&evaluation->tuples),
+                          evaluation->now);
+    }
+}
+
+/* Leaves the episode with the key's slot, so that admitted requests find it and the slot
+ * is not evicted while it runs. */
+static void link_slot(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                      const l7s_episode_t *episode)
+{
+    uint32_t index = l7s_episode_index(&evaluation->shared->episodes, episode);
+    l7s_slot_t *slot;
+
+    if (l7s_image_policy(evaluation->image, trip->policy)->limits.count == 0) {
+        return;
+    }
+    slot = l7s_table_find(&evaluation->shared->table, trip->key);
+    if (slot != NULL &&
+        atomic_load_explicit(&slot->episode, memory_order_relaxed) != index) {
+        atomic_store_explicit(&slot->episode, index, memory_order_relaxed);
+    }
+}
+
+/* A key beyond the campaign's first ones points to the campaign, which has a key of its
+ * own: there the policy's name tells. */
+static l7s_episode_t *episode_of_slot(const l7s_evaluation_t *evaluation, uint32_t index,
+                                      l7s_hash128_t key, const char *policy)
+{
+    const l7s_episodes_t *episodes = &evaluation->shared->episodes;
+    l7s_episode_t *episode = l7s_episode_at(episodes, index, key);
+
+    if (episode != NULL || index > L7S_EPISODES) {
+        return episode;
+    }
+    episode = &episodes->entries[index - 1];
+    return atomic_load_explicit(&episode->key_lo, memory_order_acquire) >=
+                       L7S_CELL_TICKETS &&
+                   episode->facts.campaign && strcmp(episode->facts.policy, policy) == 0
+               ? episode
+               : NULL;
+}
+
+void l7s_settle_passed(l7s_evaluation_t *evaluation, uint32_t policy, l7s_hash128_t key,
+                       l7s_slot_t *slot)
+{
+    uint32_t index = atomic_load_explicit(&slot->episode, memory_order_relaxed);
+    const char *name;
+    l7s_episode_t *episode;
+
+    if (index == 0) {
+        return;
+    }
+    name = text_at(evaluation, l7s_image_policy(evaluation->image, policy)->name);
+    episode = episode_of_slot(evaluation, index, key, name);
+    if (episode == NULL) { /* it is over */
+        atomic_store_explicit(&slot->episode, 0, memory_order_relaxed);
+    }
+    count_episode(evaluation, episode, false, false);
+}
+
+/* --- bans --- */
+
+static void raise_until(l7s_episode_t *episode, uint64_t until_ms)
+{
+    uint64_t seen = atomic_load_explicit(&episode->ban_until_ms, memory_order_relaxed);
+
+    while (seen < until_ms && !atomic_compare_exchange_weak_explicit(
+                                  &episode->ban_until_ms, &seen, until_ms,
+                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+static uint32_t ban_retry_after(const l7s_evaluation_t *evaluation, uint64_t until_ms)
+{
+    uint64_t now_ms = evaluation->now.wall_ms;
+
+    if (until_ms == UINT64_MAX || until_ms <= now_ms) {
+        return 0;
+    }
+    until_ms -= now_ms;
+    return until_ms > UINT32_MAX ? UINT32_MAX : whole_seconds(until_ms * 1000);
+}
+
+/* Who a trip would ban: an address where the tuple is one, else the tuple's digest. */
+static void name_ban(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                     l7s_ban_t *ban)
+{
+    const l7s_image_t *image = evaluation->image;
+    const l7s_spec_t *specs = l7s_image_section(image, L7S_SECTION_SPECS);
+    uint32_t spec = l7s_image_policy(image, trip->policy)->spec;
+
+    ban->digest = trip->digest;
+    ban->is_address = l7s_tuples_ban_network(&evaluation->tuples, spec, &ban->network);
+    if (!ban->is_address) {
+        l7s_ban_id_hash(specs[spec].parts[0], trip->digest, ban->id);
+        return;
+    }
+    l7s_ban_id(&ban->network, ban->id);
+    if (ban->network.prefix == 128) { /* a network of one address is banned as a client */
+        ban->digest =
+            l7s_key_digest_cidr(&image->count_key, L7S_PART_CLIENT, &ban->network);
+    }
+}
+
+static l7s_hash128_t shadow_of(const l7s_trip_t *trip)
+{
+    return l7s_hash128_xor(trip->key, SHADOW);
+}
+
+/* Records the ban of an enforcing policy, or what would be one. False: a lift holds it
+ * off, so the client is not to be refused either. */
+static bool record_ban(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                       const l7s_ban_t *named, l7s_episode_t *episode)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    l7s_ban_t ban = *named;
+    l7s_status_t status;
+
+    ban.since_ms = evaluation->now.wall_ms;
+    ban.until_ms = ban.since_ms + policy->ban_seconds * 1000ULL;
+    ban.status = policy->status;
+    ban.origin = L7S_ORIGIN_NODE;
+    COPY(ban.policy, text_at(evaluation, policy->name));
+    COPY(ban.response, text_at(evaluation, policy->response));
+    COPY(ban.incident, episode != NULL ? episode->facts.id : "");
+    if (trip->mode != L7S_MODE_ENFORCE) {
+        ban.digest = shadow_of(trip);
+        ban.is_address = false;
+        ban.origin = L7S_ORIGIN_SHADOW;
+        ban.id[0] = '\0';
+    }
+    /* A full table (alarm) still refuses this request. */
+    status = l7s_bans_put(&evaluation->shared->bans, &ban, evaluation->now);
+    if (status != L7S_CONFLICT && episode != NULL && trip->mode == L7S_MODE_ENFORCE) {
+        raise_until(episode, ban.until_ms);
+    }
+    return status != L7S_CONFLICT;
+}
+
+bool l7s_would_be_banned(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
+{
+    const l7s_bans_t *bans = &evaluation->shared->bans;
+
+    return atomic_load_explicit(&bans->head->other, memory_order_relaxed) != 0 &&
+           l7s_bans_find(bans, shadow_of(trip), evaluation->now, NULL);
+}
+
+/* The episode that the ban's policy opened for the banned key; another node may have,
+ * then it opens here too, for this node's share. */
+static l7s_episode_t *episode_of_ban(const l7s_evaluation_t *evaluation,
+                                     const l7s_ban_t *ban, uint32_t policy,
+                                     l7s_mode_t mode)
+{
+    l7s_trip_t trip = {.policy = policy, .mode = mode, .limit = L7S_NONE};
+    l7s_episode_t *episode;
+
+    trip.key = l7s_hash128_xor(ban->digest,
+                               l7s_image_policy(evaluation->image, policy)->identity);
+    episode = episode_of(evaluation, &trip, ban->id);
+    if (episode != NULL) {
+        raise_until(episode, ban->until_ms);
+    }
+    return episode;
+}
+
+static void fill_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, uint32_t policy,
+                     l7s_verdict_t *verdict)
+{
+    verdict->status = ban->status;
+    verdict->retry_after_seconds = ban_retry_after(evaluation, ban->until_ms);
+    COPY(verdict->policy, ban->policy);
+    COPY(verdict->response, ban->response);
+    if (ban->is_address) {
+        bool one = strncmp(ban->id, "ip:", 3) == 0 || ban->network.prefix == 64;
+        write_client(verdict, one ? "client" : "network", &ban->network);
+    } else if (policy != L7S_NONE) {
+        l7s_tuples_text(&evaluation->tuples,
+                        l7s_image_policy(evaluation->image, policy)->spec, verdict->key);
+    }
+}
+
+bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode_t mode)
+{
+    bool acted = mode == L7S_MODE_ENFORCE;
+    uint32_t policy =
+        l7s_names_index(evaluation->image, &evaluation->image->policy_names, ban->policy);
+    l7s_verdict_t *verdict = take_verdict(
+        evaluation, acted ? L7S_OUTCOME_BANNED : L7S_OUTCOME_OBSERVED, "ban");
+    l7s_episode_t *episode = NULL;
+
+    if (policy != L7S_NONE) {
+        l7s_stats_row_t *row = l7s_stats_of(evaluation, policy);
+        episode = episode_of_ban(evaluation, ban, policy, mode);
+        count_episode(evaluation, episode, true, acted);
+        l7s_count_up(acted ? &row->acted : &row->would_act);
+    }
+    if (verdict != NULL) {
+        fill_ban(evaluation, ban, policy, verdict);
+        COPY(verdict->incident, episode != NULL ? episode->facts.id : ban->incident);
+    }
+    evaluation->spoken = policy;
+    return acted;
+}
+
+/* --- policies --- */
+
+static l7s_outcome_t refusal_of(l7s_action_t action)
+{
+    switch (action) {
+    case L7S_ACTION_THROTTLE:
+        return L7S_OUTCOME_THROTTLED;
+    case L7S_ACTION_BAN:
+        return L7S_OUTCOME_BANNED;
+    default:
+        return L7S_OUTCOME_DENIED;
+    }
+}
+
+static void fill_trip(l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                      l7s_outcome_t outcome, const l7s_episode_t *episode)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    l7s_verdict_t *verdict =
+        take_verdict(evaluation, outcome, l7s_action_name(policy->action));
+
+    if (verdict == NULL) {
+        return;
+    }
+    verdict->status = policy->action >= L7S_ACTION_DENY ? policy->status : 0;
+    verdict->retry_after_seconds = policy->action == L7S_ACTION_BAN
+                                       ? policy->ban_seconds
+                                       : whole_seconds(trip->wait_us);
+    COPY(verdict->policy, text_at(evaluation, policy->name));
+    COPY(verdict->response, text_at(evaluation, policy->response));
+    COPY(verdict->incident, episode != NULL ? episode->facts.id : "");
+    l7s_tuples_text(&evaluation->tuples, policy->spec, verdict->key);
+}
+
+/* Opens or finds the episode and, for a ban, records it. A ban that a lift holds off is
+ * only observed: trip->mode changes. */
+static l7s_episode_t *act(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    l7s_episode_t *episode;
+    l7s_ban_t ban;
+
+    if (policy->action != L7S_ACTION_BAN || trip->simulated) {
+        return episode_of(evaluation, trip, "");
+    }
+    memset(&ban, 0, sizeof ban);
+    name_ban(evaluation, trip, &ban);
+    episode = episode_of(evaluation, trip, trip->mode == L7S_MODE_ENFORCE ? ban.id : "");
+    if (!record_ban(evaluation, trip, &ban, episode)) {
+        trip->mode = L7S_MODE_OBSERVE;
+    }
+    return episode;
+}
+
+static void settle_log(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
+{
+    l7s_episode_t *episode = episode_of(evaluation, trip, "");
+
+    count_episode(evaluation, episode, true, false);
+    link_slot(evaluation, trip, episode);
+    l7s_count_up(&l7s_stats_of(evaluation, trip->policy)->logged);
+    fill_trip(evaluation, trip, L7S_OUTCOME_LOGGED, episode);
+}
+
+static bool settle_refusal(l7s_evaluation_t *evaluation, l7s_trip_t *trip,
+                           l7s_action_t action)
+{
+    l7s_stats_row_t *row = l7s_stats_of(evaluation, trip->policy);
+    l7s_episode_t *episode = act(evaluation, trip);
+    bool acted = trip->mode == L7S_MODE_ENFORCE;
+
+    count_episode(evaluation, episode, true, acted);
+    link_slot(evaluation, trip, episode);
+    l7s_count_up(acted ? &row->acted : &row->would_act);
+    fill_trip(evaluation, trip, acted ? refusal_of(action) : L7S_OUTCOME_OBSERVED,
+              episode);
+    return acted;
+}
+
+bool l7s_settle_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
+{
+    l7s_action_t action = l7s_image_policy(evaluation->image, trip->policy)->action;
+
+    if (action == L7S_ACTION_LOG) {
+        settle_log(evaluation, trip);
+        return false;
+    }
+    if (action != L7S_ACTION_ALLOW) {
+        return settle_refusal(evaluation, trip, action);
+    }
+    /* Nothing is done to anybody: no episode. */
+    l7s_count_up(&l7s_stats_of(evaluation, trip->policy)->logged);
+    if (trip->mode != L7S_MODE_ENFORCE) {
+        return false;
+    }
+    fill_trip(evaluation, trip, L7S_OUTCOME_ALLOW_LISTED, NULL);
+    return true;
+}

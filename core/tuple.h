@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a request counts by: the tuple of a count spec, its digest, and how it reads in
+ * records and logs. Policies that count alike share a spec, so each digest is computed at
+ * most once per request, and only when something asks. For decide.c only.
+ */
+#ifndef L7S_TUPLE_H
+#define L7S_TUPLE_H
+
+#include "match.h"
+
+#define L7S_TUPLE_TEXT_MAX 160
+
+/* On the caller's stack; only the first bytes of `states`, one per spec, are ever set
+ * without being asked for. */
+typedef struct {
+    l7s_matcher_t *matcher;
+    uint8_t states[L7S_POLICIES_MAX];
+    l7s_hash128_t digests[L7S_POLICIES_MAX];
+} l7s_tuples_t;
+
+void l7s_tuples_begin(l7s_tuples_t *tuples, l7s_matcher_t *matcher);
+
+/* False: the request lacks what is counted by and such requests are not counted. */
+bool l7s_tuples_digest(l7s_tuples_t *tuples, uint32_t spec, l7s_hash128_t *out);
+
+/* Does the tuple hold the client's address or network? After l7s_tuples_digest. */
+bool l7s_tuples_has_client(const l7s_tuples_t *tuples, uint32_t spec);
+
+/* The digest of ["client"], whether anything counts by it or not. */
+l7s_hash128_t l7s_tuples_client(const l7s_tuples_t *tuples);
+
+/* True when a ban of the tuple is an address ban, since it is the client or its network
+ * alone. Fills the network. (Single IPv6 addresses are no clients: a ban by them is one
+ * of a tuple.) */
+bool l7s_tuples_ban_network(const l7s_tuples_t *tuples, uint32_t spec, l7s_cidr_t *out);
+
+/* The tuple as people read it, "client=203.0.113.7,path=/login", or as JSON, cut where it
+ * does not fit. What may be a secret stands there as "h:" and a keyed hash; bytes that
+ * are not printable ASCII as %XX. */
+void l7s_tuples_text(const l7s_tuples_t *tuples, uint32_t spec,
+                     char out[L7S_TUPLE_TEXT_MAX]);
+void l7s_tuples_json(const l7s_tuples_t *tuples, uint32_t spec,
+                     char out[L7S_TUPLE_TEXT_MAX]);
+
+#endif

@@ -71,7 +71,9 @@ bool l7s_json_equal(const json_t *a, const json_t *b)
     case JSON_OBJECT:
         return objects_equal(a, b);
     case JSON_STRING:
-        return strcmp(json_string_value(a), json_string_value(b)) == 0;
+        return json_string_length(a) == json_string_length(b) &&
+               memcmp(json_string_value(a), json_string_value(b),
+                      json_string_length(a)) == 0;
     default:
         return true; /* null, true and false have no content */
     }

@@ -2,6 +2,8 @@
  *
  * Bus to daemon: one thread that reads the nodes' seats, their incident logs
  * (acknowledging after the commit) and the ban log, and keeps the fleet's picture.
+ *
+ * The calls below may come from any thread.
  */
 #ifndef ADMIN_COLLECTOR_H
 #define ADMIN_COLLECTOR_H
@@ -15,6 +17,20 @@ void admin_collector_stop(admin_collector_t *collector);
 /* All nodes ever seen (newest heartbeat, state live|lost, …) as an array of the public
  * node document, sorted by name. New reference. */
 json_t *admin_collector_nodes(admin_collector_t *collector);
+
+/* One of them; NULL: not there. New reference. */
+json_t *admin_collector_node(admin_collector_t *collector, const char *name);
+
+/* Every node with the seat that it sent last, for metrics; `visit` must not call back. */
+typedef struct {
+    const char *name;
+    json_t *seat; /* borrowed for the call */
+    uint64_t last_seen_ms;
+    bool live;
+} admin_seat_t;
+typedef void (*admin_seat_fn)(void *context, const admin_seat_t *seat);
+void admin_collector_seats(admin_collector_t *collector, admin_seat_fn visit,
+                           void *context);
 
 /* Forgets a node. L7S_NOT_FOUND; L7S_CONFLICT: it is live. */
 L7S_MUST_USE l7s_status_t admin_collector_forget(admin_collector_t *collector,

@@ -1,31 +1,437 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The publisher's thread (publisher.h). Others only set flags and queue ban log entries;
+ * the thread alone talks to the bus. What could not be written stays due and is tried
+ * again with the next beat, so an outage of memcached needs no special path.
+ *
+ * Order of writing: chunks, mode, manifest, head. A node that sees a manifest finds its
+ * chunks, and one that sees a head finds a manifest.
+ */
 #include "publisher.h"
+
+#include "ban_record.h"
+#include "bus.h"
+#include "log.h"
+#include "snapshot.h"
+#include "worker.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define BEAT_MS 1000 /* looks whether memcached still has everything */
+#define BANS_DEBOUNCE_MS 200
+#define RETRY_MS 100
+#define QUEUE_MAX 256 /* beyond it the bans part alone carries the change */
+#define APPEND_TRIES 1024
+
+struct admin_publisher {
+    admin_daemon_t *daemon;
+    admin_worker_t worker;
+    /* Under worker.lock. */
+    bool kicked;
+    uint64_t bans_due_ms; /* monotonic; 0: nothing to do */
+    size_t queued;
+    json_t *queue[QUEUE_MAX];
+    atomic_uint_least32_t servers_up; /* one bit per server, as last asked */
+    /* The thread's own. */
+    admin_bus_t *bus;
+    admin_snapshot_t *snapshot;
+    uint64_t ban_log_end; /* where the next entry probably belongs */
+    bool config_read, bans_read;
+    bool published;   /* everything of the snapshot is on the bus */
+    bool complaining; /* the outage has been logged */
+    char mode_written[128];
+    char *head_written, *manifest_written; /* owned */
+};
+
+/* ---- writing ---- */
+
+static admin_place_t place(l7s_item_kind_t kind)
+{
+    return (admin_place_t){kind, "", 0};
+}
+
+typedef struct {
+    admin_publisher_t *publisher;
+    uint64_t now_ms;
+} writer_t;
+
+static l7s_status_t write_chunk(void *context, const l7s_chunk_t *chunk)
+{
+    writer_t *writer = context;
+    return admin_bus_put_chunk(writer->publisher->bus, chunk, writer->now_ms);
+}
+
+/* Writes the mode item when the kill switch moved or the item is lost. */
+static l7s_status_t write_mode(admin_publisher_t *publisher, uint64_t now_ms)
+{
+    const char *mode = admin_snapshot_mode(publisher->snapshot);
+    if (strcmp(mode, publisher->mode_written) == 0) {
+        return L7S_OK;
+    }
+    l7s_status_t status =
+        admin_bus_put(publisher->bus, place(L7S_ITEM_MODE), mode, now_ms);
+    if (status == L7S_OK) {
+        strncpy(publisher->mode_written, mode, sizeof(publisher->mode_written) - 1);
+    }
+    return status;
+}
+
+/* Writes `text` (stolen; NULL is no memory) and keeps it in *written. */
+static l7s_status_t write_text(admin_publisher_t *publisher, l7s_item_kind_t kind,
+                               char *text, char **written, uint64_t now_ms)
+{
+    free(*written);
+    *written = text;
+    return text == NULL ? L7S_NO_MEMORY
+                        : admin_bus_put(publisher->bus, place(kind), text, now_ms);
+}
+
+static l7s_status_t write_all(admin_publisher_t *publisher, uint64_t now_ms)
+{
+    writer_t writer = {publisher, now_ms};
+    l7s_status_t status = admin_snapshot_store(publisher->snapshot, write_chunk, &writer);
+    if (status == L7S_OK) {
+        status = write_mode(publisher, now_ms);
+    }
+    if (status == L7S_OK) {
+        status = write_text(publisher, L7S_ITEM_MANIFEST,
+                            admin_snapshot_manifest(publisher->snapshot, now_ms),
+                            &publisher->manifest_written, now_ms);
+    }
+    if (status == L7S_OK) {
+        status =
+            write_text(publisher, L7S_ITEM_HEAD, admin_snapshot_head(publisher->snapshot),
+                       &publisher->head_written, now_ms);
+    }
+    return status;
+}
+
+static void complain(admin_publisher_t *publisher, l7s_status_t status)
+{
+    if (!publisher->complaining) {
+        admin_log(
+            ADMIN_ERROR, "L7S3501",
+            "The bus cannot be written (%s): nodes keep what they have. It is tried "
+            "again until memcached answers.",
+            l7s_status_name(status));
+    }
+    publisher->complaining = true;
+}
+
+static void publish(admin_publisher_t *publisher, uint64_t now_ms)
+{
+    l7s_status_t status = write_all(publisher, now_ms);
+    publisher->published = status == L7S_OK;
+    if (status != L7S_OK) {
+        complain(publisher, status);
+        return;
+    }
+    if (publisher->complaining) {
+        admin_log(ADMIN_INFO, "L7S3502",
+                  "The bus can be written again; revision %llu is on it.",
+                  (unsigned long long)admin_snapshot_revision(publisher->snapshot));
+    }
+    publisher->complaining = false;
+}
+
+/* ---- looking after it ---- */
+
+/* Forgets what is thought to be on the bus, so that all of it is written again. */
+static void lost(admin_publisher_t *publisher, const char *what)
+{
+    if (publisher->published) {
+        admin_log(ADMIN_WARN, "L7S3503",
+                  "memcached lost the %s; publishing everything anew.", what);
+    }
+    admin_snapshot_lost(publisher->snapshot);
+    publisher->mode_written[0] = '\0';
+    publisher->published = false;
+}
+
+/* Is the item there and does it say what we wrote? */
+static l7s_status_t check_text(admin_publisher_t *publisher, l7s_item_kind_t kind,
+                               const char *written, uint64_t now_ms)
+{
+    char *payload;
+    l7s_status_t status = admin_bus_get(publisher->bus, place(kind), now_ms, &payload);
+    if (status == L7S_OK && (written == NULL || strcmp(payload, written) != 0)) {
+        status = L7S_NOT_FOUND;
+    }
+    free(payload);
+    return status;
+}
+
+/* A later mode item than ours is somebody's emergency, and stays. */
+static l7s_status_t check_mode(admin_publisher_t *publisher, uint64_t now_ms)
+{
+    char *payload;
+    l7s_mode_item_t ours, there;
+    l7s_status_t status =
+        admin_bus_get(publisher->bus, place(L7S_ITEM_MODE), now_ms, &payload);
+    const char *written = publisher->mode_written;
+    if (status == L7S_OK && l7s_mode_item_read(written, strlen(written), &ours) &&
+        (!l7s_mode_item_read(payload, strlen(payload), &there) ||
+         l7s_revision_compare(there.config_epoch, there.number, ours.config_epoch,
+                              ours.number) < 0)) {
+        status = L7S_NOT_FOUND;
+    }
+    free(payload);
+    return status;
+}
+
+/* One chunk each time, round and round: reading it also keeps memcached from evicting
+ * what only new nodes read. */
+static l7s_status_t check_chunk(admin_publisher_t *publisher, uint64_t now_ms)
+{
+    const l7s_chunk_t *chunk = admin_snapshot_next_chunk(publisher->snapshot);
+    return chunk == NULL ? L7S_OK
+                         : admin_bus_check_chunk(publisher->bus, chunk->hash, now_ms);
+}
+
+/* Is everything still there? When anything is gone, all of it counts as gone. */
+static void look(admin_publisher_t *publisher, uint64_t now_ms)
+{
+    const char *what = "head";
+    l7s_status_t status =
+        check_text(publisher, L7S_ITEM_HEAD, publisher->head_written, now_ms);
+    if (status == L7S_OK) {
+        what = "mode item";
+        status = check_mode(publisher, now_ms);
+    }
+    if (status == L7S_OK) {
+        what = "manifest";
+        status =
+            check_text(publisher, L7S_ITEM_MANIFEST, publisher->manifest_written, now_ms);
+    }
+    if (status == L7S_OK) {
+        what = "chunks";
+        status = check_chunk(publisher, now_ms);
+    }
+    if (status != L7S_OK) {
+        lost(publisher, status == L7S_NOT_FOUND ? what : "connection");
+    }
+}
+
+/* ---- the ban log ---- */
+
+/* Appends one entry: at our idea of the end, or behind what others have added since. */
+static l7s_status_t append(admin_publisher_t *publisher, const json_t *entry,
+                           uint64_t now_ms)
+{
+    uint64_t read =
+        (uint64_t)admin_number_get(publisher->daemon->store, ADMIN_BAN_LOG_POSITION, 1);
+    if (publisher->ban_log_end < read) {
+        publisher->ban_log_end = read;
+    }
+    char *text = json_dumps(entry, JSON_COMPACT);
+    l7s_status_t status = text == NULL ? L7S_NO_MEMORY : L7S_CONFLICT;
+    for (unsigned tries = 0; status == L7S_CONFLICT && tries < APPEND_TRIES; tries++) {
+        admin_place_t end = {L7S_ITEM_BAN, "", publisher->ban_log_end};
+        status = admin_bus_add(publisher->bus, end, text, ADMIN_LOG_TTL_SECONDS, now_ms);
+        publisher->ban_log_end += status == L7S_CONFLICT || status == L7S_OK ? 1 : 0;
+    }
+    free(text);
+    return status;
+}
+
+/* What cannot be appended is not kept: the bans part brings it as soon as the bus is
+ * back, and an old entry would only say it twice. */
+static void append_all(admin_publisher_t *publisher, json_t **entries, size_t count,
+                       uint64_t now_ms)
+{
+    l7s_status_t status = L7S_OK;
+    for (size_t i = 0; i < count; i++) {
+        if (status == L7S_OK) {
+            status = append(publisher, entries[i], now_ms);
+        }
+        json_decref(entries[i]);
+    }
+    if (status != L7S_OK) {
+        complain(publisher, status);
+    }
+}
+
+/* ---- the thread ---- */
+
+/* What the others left for this round. */
+typedef struct {
+    bool config, bans;
+    size_t count;
+    json_t *entries[QUEUE_MAX];
+} work_t;
+
+static void take_work(admin_publisher_t *publisher, uint64_t mono_ms, work_t *work)
+{
+    work->config = publisher->kicked;
+    work->bans = publisher->bans_due_ms != 0 && publisher->bans_due_ms <= mono_ms;
+    work->count = publisher->queued;
+    memcpy(work->entries, publisher->queue, publisher->queued * sizeof(json_t *));
+    publisher->kicked = false;
+    publisher->queued = 0;
+    if (work->bans) {
+        publisher->bans_due_ms = 0;
+    }
+}
+
+/* Reads from the store what changed there. What cannot be read stays due. */
+static void refresh(admin_publisher_t *publisher, const work_t *work, uint64_t now_ms)
+{
+    l7s_status_t status = L7S_OK;
+    if (work->config || !publisher->config_read) {
+        status = admin_snapshot_read_config(publisher->snapshot);
+        publisher->config_read = status == L7S_OK;
+        publisher->published = false;
+    }
+    if (status == L7S_OK && (work->bans || !publisher->bans_read)) {
+        status = admin_snapshot_read_bans(publisher->snapshot, now_ms);
+        publisher->bans_read = status == L7S_OK;
+        publisher->published = false;
+    }
+    if (status != L7S_OK) {
+        admin_log(ADMIN_ERROR, "L7S3504",
+                  "The configuration cannot be put into a snapshot (%s): the fleet keeps "
+                  "revision %llu.",
+                  l7s_status_name(status),
+                  (unsigned long long)admin_snapshot_revision(publisher->snapshot));
+    }
+}
+
+static void work_round(admin_publisher_t *publisher, work_t *work, bool beat)
+{
+    uint64_t now_ms = admin_wall_ms();
+    append_all(publisher, work->entries, work->count, now_ms);
+    refresh(publisher, work, now_ms);
+    if (beat && publisher->published) {
+        look(publisher, now_ms);
+    }
+    if (!publisher->published && publisher->config_read && publisher->bans_read) {
+        publish(publisher, now_ms);
+    }
+    atomic_store(&publisher->servers_up, admin_bus_servers_up(publisher->bus));
+}
+
+static uint64_t next_due(const admin_publisher_t *publisher, uint64_t beat_ms,
+                         uint64_t mono_ms)
+{
+    uint64_t due = beat_ms;
+    if (publisher->bans_due_ms != 0 && publisher->bans_due_ms < due) {
+        due = publisher->bans_due_ms;
+    }
+    if (!publisher->published && mono_ms + RETRY_MS < due) {
+        due = mono_ms + RETRY_MS;
+    }
+    return due;
+}
+
+static void *run(void *context)
+{
+    admin_publisher_t *publisher = context;
+    admin_worker_t *worker = &publisher->worker;
+    uint64_t beat_ms = admin_mono_ms();
+    work_t work;
+    pthread_mutex_lock(&worker->lock);
+    while (!worker->stopping) {
+        uint64_t mono_ms = admin_mono_ms();
+        bool beat = mono_ms >= beat_ms;
+        take_work(publisher, mono_ms, &work);
+        pthread_mutex_unlock(&worker->lock);
+        work_round(publisher, &work, beat);
+        pthread_mutex_lock(&worker->lock);
+        mono_ms = admin_mono_ms();
+        beat_ms = beat ? mono_ms + BEAT_MS : beat_ms;
+        if (!publisher->kicked && publisher->queued == 0) {
+            admin_worker_sleep(worker, next_due(publisher, beat_ms, mono_ms));
+        }
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return NULL;
+}
+
+/* ---- life cycle and what others call ---- */
+
+static void destroy(admin_publisher_t *publisher)
+{
+    for (size_t i = 0; i < publisher->queued; i++) {
+        json_decref(publisher->queue[i]);
+    }
+    admin_snapshot_free(publisher->snapshot);
+    free(publisher->head_written);
+    free(publisher->manifest_written);
+    admin_bus_close(publisher->bus);
+    free(publisher);
+}
 
 l7s_status_t admin_publisher_start(admin_daemon_t *daemon, admin_publisher_t **out)
 {
-    (void)daemon;
+    admin_publisher_t *publisher = calloc(1, sizeof(*publisher));
     *out = NULL;
+    if (publisher == NULL) {
+        return L7S_NO_MEMORY;
+    }
+    publisher->daemon = daemon;
+    publisher->snapshot = admin_snapshot_create(daemon);
+    l7s_status_t status = publisher->snapshot == NULL ? L7S_NO_MEMORY : L7S_OK;
+    if (status == L7S_OK) {
+        status =
+            admin_bus_open(daemon, admin_store_bus_epoch(daemon->store), &publisher->bus);
+    }
+    if (status == L7S_OK) {
+        status = admin_worker_start(&publisher->worker, run, publisher);
+    }
+    if (status != L7S_OK) {
+        destroy(publisher);
+        return status;
+    }
+    *out = publisher;
     return L7S_OK;
 }
 
 void admin_publisher_stop(admin_publisher_t *publisher)
 {
-    (void)publisher;
+    if (publisher != NULL) {
+        admin_worker_stop(&publisher->worker);
+        destroy(publisher);
+    }
 }
 
 void admin_publisher_kick(admin_publisher_t *publisher)
 {
-    (void)publisher;
+    pthread_mutex_lock(&publisher->worker.lock);
+    publisher->kicked = true;
+    pthread_cond_signal(&publisher->worker.wake);
+    pthread_mutex_unlock(&publisher->worker.lock);
+}
+
+void admin_publisher_bans_changed(admin_publisher_t *publisher)
+{
+    pthread_mutex_lock(&publisher->worker.lock);
+    if (publisher->bans_due_ms == 0) {
+        publisher->bans_due_ms = admin_mono_ms() + BANS_DEBOUNCE_MS;
+        pthread_cond_signal(&publisher->worker.wake);
+    }
+    pthread_mutex_unlock(&publisher->worker.lock);
 }
 
 void admin_publisher_ban(admin_publisher_t *publisher, json_t *entry)
 {
-    (void)publisher;
+    pthread_mutex_lock(&publisher->worker.lock);
+    if (publisher->queued < QUEUE_MAX) {
+        publisher->queue[publisher->queued++] = entry;
+        entry = NULL;
+    }
+    pthread_cond_signal(&publisher->worker.wake);
+    pthread_mutex_unlock(&publisher->worker.lock);
     json_decref(entry);
+    admin_publisher_bans_changed(publisher);
 }
 
 bool admin_publisher_up(const admin_publisher_t *publisher)
 {
-    (void)publisher;
-    return false;
+    return publisher != NULL && atomic_load(&publisher->servers_up) != 0;
+}
+
+bool admin_publisher_server_up(const admin_publisher_t *publisher, size_t index)
+{
+    return publisher != NULL && index < L7S_SERVERS_MAX &&
+           (atomic_load(&publisher->servers_up) >> index & 1) != 0;
 }

@@ -14,9 +14,13 @@ L7S_MUST_USE l7s_status_t admin_publisher_start(admin_daemon_t *daemon,
 void admin_publisher_stop(admin_publisher_t *publisher);
 /* After a commit: publish now. Returns at once. */
 void admin_publisher_kick(admin_publisher_t *publisher);
+/* After the bans changed in the store: publishes them within 200 ms, many changes at
+ * once. Returns at once. */
+void admin_publisher_bans_changed(admin_publisher_t *publisher);
 /* Appends to the ban log (ban_json.h form) as the daemon; steals `entry`. */
 void admin_publisher_ban(admin_publisher_t *publisher, json_t *entry);
-/* Is the bus reachable, and what was published last? */
+/* Did at least one memcached server (the server `index` of the options) answer lately? */
 bool admin_publisher_up(const admin_publisher_t *publisher);
+bool admin_publisher_server_up(const admin_publisher_t *publisher, size_t index);
 
 #endif

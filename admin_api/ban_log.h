@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reads the ban log: what nodes banned becomes rows of events.db and thereby part of the
+ * next snapshot. The daemon's own entries are in the store already. Belongs to the
+ * collector's thread.
+ */
+#ifndef ADMIN_BAN_LOG_H
+#define ADMIN_BAN_LOG_H
+
+#include "bus.h"
+
+typedef struct admin_ban_log admin_ban_log_t;
+
+/* Goes on where the store says. NULL: no memory. */
+admin_ban_log_t *admin_ban_log_create(const admin_daemon_t *daemon, admin_bus_t *bus);
+void admin_ban_log_free(admin_ban_log_t *log);
+
+/* Reads on. True when the bans in the store changed. */
+bool admin_ban_log_read(admin_ban_log_t *log, uint64_t now_ms);
+
+#endif

@@ -129,6 +129,35 @@ l7s_status_t admin_ban_each(admin_store_t *store, const admin_ban_filter_t *filt
     return admin_query_end(&query);
 }
 
+json_t *admin_ban_count(admin_store_t *store, const admin_ban_filter_t *filter,
+                        const char *column)
+{
+    admin_filter_t sql = {0};
+    admin_query_t query;
+    uint8_t low[16], high[16];
+    bool by_origin = strcmp(column, "origin") == 0;
+    if (!by_origin && strcmp(column, "policy") != 0) {
+        return NULL;
+    }
+    admin_filter_sql(&sql, by_origin ? "SELECT origin, count(*) FROM ban"
+                                     : "SELECT policy, count(*) FROM ban");
+    bool good = add_where(&sql, filter, low, high);
+    admin_filter_sql(&sql, " GROUP BY 1 ORDER BY 1");
+    if (!good || !admin_filter_begin(&sql, store, &query)) {
+        return NULL;
+    }
+    json_t *counts = json_object();
+    while (admin_query_row(&query)) {
+        json_object_set_new(counts, admin_query_text(&query, 0),
+                            json_integer(admin_query_number(&query, 1)));
+    }
+    if (admin_query_end(&query) != L7S_OK) {
+        json_decref(counts);
+        return NULL;
+    }
+    return counts;
+}
+
 l7s_status_t admin_ban_prune(admin_store_t *store, uint64_t now_ms, size_t *deleted)
 {
     int64_t changed;

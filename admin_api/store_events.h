@@ -114,6 +114,10 @@ typedef bool (*admin_ban_fn)(void *context, const admin_ban_t *ban);
 L7S_MUST_USE l7s_status_t admin_ban_each(admin_store_t *store,
                                          const admin_ban_filter_t *filter,
                                          admin_ban_fn each, void *context);
+/* How many match, by the value of "policy" or "origin": {"node":3,…}. New reference or
+ * NULL. */
+json_t *admin_ban_count(admin_store_t *store, const admin_ban_filter_t *filter,
+                        const char *column);
 /* Deletes bans and tombstones that have run out; *deleted tells how many. */
 L7S_MUST_USE l7s_status_t admin_ban_prune(admin_store_t *store, uint64_t now_ms,
                                           size_t *deleted);

@@ -13,6 +13,7 @@
 #define TTL_MAX_S (30 * 86400) /* memcached reads anything longer as a date */
 #define PERIODS_PER_NUMBER 2   /* a bucket period, in rate periods */
 #define AGE_FRACTION 8         /* of the rate period: the longest that tokens wait */
+#define GRACE_FRACTION 4       /* of it: the longest between two looks at a key in use */
 
 static uint64_t number_ms(const l7s_rate_t *rate)
 {
@@ -38,6 +39,11 @@ uint32_t l7s_fleet_ttl_seconds(const l7s_rate_t *rate)
     return ttl < TTL_MAX_S ? (uint32_t)ttl : TTL_MAX_S;
 }
 
+static uint64_t fraction_ms(const l7s_rate_t *rate, unsigned fraction)
+{
+    return rate->period_us / 1000 / fraction;
+}
+
 bool l7s_fleet_must_push(const l7s_rate_t *rate, uint32_t pending,
                          uint64_t pending_age_ms, uint32_t headroom, uint32_t live_nodes)
 {
@@ -45,8 +51,19 @@ bool l7s_fleet_must_push(const l7s_rate_t *rate, uint32_t pending,
         return false;
     }
     uint64_t nodes = live_nodes > 0 ? live_nodes : 1;
-    return pending * 2 * nodes > headroom ||
-           pending_age_ms >= rate->period_us / 1000 / AGE_FRACTION;
+    return 2 * nodes * pending > headroom ||
+           pending_age_ms >= fraction_ms(rate, AGE_FRACTION);
+}
+
+bool l7s_fleet_is_light(const l7s_rate_t *rate, uint32_t pending, uint64_t pending_age_ms,
+                        uint32_t live_nodes)
+{
+    uint64_t nodes = live_nodes > 0 ? live_nodes : 1;
+    uint64_t asked = nodes * pending, share;
+    /* pending / age <= requests / period / nodes, without a division. */
+    return !__builtin_mul_overflow(asked, rate->period_us / 1000, &asked) &&
+           (__builtin_mul_overflow(pending_age_ms, (uint64_t)rate->requests, &share) ||
+            asked <= share);
 }
 
 /* Tokens that the rate gave back in `elapsed_ms`; saturates far above any bucket. */
@@ -59,20 +76,29 @@ static uint64_t drained(const l7s_rate_t *rate, uint64_t elapsed_ms)
     return elapsed_ms * 1000 * rate->requests / rate->period_us;
 }
 
+/* How much of what others used before the first look at a period has drained since. A key
+ * that was in view until the period began was looked at a moment ago: nothing of it has
+ * been given back unseen, or each rollover would forgive what the others use. */
+static uint64_t forgiven(const l7s_rate_t *rate, bool in_view, uint64_t elapsed_ms)
+{
+    uint64_t grace = in_view ? fraction_ms(rate, GRACE_FRACTION) : 0;
+    return drained(rate, elapsed_ms > grace ? elapsed_ms - grace : 0);
+}
+
 uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_t period,
                          uint64_t total, uint32_t pushed, uint64_t elapsed_ms)
 {
-    if (view->period != 0 && period == view->period - 1) {
+    const l7s_fleet_view_t seen = *view;
+    if (seen.period != 0 && period == seen.period - 1) {
         return 0; /* an answer that comes late: the newer number stands */
     }
-    bool known = view->period == period;
-    uint64_t base = known ? view->total : 0;
-    view->period = period;
-    view->total = total;
+    *view = (l7s_fleet_view_t){.total = total, .period = period};
+    uint64_t base = seen.period == period ? seen.total : 0;
     uint64_t others = total > base ? total - base : 0;
     others = others > pushed ? others - pushed : 0;
-    if (!known) {
-        uint64_t gone = drained(rate, elapsed_ms);
+    if (seen.period != period) {
+        bool in_view = seen.period != 0 && period == seen.period + 1;
+        uint64_t gone = forgiven(rate, in_view, elapsed_ms);
         others = others > gone ? others - gone : 0;
     }
     return others < rate->burst ? others : rate->burst;

@@ -14,8 +14,9 @@ L7S_MUST_USE l7s_status_t admin_collector_start(admin_daemon_t *daemon,
                                                 admin_collector_t **out);
 void admin_collector_stop(admin_collector_t *collector);
 
-/* All nodes ever seen (newest heartbeat, state live|lost, …) as an array of the public
- * node document, sorted by name. New reference. */
+/* All nodes ever seen as an array of the public node document, sorted by name:
+ * {"name","status":{"state":"live"|"lost","applied_revision","effective_mode","because",…}}.
+ * New reference. */
 json_t *admin_collector_nodes(admin_collector_t *collector);
 
 /* One of them; NULL: not there. New reference. */

@@ -242,13 +242,13 @@ static json_t *started_json(const json_t *seat)
     return started_ms > 0 ? time_json((uint64_t)started_ms) : json_null();
 }
 
-/* The node document: what API.md promises first, what it measures last. */
+/* Nothing of a node belongs to a client, so all but the name is `status`. */
 static json_t *document(const node_t *node)
 {
     const json_t *seat = node->seat;
-    return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-        "name", node->name, "state", node->live ? "live" : "lost", "version",
+    json_t *status = json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "state", node->live ? "live" : "lost", "version",
         member(seat, "version", JSON_STRING), "features",
         member(seat, "features", JSON_ARRAY), "instance",
         member(seat, "instance", JSON_STRING), "started_at", started_json(seat),
@@ -261,6 +261,7 @@ static json_t *document(const node_t *node)
         member(seat, "health", JSON_OBJECT), "policies",
         member(seat, "policies", JSON_OBJECT), "verdicts",
         member(seat, "verdicts", JSON_OBJECT));
+    return json_pack("{s:s, s:o}", "name", node->name, "status", status);
 }
 
 json_t *admin_fleet_nodes(admin_fleet_t *fleet)

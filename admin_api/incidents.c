@@ -9,6 +9,7 @@
 #include "page.h"
 #include "problem.h"
 #include "resources.h"
+#include "terms.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,25 +21,6 @@
 
 /* ---- filters ---- */
 
-static bool add_term(admin_call_t *call, const char *name,
-                     admin_incident_filter_t *filter)
-{
-    admin_term_t *term = &filter->terms[filter->term_count];
-    const char *value = call->query_at(call, name, 0);
-    *term = (admin_term_t){.column = name};
-    while (value != NULL && term->count < ADMIN_TERM_VALUES_MAX) {
-        term->values[term->count++] = value;
-        value = call->query_at(call, name, term->count);
-    }
-    if (value != NULL) {
-        admin_call_problem(call, "invalid_parameter", "%s may be given at most %d times.",
-                           name, ADMIN_TERM_VALUES_MAX);
-        return false;
-    }
-    filter->term_count += term->count > 0 ? 1 : 0;
-    return true;
-}
-
 /* `client` gets the network that the filter points to. False: the call has its problem.
  */
 static bool read_filter(admin_call_t *call, admin_incident_filter_t *filter,
@@ -46,19 +28,17 @@ static bool read_filter(admin_call_t *call, admin_incident_filter_t *filter,
 {
     static const char *const columns[] = {"state",    "policy",    "app",   "kind",
                                           "severity", "signature", "action"};
-    const char *text = call->query(call, "client");
+    bool has_client;
     *filter = (admin_incident_filter_t){.limit = SIZE_MAX};
     for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
-        if (!add_term(call, columns[i], filter)) {
+        if (!admin_terms_add(call, columns[i], filter->terms, &filter->term_count)) {
             return false;
         }
     }
-    if (text != NULL && l7s_cidr_parse(text, client) != L7S_OK) {
-        admin_call_problem(call, "invalid_parameter",
-                           "client must be an address or a network without host bits.");
+    if (!admin_terms_client(call, client, &has_client)) {
         return false;
     }
-    filter->network = text == NULL ? NULL : client;
+    filter->network = has_client ? client : NULL;
     return admin_page_time(call, "since", &filter->since_ms) &&
            admin_page_time(call, "until", &filter->until_ms);
 }

@@ -26,6 +26,11 @@ static bool is_wanted(const admin_call_t *call, const char *state)
     return false;
 }
 
+static const char *state_of(const json_t *node)
+{
+    return json_string_value(json_object_get(json_object_get(node, "status"), "state"));
+}
+
 void admin_nodes_list(admin_call_t *call)
 {
     admin_page_t page;
@@ -38,8 +43,7 @@ void admin_nodes_list(admin_call_t *call)
     json_array_foreach(nodes, index, node)
     {
         const char *name = json_string_value(json_object_get(node, "name"));
-        const char *state = json_string_value(json_object_get(node, "state"));
-        if (strcmp(name, page.after) <= 0 || !is_wanted(call, state)) {
+        if (strcmp(name, page.after) <= 0 || !is_wanted(call, state_of(node))) {
             continue;
         }
         if (!admin_page_add(&page, name, json_incref(node))) {
@@ -67,8 +71,7 @@ static l7s_status_t try_forget(const admin_call_t *call)
     if (node == NULL) {
         return L7S_NOT_FOUND;
     }
-    const char *state = json_string_value(json_object_get(node, "state"));
-    l7s_status_t status = strcmp(state, "live") == 0 ? L7S_CONFLICT : L7S_OK;
+    l7s_status_t status = strcmp(state_of(node), "live") == 0 ? L7S_CONFLICT : L7S_OK;
     json_decref(node);
     return status;
 }

@@ -23,20 +23,21 @@ uint32_t l7s_fleet_ttl_seconds(const l7s_rate_t *rate);
 
 /* Must these pending tokens travel now? When they exceed a fair share of what is left
  * (headroom / (2 * nodes)), or are older than an eighth of the period. */
-bool l7s_fleet_must_push(const l7s_rate_t *rate, uint32_t pending, uint64_t pending_age_ms,
-                         uint32_t headroom, uint32_t live_nodes);
+bool l7s_fleet_must_push(const l7s_rate_t *rate, uint32_t pending,
+                         uint64_t pending_age_ms, uint32_t headroom, uint32_t live_nodes);
 
 /* Tokens that wait although their age wants them to travel, because they have drained
- * here: may they be forgotten? Only when this node brings less than its share of the rate:
- * ten nodes at an eighth of a limit each are over it, though each bucket is always full. */
+ * here: may they be forgotten? Only when this node brings less than its share of the
+ * rate: ten nodes at an eighth of a limit each are over it, though each bucket is always
+ * full. */
 bool l7s_fleet_is_light(const l7s_rate_t *rate, uint32_t pending, uint64_t pending_age_ms,
                         uint32_t live_nodes);
 
 /* What a total means. `pushed`: our own tokens inside it since the last look. Returns the
- * tokens that others used and that must be debited here, at most one bucket. `elapsed_ms`:
- * since `period` began; what drained in it is forgiven at first sight. A total below the
- * one last seen (eviction, restart) debits nothing; neither does one of the period before
- * the one in view. */
+ * tokens that others used and that must be debited here, at most one bucket.
+ * `elapsed_ms`: since `period` began; what drained in it is forgiven at first sight. A
+ * total below the one last seen (eviction, restart) debits nothing; neither does one of
+ * the period before the one in view. */
 typedef struct {
     uint64_t total;  /* last seen */
     uint32_t period; /* in which; 0 = never */

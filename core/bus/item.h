@@ -35,7 +35,8 @@ void l7s_item_name(const l7s_hashkey_t *name_key, const char *bus_epoch,
                    char out[L7S_ITEM_NAME_MAX]);
 
 /* Seals `payload`: Ed25519 for daemon kinds (needs the signing key) and for bans with
- * `as_daemon`, else HMAC under the first secret. *out is malloc'ed, owned by the caller. */
+ * `as_daemon`, else HMAC under the first secret. *out is malloc'ed, owned by the caller.
+ */
 L7S_MUST_USE l7s_status_t l7s_item_seal(const l7s_trust_t *trust, l7s_item_kind_t kind,
                                         const char *name, const char *sender,
                                         bool as_daemon, const void *payload, size_t size,

@@ -34,8 +34,8 @@ bool l7s_pool_up(const l7s_pool_t *pool, size_t index);
 
 /* The value is malloc'ed and owned by the caller. L7S_NOT_FOUND: the server said that it
  * is not there. L7S_TIMEOUT, L7S_IO: nobody knows. */
-L7S_MUST_USE l7s_status_t l7s_pool_get(l7s_pool_t *pool, const char *name, uint64_t now_ms,
-                                       void **value, size_t *size);
+L7S_MUST_USE l7s_status_t l7s_pool_get(l7s_pool_t *pool, const char *name,
+                                       uint64_t now_ms, void **value, size_t *size);
 /* Several at once, in one round trip per server. `found` is called for each that exists,
  * with a borrowed value. Returns L7S_OK only when every server concerned answered. */
 typedef void (*l7s_pool_found_fn)(void *context, size_t index, const void *value,
@@ -44,12 +44,12 @@ L7S_MUST_USE l7s_status_t l7s_pool_get_many(l7s_pool_t *pool, const char *const 
                                             size_t count, uint64_t now_ms,
                                             l7s_pool_found_fn found, void *context);
 L7S_MUST_USE l7s_status_t l7s_pool_set(l7s_pool_t *pool, const char *name,
-                                       const void *value, size_t size, uint32_t ttl_seconds,
-                                       uint64_t now_ms);
+                                       const void *value, size_t size,
+                                       uint32_t ttl_seconds, uint64_t now_ms);
 /* L7S_CONFLICT: it exists already. */
 L7S_MUST_USE l7s_status_t l7s_pool_add(l7s_pool_t *pool, const char *name,
-                                       const void *value, size_t size, uint32_t ttl_seconds,
-                                       uint64_t now_ms);
+                                       const void *value, size_t size,
+                                       uint32_t ttl_seconds, uint64_t now_ms);
 L7S_MUST_USE l7s_status_t l7s_pool_delete(l7s_pool_t *pool, const char *name,
                                           uint64_t now_ms);
 

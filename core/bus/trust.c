@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Keys and signatures with GnuTLS: reading and writing the three files, deriving keys,
+ * Keys and signatures with GnuTLS: what the lines of the three files mean, deriving keys,
  * signing and checking. It does not know what the bytes mean that it signs.
  *
  * Only raw key bytes are kept and GnuTLS' objects live for one call: a trust is immutable
@@ -8,133 +8,36 @@
  * beside the curve arithmetic that follows.
  */
 #include "trust.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "key_file.h"
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_SIZE 32
 #define SECRETS_MAX 16
-#define FILE_MAX 8192
 #define PUBLIC_WORD "l7shield-ed25519"
 #define SEED_WORD "l7shield-ed25519-seed"
 #define FIRST_SECRET_ID "k1"
-#define SECRET_MODE 0600
-#define PUBLIC_MODE 0644
 
 typedef struct {
     char id[L7S_SECRET_ID_MAX];
-    uint8_t secret[KEY_SIZE];
-    uint8_t node_key[KEY_SIZE]; /* derived once: every seat and incident needs it */
+    uint8_t secret[L7S_KEY_SIZE];
+    uint8_t node_key[L7S_KEY_SIZE]; /* derived once: every seat and incident needs it */
 } secret_t;
 
 struct l7s_trust {
     size_t count;
     secret_t secrets[SECRETS_MAX];
     bool can_verify, can_sign;
-    uint8_t public_key[KEY_SIZE];
-    uint8_t seed[KEY_SIZE];
+    uint8_t public_key[L7S_KEY_SIZE];
+    uint8_t seed[L7S_KEY_SIZE];
 };
 
-L7S_PRINTF(3, 4)
-static l7s_status_t explain(char why[256], l7s_status_t status, const char *format, ...)
-{
-    if (why) {
-        va_list args;
-        va_start(args, format);
-        vsnprintf(why, 256, format, args);
-        va_end(args);
-    }
-    return status;
-}
-
 /* ---- files ---- */
-
-/* Refuses a file that people may read (or, for the public key, write) who must not: the
- * sentence names what mends it. `what` is "secret file", … */
-static l7s_status_t check_mode(int fd, const char *what, const char *path,
-                               mode_t forbidden, char why[256])
-{
-    struct stat info;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        return explain(why, L7S_IO, "%s %s is not a regular file", what, path);
-    }
-    unsigned mode = (unsigned)(info.st_mode & 07777);
-    if ((mode & forbidden) != 0) {
-        bool secret = (forbidden & S_IRGRP) != 0;
-        return explain(why, L7S_UNTRUSTED,
-                       "%s %s has mode %04o: group or others may %s it; run: chmod %s %s",
-                       what, path, mode, secret ? "access" : "change",
-                       secret ? "600" : "go-w", path);
-    }
-    return L7S_OK;
-}
-
-static bool read_all(int fd, char text[FILE_MAX + 1], size_t *size)
-{
-    *size = 0;
-    while (*size <= FILE_MAX) {
-        ssize_t got = read(fd, text + *size, FILE_MAX + 1 - *size);
-        if (got == 0) {
-            break;
-        }
-        if (got < 0 && errno != EINTR) {
-            return false;
-        }
-        *size += got > 0 ? (size_t)got : 0;
-    }
-    return true;
-}
-
-static l7s_status_t read_file(const char *what, const char *path, mode_t forbidden,
-                              char text[FILE_MAX + 1], char why[256])
-{
-    /* O_NONBLOCK: a FIFO in place of the file must not hang the start. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) {
-        return explain(why, L7S_IO, "cannot open %s %s: %s", what, path, strerror(errno));
-    }
-    size_t size = 0;
-    l7s_status_t status = check_mode(fd, what, path, forbidden, why);
-    if (status == L7S_OK && !read_all(fd, text, &size)) {
-        status =
-            explain(why, L7S_IO, "cannot read %s %s: %s", what, path, strerror(errno));
-    }
-    close(fd);
-    if (status != L7S_OK) {
-        return status;
-    }
-    if (size > FILE_MAX || memchr(text, '\0', size)) {
-        return explain(why, L7S_INVALID, "%s %s is not a text of at most %d bytes", what,
-                       path, FILE_MAX);
-    }
-    text[size] = '\0';
-    return L7S_OK;
-}
-
-static bool decode_key(const char *base64, uint8_t out[KEY_SIZE])
-{
-    gnutls_datum_t in = {(unsigned char *)(uintptr_t)base64, (unsigned)strlen(base64)};
-    gnutls_datum_t raw = {NULL, 0};
-    if (in.size == 0 || gnutls_base64_decode2(&in, &raw) < 0) {
-        return false;
-    }
-    bool fits = raw.size == KEY_SIZE;
-    if (fits) {
-        memcpy(out, raw.data, KEY_SIZE);
-    }
-    gnutls_memset(raw.data, 0, raw.size);
-    gnutls_free(raw.data);
-    return fits;
-}
 
 static bool valid_id(const char *id)
 {
@@ -145,10 +48,10 @@ static bool valid_id(const char *id)
                size;
 }
 
-static bool derive(const uint8_t secret[KEY_SIZE], const char *label,
-                   uint8_t out[KEY_SIZE])
+static bool derive(const uint8_t secret[L7S_KEY_SIZE], const char *label,
+                   uint8_t out[L7S_KEY_SIZE])
 {
-    return gnutls_hmac_fast(GNUTLS_MAC_SHA256, secret, KEY_SIZE, label, strlen(label),
+    return gnutls_hmac_fast(GNUTLS_MAC_SHA256, secret, L7S_KEY_SIZE, label, strlen(label),
                             out) == 0;
 }
 
@@ -174,7 +77,7 @@ static bool parse_secret(l7s_trust_t *trust, char *line)
         return false;
     }
     secret_t *secret = &trust->secrets[trust->count];
-    if (!decode_key(colon + 1, secret->secret) ||
+    if (!l7s_key_decode(colon + 1, secret->secret) ||
         !derive(secret->secret, "l7shield node", secret->node_key)) {
         return false;
     }
@@ -185,8 +88,9 @@ static bool parse_secret(l7s_trust_t *trust, char *line)
 
 static l7s_status_t load_secrets(l7s_trust_t *trust, const char *path, char why[256])
 {
-    char text[FILE_MAX + 1];
-    l7s_status_t status = read_file("secret file", path, 077, text, why);
+    char text[L7S_KEY_FILE_MAX + 1];
+    l7s_status_t status =
+        l7s_key_file_read("secret file", path, L7S_KEY_SECRET, text, why);
     if (status != L7S_OK) {
         return status;
     }
@@ -199,16 +103,17 @@ static l7s_status_t load_secrets(l7s_trust_t *trust, const char *path, char why[
             continue;
         }
         if (!parse_secret(trust, line)) {
-            status =
-                explain(why, L7S_INVALID,
-                        "secret file %s line %u: want ID:BASE64 with 32 bytes, each id "
-                        "once, at most %d of them",
-                        path, number, SECRETS_MAX);
+            status = l7s_key_explain(
+                why, L7S_INVALID,
+                "secret file %s line %u: want ID:BASE64 with 32 bytes, each id "
+                "once, at most %d of them",
+                path, number, SECRETS_MAX);
             goto out;
         }
     }
     if (trust->count == 0) {
-        status = explain(why, L7S_INVALID, "secret file %s holds no secret", path);
+        status =
+            l7s_key_explain(why, L7S_INVALID, "secret file %s holds no secret", path);
     }
 out:
     gnutls_memset(text, 0, sizeof text);
@@ -216,21 +121,21 @@ out:
 }
 
 /* A file of one line "WORD BASE64". */
-static l7s_status_t load_key(const char *what, const char *path, mode_t forbidden,
-                             const char *word, uint8_t out[KEY_SIZE], char why[256])
+static l7s_status_t load_key(const char *what, const char *path, l7s_key_file_t kind,
+                             const char *word, uint8_t out[L7S_KEY_SIZE], char why[256])
 {
-    char text[FILE_MAX + 1];
-    l7s_status_t status = read_file(what, path, forbidden, text, why);
+    char text[L7S_KEY_FILE_MAX + 1];
+    l7s_status_t status = l7s_key_file_read(what, path, kind, text, why);
     if (status != L7S_OK) {
         return status;
     }
     size_t length = strlen(word);
     text[strcspn(text, "\r\n")] = '\0';
     if (strncmp(text, word, length) != 0 || text[length] != ' ' ||
-        !decode_key(text + length + 1, out)) {
-        status =
-            explain(why, L7S_INVALID, "%s %s: want one line \"%s BASE64\" with 32 bytes",
-                    what, path, word);
+        !l7s_key_decode(text + length + 1, out)) {
+        status = l7s_key_explain(why, L7S_INVALID,
+                                 "%s %s: want one line \"%s BASE64\" with 32 bytes", what,
+                                 path, word);
     }
     gnutls_memset(text, 0, sizeof text);
     return status;
@@ -240,11 +145,11 @@ static l7s_status_t load_key(const char *what, const char *path, mode_t forbidde
 
 /* The public key of a seed. GnuTLS derives it when it reads a private key in PKCS #8
  * (RFC 8410): a constant head and the seed. */
-static bool public_of_seed(const uint8_t seed[KEY_SIZE], uint8_t out[KEY_SIZE])
+static bool public_of_seed(const uint8_t seed[L7S_KEY_SIZE], uint8_t out[L7S_KEY_SIZE])
 {
-    uint8_t der[16 + KEY_SIZE] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
-                                  0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
-    memcpy(der + 16, seed, KEY_SIZE);
+    uint8_t der[16 + L7S_KEY_SIZE] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
+                                      0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
+    memcpy(der + 16, seed, L7S_KEY_SIZE);
     gnutls_datum_t data = {der, sizeof der};
     gnutls_datum_t x = {NULL, 0}, y = {NULL, 0}, k = {NULL, 0};
     gnutls_x509_privkey_t key = NULL;
@@ -253,9 +158,9 @@ static bool public_of_seed(const uint8_t seed[KEY_SIZE], uint8_t out[KEY_SIZE])
                 gnutls_x509_privkey_import_pkcs8(key, &data, GNUTLS_X509_FMT_DER, NULL,
                                                  GNUTLS_PKCS_PLAIN) == 0 &&
                 gnutls_x509_privkey_export_ecc_raw(key, &curve, &x, &y, &k) == 0 &&
-                curve == GNUTLS_ECC_CURVE_ED25519 && x.size == KEY_SIZE;
+                curve == GNUTLS_ECC_CURVE_ED25519 && x.size == L7S_KEY_SIZE;
     if (done) {
-        memcpy(out, x.data, KEY_SIZE);
+        memcpy(out, x.data, L7S_KEY_SIZE);
     }
     gnutls_free(x.data);
     gnutls_free(y.data);
@@ -271,19 +176,21 @@ static bool public_of_seed(const uint8_t seed[KEY_SIZE], uint8_t out[KEY_SIZE])
 static l7s_status_t load_signing(l7s_trust_t *trust, const char *path, char why[256])
 {
     l7s_status_t status =
-        load_key("signing key file", path, 077, SEED_WORD, trust->seed, why);
+        load_key("signing key file", path, L7S_KEY_SECRET, SEED_WORD, trust->seed, why);
     if (status != L7S_OK) {
         return status;
     }
-    uint8_t public_key[KEY_SIZE];
+    uint8_t public_key[L7S_KEY_SIZE];
     if (!public_of_seed(trust->seed, public_key)) {
-        return explain(why, L7S_INVALID, "signing key file %s holds no usable key", path);
+        return l7s_key_explain(why, L7S_INVALID,
+                               "signing key file %s holds no usable key", path);
     }
-    if (trust->can_verify && memcmp(public_key, trust->public_key, KEY_SIZE) != 0) {
-        return explain(why, L7S_INVALID,
-                       "signing key file %s does not belong to the trust file", path);
+    if (trust->can_verify && memcmp(public_key, trust->public_key, L7S_KEY_SIZE) != 0) {
+        return l7s_key_explain(why, L7S_INVALID,
+                               "signing key file %s does not belong to the trust file",
+                               path);
     }
-    memcpy(trust->public_key, public_key, KEY_SIZE);
+    memcpy(trust->public_key, public_key, L7S_KEY_SIZE);
     trust->can_sign = trust->can_verify = true;
     return L7S_OK;
 }
@@ -295,17 +202,17 @@ l7s_status_t l7s_trust_load(const char *secret_file, const char *trust_file,
 {
     *out = NULL;
     if (!secret_file) {
-        return explain(why, L7S_INVALID, "no secret file is named");
+        return l7s_key_explain(why, L7S_INVALID, "no secret file is named");
     }
     l7s_trust_t *trust = calloc(1, sizeof *trust);
     if (!trust) {
-        return explain(why, L7S_NO_MEMORY, "out of memory");
+        return l7s_key_explain(why, L7S_NO_MEMORY, "out of memory");
     }
     l7s_status_t status = load_secrets(trust, secret_file, why);
     if (status == L7S_OK && trust_file) {
         /* The public key is no secret, but whoever may change it may forge policy. */
-        status =
-            load_key("trust file", trust_file, 022, PUBLIC_WORD, trust->public_key, why);
+        status = load_key("trust file", trust_file, L7S_KEY_PUBLIC, PUBLIC_WORD,
+                          trust->public_key, why);
         trust->can_verify = status == L7S_OK;
     }
     if (status == L7S_OK && signing_file) {
@@ -327,61 +234,27 @@ void l7s_trust_free(l7s_trust_t *trust)
     }
 }
 
-static l7s_status_t write_text(const char *path, mode_t mode, const char *text,
-                               char why[256])
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, SECRET_MODE);
-    if (fd < 0) {
-        return explain(why, errno == EEXIST ? L7S_CONFLICT : L7S_IO,
-                       "cannot create %s: %s", path, strerror(errno));
-    }
-    size_t size = strlen(text);
-    bool written =
-        write(fd, text, size) == (ssize_t)size && fchmod(fd, mode) == 0 && fsync(fd) == 0;
-    int error = errno;
-    if (close(fd) != 0 || !written) {
-        unlink(path);
-        return explain(why, L7S_IO, "cannot write %s: %s", path, strerror(error));
-    }
-    return L7S_OK;
-}
-
-/* Writes "PREFIX BASE64(key)\n"; `prefix` brings its own separator. */
-static l7s_status_t write_key(const char *path, mode_t mode, const char *prefix,
-                              const uint8_t key[KEY_SIZE], char why[256])
-{
-    gnutls_datum_t raw = {(unsigned char *)(uintptr_t)key, KEY_SIZE};
-    gnutls_datum_t base64 = {NULL, 0};
-    if (gnutls_base64_encode2(&raw, &base64) < 0) {
-        return explain(why, L7S_NO_MEMORY, "out of memory");
-    }
-    char text[128];
-    snprintf(text, sizeof text, "%s%.*s\n", prefix, (int)base64.size, base64.data);
-    l7s_status_t status = write_text(path, mode, text, why);
-    gnutls_memset(text, 0, sizeof text);
-    gnutls_memset(base64.data, 0, base64.size);
-    gnutls_free(base64.data);
-    return status;
-}
-
 l7s_status_t l7s_trust_create(const char *secret_file, const char *trust_file,
                               const char *signing_file, char why[256])
 {
-    uint8_t secret[KEY_SIZE], seed[KEY_SIZE], public_key[KEY_SIZE];
+    uint8_t secret[L7S_KEY_SIZE], seed[L7S_KEY_SIZE], public_key[L7S_KEY_SIZE];
     if (l7s_random(secret, sizeof secret) != L7S_OK ||
         l7s_random(seed, sizeof seed) != L7S_OK || !public_of_seed(seed, public_key)) {
-        return explain(why, L7S_IO, "cannot generate keys");
+        return l7s_key_explain(why, L7S_IO, "cannot generate keys");
     }
-    l7s_status_t status = write_key(signing_file, SECRET_MODE, SEED_WORD " ", seed, why);
+    l7s_status_t status =
+        l7s_key_file_write(signing_file, L7S_KEY_SECRET, SEED_WORD " ", seed, why);
     if (status != L7S_OK) {
         goto out;
     }
-    status = write_key(trust_file, PUBLIC_MODE, PUBLIC_WORD " ", public_key, why);
+    status =
+        l7s_key_file_write(trust_file, L7S_KEY_PUBLIC, PUBLIC_WORD " ", public_key, why);
     if (status != L7S_OK) {
         unlink(signing_file);
         goto out;
     }
-    status = write_key(secret_file, SECRET_MODE, FIRST_SECRET_ID ":", secret, why);
+    status =
+        l7s_key_file_write(secret_file, L7S_KEY_SECRET, FIRST_SECRET_ID ":", secret, why);
     if (status != L7S_OK) {
         unlink(signing_file);
         unlink(trust_file);
@@ -430,7 +303,7 @@ static l7s_status_t derive_hashkey(const l7s_trust_t *trust, const char *id,
     if (!secret) {
         return L7S_NOT_FOUND;
     }
-    uint8_t key[KEY_SIZE];
+    uint8_t key[L7S_KEY_SIZE];
     if (!derive(secret->secret, label, key)) {
         return L7S_IO;
     }
@@ -464,8 +337,8 @@ l7s_status_t l7s_trust_sign(const l7s_trust_t *trust, const void *data, size_t s
     if (!trust->can_sign) {
         return L7S_UNTRUSTED;
     }
-    gnutls_datum_t x = datum(trust->public_key, KEY_SIZE),
-                   k = datum(trust->seed, KEY_SIZE);
+    gnutls_datum_t x = datum(trust->public_key, L7S_KEY_SIZE),
+                   k = datum(trust->seed, L7S_KEY_SIZE);
     gnutls_datum_t input = datum(data, size), signature = {NULL, 0};
     gnutls_privkey_t key = NULL;
     bool done =
@@ -488,7 +361,7 @@ bool l7s_trust_verify(const l7s_trust_t *trust, const void *data, size_t size,
     if (!trust->can_verify) {
         return false;
     }
-    gnutls_datum_t x = datum(trust->public_key, KEY_SIZE);
+    gnutls_datum_t x = datum(trust->public_key, L7S_KEY_SIZE);
     gnutls_datum_t input = datum(data, size),
                    given = datum(signature, L7S_SIGNATURE_SIZE);
     gnutls_pubkey_t key = NULL;
@@ -508,8 +381,8 @@ l7s_status_t l7s_trust_mac(const l7s_trust_t *trust, const char *id, const void 
     if (!secret) {
         return L7S_NOT_FOUND;
     }
-    int result =
-        gnutls_hmac_fast(GNUTLS_MAC_SHA256, secret->node_key, KEY_SIZE, data, size, out);
+    int result = gnutls_hmac_fast(GNUTLS_MAC_SHA256, secret->node_key, L7S_KEY_SIZE, data,
+                                  size, out);
     return result == 0 ? L7S_OK : L7S_IO;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Keys and signatures. What the daemon writes is signed with Ed25519 (nodes hold the
- * public key only); what nodes write is authenticated with HMAC-SHA-256 under a key of the
- * fleet's secret. GnuTLS does the cryptography.
+ * public key only); what nodes write is authenticated with HMAC-SHA-256 under a key of
+ * the fleet's secret. GnuTLS does the cryptography.
  *
  * Files: the secret file holds lines "id:base64" (32 bytes; the first signs, all verify);
  * the trust file one line "l7shield-ed25519 BASE64" (public key); the signing key file
@@ -33,8 +33,10 @@ L7S_MUST_USE l7s_status_t l7s_trust_load(const char *secret_file, const char *tr
                                          l7s_trust_t **out);
 void l7s_trust_free(l7s_trust_t *trust);
 
-/* Writes a new signing key, trust file and secret (0600, trust 0644) that must not exist. */
-L7S_MUST_USE l7s_status_t l7s_trust_create(const char *secret_file, const char *trust_file,
+/* Writes a new signing key, trust file and secret (0600, trust 0644) that must not exist.
+ */
+L7S_MUST_USE l7s_status_t l7s_trust_create(const char *secret_file,
+                                           const char *trust_file,
                                            const char *signing_file, char why[256]);
 
 /* The id of the secret that signs, and whether one is known. */

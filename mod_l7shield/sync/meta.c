@@ -11,6 +11,7 @@
  */
 #include "meta.h"
 #include "../../core/bus/pool.h"
+#include "meta_reply.h"
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -26,7 +27,6 @@
 #define OUT_SIZE (64 * 1024)
 #define IN_SIZE (16 * 1024)
 #define COMMAND_MAX 80 /* "ma KEY N… J… D… v\r\n" with three numbers of ten digits */
-#define REPLY_MAX 32
 #define BREAKER_MIN_MS 100
 #define BREAKER_MAX_MS 2000
 
@@ -66,84 +66,6 @@ typedef struct {
     size_t count;
     uint64_t now_ms;
 } run_t;
-
-/* ---- the reply parser ---- */
-
-/* "<digits>" and perhaps blanks: memcached pads a number that became shorter. */
-static bool parse_number(const char *at, size_t size, uint64_t *out)
-{
-    uint64_t value = 0;
-    size_t i = 0;
-    for (; i < size && at[i] >= '0' && at[i] <= '9'; i++) {
-        unsigned digit = (unsigned)(at[i] - '0');
-        if (value > (UINT64_MAX - digit) / 10) {
-            return false;
-        }
-        value = value * 10 + digit;
-    }
-    if (i == 0) {
-        return false;
-    }
-    for (; i < size; i++) {
-        if (at[i] != ' ') {
-            return false;
-        }
-    }
-    *out = value;
-    return true;
-}
-
-/* "VA 3\r\n123\r\n", checked byte by byte as far as it has come. */
-static sync_reply_t parse_value(const char *bytes, size_t size, size_t *used,
-                                uint64_t *value)
-{
-    size_t at = 3, length = 0;
-    for (; at < size && at < 5 && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
-        length = length * 10 + (size_t)(bytes[at] - '0');
-    }
-    if (at == size) {
-        return SYNC_REPLY_MORE;
-    }
-    if (length == 0 || length > 20 || bytes[3] == '0' || bytes[at] != '\r') {
-        return SYNC_REPLY_BAD;
-    }
-    if (at + 1 < size && bytes[at + 1] != '\n') {
-        return SYNC_REPLY_BAD;
-    }
-    size_t data = at + 2;
-    if (size < data + length + 2) {
-        return SYNC_REPLY_MORE;
-    }
-    if (memcmp(bytes + data + length, "\r\n", 2) != 0 ||
-        !parse_number(bytes + data, length, value)) {
-        return SYNC_REPLY_BAD;
-    }
-    *used = data + length + 2;
-    return SYNC_REPLY_VALUE;
-}
-
-static bool begins(const char *bytes, size_t size, const char *text)
-{
-    size_t length = strlen(text);
-    return memcmp(bytes, text, size < length ? size : length) == 0;
-}
-
-sync_reply_t sync_reply_parse(const char *bytes, size_t size, size_t *used,
-                              uint64_t *value)
-{
-    if (begins(bytes, size, "VA ")) {
-        return size <= 3 ? SYNC_REPLY_MORE : parse_value(bytes, size, used, value);
-    }
-    bool miss = begins(bytes, size, "EN\r\n");
-    if (!miss && !begins(bytes, size, "MN\r\n")) {
-        return SYNC_REPLY_BAD;
-    }
-    if (size < 4) {
-        return SYNC_REPLY_MORE;
-    }
-    *used = 4;
-    return miss ? SYNC_REPLY_MISS : SYNC_REPLY_NOOP;
-}
 
 /* ---- life cycle ---- */
 
@@ -415,7 +337,7 @@ static bool parse_replies(const sync_meta_t *meta, server_t *server, const run_t
         uint64_t value = 0;
         sync_reply_t reply =
             sync_reply_parse(server->in + at, server->in_size - at, &used, &value);
-        if (reply == SYNC_REPLY_MORE && server->in_size - at < REPLY_MAX) {
+        if (reply == SYNC_REPLY_MORE && server->in_size - at < SYNC_REPLY_MAX) {
             break;
         }
         if (reply == SYNC_REPLY_MORE || reply == SYNC_REPLY_BAD ||

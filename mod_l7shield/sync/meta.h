@@ -49,16 +49,4 @@ void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
 /* Did this server answer everything that it was asked the last time? */
 bool sync_meta_up(const sync_meta_t *meta, size_t server);
 
-/* One reply at the head of `bytes`. *used is set for all but MORE and BAD, *value for
- * VALUE. MORE: it may still become a reply (never for 32 bytes or more). Pure. */
-typedef enum {
-    SYNC_REPLY_MORE = 0,
-    SYNC_REPLY_VALUE, /* "VA <size>\r\n<number>\r\n" */
-    SYNC_REPLY_MISS,  /* "EN\r\n" */
-    SYNC_REPLY_NOOP,  /* "MN\r\n" */
-    SYNC_REPLY_BAD
-} sync_reply_t;
-sync_reply_t sync_reply_parse(const char *bytes, size_t size, size_t *used,
-                              uint64_t *value);
-
 #endif

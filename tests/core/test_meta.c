@@ -4,6 +4,7 @@
  * also stopped, killed and restarted, and against a server that answers nonsense.
  */
 #include "../../mod_l7shield/sync/meta.h"
+#include "../../mod_l7shield/sync/meta_reply.h"
 #include "memcached_server.h"
 // clang-format off
 #include <setjmp.h>

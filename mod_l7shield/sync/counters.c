@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See counters.h. A slot that was pushed stays dirty for one tick more, so that what
+ * could not leave (memcached known not to have seen it) can simply be put back.
+ *
+ * Bounds: OPERATIONS_MAX exchanges per tick, the rest stays dirty and is served first in
+ * the next; HOT_MAX counters are guarded against memcached's eviction by a read each
+ * second.
+ */
+#include "counters.h"
+#include "../../core/key.h"
+#include "log.h"
+#include "meta.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define OPERATIONS_MAX 16384
+#define HOT_MAX 65536
+#define BUMP_MS 1000
+#define LOG_INTERVAL_MS 10000
+/* memcached's share of a tick; a healthy server needs a microsecond per operation. */
+#define BUDGET_MS 25
+
+typedef enum { KIND_PUSH, KIND_PREVIOUS, KIND_BUMP } kind_t;
+
+/* What an operation is about; parallel to `ops`. */
+typedef struct {
+    l7s_hash128_t key;
+    const l7s_image_limit_t *limit; /* borrowed from the image for the tick */
+    uint64_t began_ms;
+    uint32_t index, period;
+    kind_t kind;
+} purpose_t;
+
+/* A counter in use whose number must be read now and then. */
+typedef struct {
+    uint64_t key_lo;
+    uint64_t bump_at_ms;
+    uint32_t index;
+} hot_t;
+
+struct sync_counters {
+    const l7s_shared_t *shared;
+    sync_bus_t *bus;
+    sync_meta_t *meta;
+    const l7s_image_t *image; /* of the tick */
+    l7s_now_t now;            /* of the tick */
+    uint32_t live_nodes;
+    uint32_t resume_at; /* the slot at which the last tick ran out of operations */
+    bool full;
+    size_t count, hot_count;
+    uint64_t unknown; /* tokens whose way ended in silence */
+    sync_log_gate_t full_gate, unknown_gate, hot_gate;
+    uint8_t *is_hot; /* one bit per slot */
+    hot_t *hot;
+    purpose_t *purposes;
+    sync_meta_op_t *ops;
+};
+
+static l7s_status_t allocate(sync_counters_t *counters)
+{
+    counters->is_hot = calloc(l7s_table_size(&counters->shared->table) / 8 + 1, 1);
+    counters->hot = calloc(HOT_MAX, sizeof *counters->hot);
+    counters->purposes = calloc(OPERATIONS_MAX, sizeof *counters->purposes);
+    counters->ops = calloc(OPERATIONS_MAX, sizeof *counters->ops);
+    return counters->is_hot && counters->hot && counters->purposes && counters->ops
+               ? L7S_OK
+               : L7S_NO_MEMORY;
+}
+
+l7s_status_t sync_counters_create(const l7s_shared_t *shared, sync_bus_t *bus,
+                                  const sync_options_t *options, sync_counters_t **out)
+{
+    sync_counters_t *counters = calloc(1, sizeof *counters);
+
+    if (counters == NULL) {
+        return L7S_NO_MEMORY;
+    }
+    counters->shared = shared;
+    counters->bus = bus;
+    l7s_status_t status = L7S_OK;
+    if (bus != NULL) {
+        status = allocate(counters);
+    }
+    if (bus != NULL && status == L7S_OK) {
+        status =
+            sync_meta_create(options->servers, options->server_count, &counters->meta);
+    }
+    if (status != L7S_OK) {
+        sync_counters_free(counters);
+        return status;
+    }
+    *out = counters;
+    return L7S_OK;
+}
+
+void sync_counters_free(sync_counters_t *counters)
+{
+    if (counters == NULL) {
+        return;
+    }
+    sync_meta_free(counters->meta);
+    free(counters->is_hot);
+    free(counters->hot);
+    free(counters->purposes);
+    free(counters->ops);
+    free(counters);
+}
+
+/* ---- what to ask ---- */
+
+static void add_operation(sync_counters_t *counters, const purpose_t *purpose,
+                          uint32_t delta)
+{
+    sync_meta_op_t *op = &counters->ops[counters->count];
+
+    counters->purposes[counters->count++] = *purpose;
+    l7s_fleet_counter_name(sync_bus_name_key(counters->bus), purpose->key,
+                           purpose->period, op->key);
+    op->server = (uint32_t)l7s_pool_route(sync_bus_pool(counters->bus), op->key);
+    op->delta = delta;
+    op->ttl = l7s_fleet_ttl_seconds(&purpose->limit->rate);
+    op->status = SYNC_META_FAILED;
+    op->value = 0;
+}
+
+static uint32_t age_ms(const sync_counters_t *counters, const l7s_slot_t *slot)
+{
+    uint32_t now_ms = (uint32_t)(counters->now.mono_us / 1000);
+
+    return now_ms - atomic_load(&slot->pending_since);
+}
+
+/* Tokens that have been waiting for a store that was away are old news: no more of them
+ * travel than the bucket still holds, or an outage would be paid for after its end. */
+static uint32_t worth_pushing(const l7s_rate_t *rate, uint32_t pending,
+                              uint32_t waited_ms, uint32_t headroom)
+{
+    uint32_t used = rate->burst - headroom;
+    bool old = waited_ms > rate->period_us / 1000 / 2 + 1000;
+
+    return old && used < pending ? used : pending;
+}
+
+static void push(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
+                 const l7s_image_limit_t *limit, uint32_t headroom)
+{
+    purpose_t purpose = {.key = l7s_slot_key(slot), .limit = limit, .index = index};
+    uint32_t waited = age_ms(counters, slot);
+    uint32_t known = atomic_load(&slot->period);
+
+    purpose.period = l7s_fleet_period(&limit->rate, purpose.key, counters->now.wall_ms,
+                                      &purpose.began_ms);
+    if (known != 0 && known + 1 == purpose.period) {
+        purpose_t previous = purpose;
+        previous.kind = KIND_PREVIOUS;
+        previous.period = known;
+        add_operation(counters, &previous, 0);
+    }
+    uint32_t pending = atomic_exchange(&slot->pending, 0);
+    uint32_t delta = worth_pushing(&limit->rate, pending, waited, headroom);
+    if (delta > 0) {
+        purpose.kind = KIND_PUSH;
+        add_operation(counters, &purpose, delta);
+    }
+}
+
+/* True: the slot stays dirty. */
+static bool consider(void *context, uint32_t index, l7s_slot_t *slot)
+{
+    sync_counters_t *counters = context;
+    const l7s_image_limit_t *limit =
+        counters->image == NULL
+            ? NULL
+            : l7s_image_limit(counters->image, atomic_load(&slot->limit));
+    uint32_t pending = atomic_load(&slot->pending);
+
+    if (limit == NULL || !limit->fleet || counters->meta == NULL) {
+        (void)atomic_exchange(&slot->pending, 0);
+        return false;
+    }
+    if (pending == 0 || l7s_slot_key(slot).lo == 0) {
+        return false;
+    }
+    const l7s_rate_t *rate = &limit->rate;
+    uint64_t tat = atomic_load(&slot->tat);
+    uint32_t headroom = l7s_bucket_headroom(rate, tat, counters->now.mono_us);
+    uint32_t waited = age_ms(counters, slot);
+    if (!l7s_fleet_must_push(rate, pending, waited, headroom, counters->live_nodes)) {
+        return true;
+    }
+    bool by_age = !l7s_fleet_must_push(rate, pending, 0, headroom, counters->live_nodes);
+    if (by_age && l7s_bucket_drained(rate, tat, counters->now.mono_us)) {
+        (void)atomic_exchange(&slot->pending, 0); /* a light source: it never travels */
+        return false;
+    }
+    if (index < counters->resume_at || counters->full ||
+        counters->count + 2 > OPERATIONS_MAX) {
+        if (!counters->full && index >= counters->resume_at) {
+            counters->full = true;
+            counters->resume_at = index;
+        }
+        return true;
+    }
+    push(counters, index, slot, limit, headroom);
+    return true;
+}
+
+/* ---- counters in use ---- */
+
+static bool hot_bit(const sync_counters_t *counters, uint32_t index)
+{
+    return (counters->is_hot[index / 8] >> (index % 8) & 1) != 0;
+}
+
+static void heat(sync_counters_t *counters, uint32_t index, uint64_t key_lo)
+{
+    if (hot_bit(counters, index)) {
+        return;
+    }
+    if (counters->hot_count == HOT_MAX) {
+        if (sync_log_gate(&counters->hot_gate, sync_mono_ms(counters->now),
+                          LOG_INTERVAL_MS, NULL)) {
+            sync_log(SYNC_WARN, "L7S2072",
+                     "more than %d counters are in use; memcached may evict some of them",
+                     HOT_MAX);
+        }
+        return;
+    }
+    counters->hot[counters->hot_count++] =
+        (hot_t){.key_lo = key_lo,
+                .index = index,
+                .bump_at_ms = sync_mono_ms(counters->now) + BUMP_MS};
+    counters->is_hot[index / 8] |= (uint8_t)(1U << (index % 8));
+}
+
+/* Adds the read of one counter in use. False: it is in use no longer. */
+static bool bump(sync_counters_t *counters, hot_t *hot)
+{
+    l7s_slot_t *slot = &counters->shared->table.slots[hot->index];
+    const l7s_image_limit_t *limit =
+        counters->image == NULL
+            ? NULL
+            : l7s_image_limit(counters->image, atomic_load(&slot->limit));
+    purpose_t purpose = {.key = l7s_slot_key(slot), .limit = limit, .index = hot->index};
+
+    if (limit == NULL || !limit->fleet || purpose.key.lo != hot->key_lo ||
+        l7s_bucket_drained(&limit->rate, atomic_load(&slot->tat),
+                           counters->now.mono_us)) {
+        return false;
+    }
+    purpose.period = l7s_fleet_period(&limit->rate, purpose.key, counters->now.wall_ms,
+                                      &purpose.began_ms);
+    if (purpose.period != atomic_load(&slot->period)) {
+        return false;
+    }
+    purpose.kind = KIND_BUMP;
+    add_operation(counters, &purpose, 0);
+    return true;
+}
+
+/* memcached does not spare from eviction what is only incremented, but what is read. */
+static void bump_due(sync_counters_t *counters)
+{
+    uint64_t now_ms = sync_mono_ms(counters->now);
+
+    for (size_t i = 0; i < counters->hot_count;) {
+        hot_t *hot = &counters->hot[i];
+        if (now_ms < hot->bump_at_ms || counters->count == OPERATIONS_MAX) {
+            i++;
+            continue;
+        }
+        if (bump(counters, hot)) {
+            hot->bump_at_ms = now_ms + BUMP_MS;
+            i++;
+            continue;
+        }
+        counters->is_hot[hot->index / 8] &= (uint8_t) ~(1U << (hot->index % 8));
+        counters->hot[i] = counters->hot[--counters->hot_count];
+    }
+}
+
+/* ---- what the answers mean ---- */
+
+static void learn(sync_counters_t *counters, const purpose_t *purpose,
+                  const sync_meta_op_t *op, l7s_slot_t *slot)
+{
+    const l7s_rate_t *rate = &purpose->limit->rate;
+    uint64_t wall_ms = counters->now.wall_ms;
+    uint64_t elapsed = wall_ms > purpose->began_ms ? wall_ms - purpose->began_ms : 0;
+    l7s_fleet_view_t view = {.total = atomic_load(&slot->total),
+                             .period = atomic_load(&slot->period)};
+    uint64_t others =
+        l7s_fleet_learn(rate, &view, purpose->period, op->value, op->delta, elapsed);
+
+    atomic_store(&slot->total, view.total);
+    atomic_store(&slot->period, view.period);
+    if (purpose->kind != KIND_PREVIOUS) {
+        heat(counters, purpose->index, purpose->key.lo);
+    }
+    if (others > 0) {
+        l7s_bucket_debit(rate, &slot->tat, counters->now.mono_us, others);
+    }
+}
+
+static void settle(sync_counters_t *counters, size_t i)
+{
+    const purpose_t *purpose = &counters->purposes[i];
+    const sync_meta_op_t *op = &counters->ops[i];
+    l7s_slot_t *slot = &counters->shared->table.slots[purpose->index];
+    l7s_hash128_t key = l7s_slot_key(slot);
+
+    if (key.lo != purpose->key.lo || key.hi != purpose->key.hi) {
+        return; /* evicted meanwhile */
+    }
+    switch (op->status) {
+    case SYNC_META_OK:
+        learn(counters, purpose, op, slot);
+        break;
+    case SYNC_META_FAILED:
+        (void)atomic_fetch_add(&slot->pending, op->delta);
+        break;
+    case SYNC_META_UNKNOWN:
+        counters->unknown += op->delta;
+        break;
+    case SYNC_META_NOT_FOUND:
+        break;
+    }
+}
+
+static void report(sync_counters_t *counters)
+{
+    uint64_t now_ms = sync_mono_ms(counters->now);
+
+    if (counters->full &&
+        sync_log_gate(&counters->full_gate, now_ms, LOG_INTERVAL_MS, NULL)) {
+        sync_log(
+            SYNC_WARN, "L7S2070",
+            "more than %d counters want to be exchanged in one tick; the others wait "
+            "for the next",
+            OPERATIONS_MAX);
+    }
+    if (counters->unknown > 0 &&
+        sync_log_gate(&counters->unknown_gate, now_ms, LOG_INTERVAL_MS, NULL)) {
+        sync_log(SYNC_WARN, "L7S2071",
+                 "memcached did not answer in time; %llu counted requests may not have "
+                 "reached the fleet",
+                 (unsigned long long)counters->unknown);
+        counters->unknown = 0;
+    }
+}
+
+void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
+                        l7s_now_t now)
+{
+    bool online = counters->meta != NULL && sync_bus_name_key(counters->bus) != NULL;
+
+    counters->image = image;
+    counters->now = now;
+    counters->count = 0;
+    counters->full = false;
+    counters->live_nodes = atomic_load(&counters->shared->header->live_nodes);
+    if (counters->meta != NULL && !online) {
+        return; /* without keys nothing can be named: what is pending waits */
+    }
+    (void)l7s_table_visit_dirty(&counters->shared->table, consider, counters);
+    if (!counters->full) {
+        counters->resume_at = 0;
+    }
+    if (!online) {
+        return;
+    }
+    bump_due(counters);
+    unsigned budget = sync_bus_time_left_ms(counters->bus);
+    if (counters->count > 0) {
+        sync_meta_run(counters->meta, counters->ops, counters->count,
+                      budget < BUDGET_MS ? budget : BUDGET_MS, sync_mono_ms(now));
+    }
+    for (size_t i = 0; i < counters->count; i++) {
+        settle(counters, i);
+    }
+    report(counters);
+}
+
+/* ---- forgiving ---- */
+
+static unsigned reset(const l7s_shared_t *shared, const l7s_image_limit_t *limit,
+                      const l7s_hashkey_t *count_key, l7s_part_t part,
+                      const l7s_cidr_t *network, l7s_now_t now)
+{
+    l7s_hash128_t digest = l7s_key_digest_cidr(count_key, part, network);
+    l7s_slot_t *slot =
+        l7s_table_find(&shared->table, l7s_hash128_xor(digest, limit->identity));
+
+    if (slot == NULL) {
+        return 0;
+    }
+    atomic_store(&slot->tat, l7s_bucket_fresh(&limit->rate, now.mono_us));
+    atomic_store(&slot->pending, 0);
+    return 1;
+}
+
+unsigned sync_counters_forgive(const l7s_shared_t *shared, const l7s_image_t *image,
+                               const l7s_cidr_t *network, l7s_now_t now)
+{
+    uint32_t count = 0;
+    unsigned forgiven = 0;
+    const l7s_image_limit_t *limits = l7s_image_limits(image, &count);
+    const l7s_hashkey_t *count_key = l7s_image_count_key(image);
+    l7s_cidr_t client = l7s_addr_client(&network->base);
+    bool v4 = l7s_addr_is_v4(&network->base);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const l7s_image_limit_t *limit = &limits[i];
+        if (limit->by_client && network->prefix >= client.prefix) {
+            forgiven += reset(shared, limit, count_key, L7S_PART_CLIENT, &client, now);
+        }
+        uint8_t width = v4 ? (uint8_t)(96 + limit->ipv4_prefix) : limit->ipv6_prefix;
+        if (limit->by_network && network->prefix >= width) {
+            l7s_cidr_t wide = {l7s_addr_mask(&network->base, width), width};
+            forgiven += reset(shared, limit, count_key, L7S_PART_NETWORK, &wide, now);
+        }
+    }
+    return forgiven;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The counters' way into the fleet and back: each tick it looks at the slots that moved,
+ * pushes what core's rules (fleet.h) want pushed and debits what other nodes used. Limits
+ * of scope node, and a node without a store, never push. An unknown outcome is not sent
+ * again: rather count a little less than refuse somebody twice.
+ */
+#ifndef SYNC_COUNTERS_H
+#define SYNC_COUNTERS_H
+
+#include "../../core/image.h"
+#include "../../core/segment.h"
+#include "bus.h"
+
+typedef struct sync_counters sync_counters_t;
+
+/* `bus` is NULL for a node without a fleet. */
+L7S_MUST_USE l7s_status_t sync_counters_create(const l7s_shared_t *shared,
+                                               sync_bus_t *bus,
+                                               const sync_options_t *options,
+                                               sync_counters_t **out);
+void sync_counters_free(sync_counters_t *counters);
+
+/* One exchange. `image` may be NULL: then nothing is known to be pushed. */
+void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
+                        l7s_now_t now);
+
+/* Makes every limit of `image` that counts by client or by network forget this address or
+ * network: what lifting a ban promises. Networks wider than a limit's own are left out,
+ * since they hold many counters. Returns how many counters were reset. */
+unsigned sync_counters_forgive(const l7s_shared_t *shared, const l7s_image_t *image,
+                               const l7s_cidr_t *network, l7s_now_t now);
+
+#endif

@@ -20,6 +20,7 @@
 
 #define MEMCACHED "/usr/bin/memcached"
 #define START_DEADLINE_MS 5000
+#define NOBODY 65534 /* memcached refuses to be root */
 
 unsigned long steady_ms(void)
 {
@@ -73,9 +74,13 @@ static pid_t spawn(int port)
     snprintf(text, sizeof text, "%d", port);
     pid_t pid = fork();
     if (pid == 0) {
+        /* Before the signal is asked for: a change of user afterwards would cancel it. */
+        if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0)) {
+            _exit(126);
+        }
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         execl(MEMCACHED, MEMCACHED, "-l", "127.0.0.1", "-p", text, "-m", "16", "-t", "1",
-              "-u", geteuid() == 0 ? "nobody" : "", (char *)NULL);
+              (char *)NULL);
         _exit(127);
     }
     if (pid < 0) {

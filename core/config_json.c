@@ -4,8 +4,8 @@
  * table describes the four kinds of objects. An object that fails its schema does not
  * keep the others from being read: whoever wrote the file gets every problem at once.
  */
+#include "config_names.h"
 #include "config_reader.h"
-#include "nearest.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +76,8 @@ static const kind_t KINDS[] = {
          response),
 };
 
-enum { KINDS_COUNT = sizeof KINDS / sizeof KINDS[0] };
+enum { LISTS = 1, RESPONSES = 3, KINDS_COUNT = sizeof KINDS / sizeof KINDS[0] };
+enum { OBJECTS_MAX = 1024 };
 
 static char *array_of(const l7s_config_t *config, const kind_t *kind)
 {
@@ -106,30 +107,22 @@ void l7s_config_free(l7s_config_t *config)
 
 /* --- reading --- */
 
-/* Objects keep their index in the document until everything is checked; one that fails
- * its schema keeps its name only. */
+/* Objects keep their index in the document until everything is checked. More of them than
+ * the schema allows (which has refused them already) are not read. */
 static void read_kind(l7s_reader_t *reader, const json_t *document, const kind_t *kind,
-                      bool schema_held, l7s_config_t *out)
+                      l7s_config_t *out)
 {
-    const json_t *array = json_object_get(document, kind->member), *item = NULL;
-    const l7s_schema_t *schema = l7s_openapi_schema(kind->schema);
+    const json_t *array = json_object_get(document, kind->member);
     size_t mark = l7s_pointer_push(&reader->at, kind->member);
-    char *objects = l7s_reader_array(reader, json_array_size(array), kind->size);
-    size_t index = 0;
+    size_t count = json_array_size(array) > OBJECTS_MAX ? 0 : json_array_size(array);
+    char *objects = l7s_reader_array(reader, count, kind->size);
 
     *(char **)((char *)out + kind->array_at) = objects;
-    json_array_foreach(array, index, item)
-    {
-        size_t inner = l7s_pointer_push_index(&reader->at, index);
+    for (size_t i = 0; i < count && objects != NULL; i++) {
+        size_t inner = l7s_pointer_push_index(&reader->at, i);
 
-        if (objects == NULL) {
-            break;
-        }
         ++*count_of(out, kind);
-        l7s_reader_name(item, objects + index * kind->size);
-        if (schema_held || l7s_schema_validate(schema, item, NULL) == L7S_OK) {
-            kind->read(reader, item, objects + index * kind->size);
-        }
+        kind->read(reader, json_array_get(array, i), objects + i * kind->size);
         l7s_pointer_pop(&reader->at, inner);
     }
     l7s_pointer_pop(&reader->at, mark);
@@ -144,135 +137,23 @@ static void read_settings(l7s_reader_t *reader, const json_t *settings, l7s_conf
     l7s_pointer_pop(&reader->at, mark);
 }
 
-/* --- what spans several objects --- */
-
-/* Quadratic, but the schema allows 1,024 objects of a kind. */
-static void check_names(l7s_reader_t *reader, const l7s_config_t *config,
-                        const kind_t *kind)
+static void read_all(l7s_reader_t *reader, const json_t *document, l7s_config_t *out)
 {
-    const char *objects = array_of(config, kind);
-    size_t mark = l7s_pointer_push(&reader->at, kind->member);
+    l7s_names_t names[KINDS_COUNT];
 
-    for (size_t i = 1; i < *count_of(config, kind); i++) {
-        const char *name = objects + i * kind->size;
-        size_t inner = l7s_pointer_push_index(&reader->at, i);
+    for (size_t i = 0; i < KINDS_COUNT; i++) {
+        const kind_t *kind = &KINDS[i];
 
-        for (size_t j = 0; j < i && *name != '\0'; j++) {
-            if (strcmp(name, objects + j * kind->size) == 0) {
-                l7s_reader_wrong_at(reader, "name", "duplicate_name",
-                                    "\"%s\" is the name of /%s/%zu already", name,
-                                    kind->member, j);
-                break;
-            }
-        }
-        l7s_pointer_pop(&reader->at, inner);
+        read_kind(reader, document, kind, out);
+        l7s_names_begin(reader, &names[i], kind->name, kind->member, array_of(out, kind),
+                        *count_of(out, kind), kind->size);
+        l7s_names_check(reader, &names[i]);
     }
-    l7s_pointer_pop(&reader->at, mark);
-}
-
-/* Reports at the present place that nothing of this kind has this name. */
-static void check_reference(l7s_reader_t *reader, const l7s_config_t *config,
-                            const kind_t *kind, const char *code, const char *name)
-{
-    const char *objects = array_of(config, kind);
-    l7s_nearest_t nearest;
-
-    l7s_nearest_begin(&nearest, name);
-    for (size_t i = 0; i < *count_of(config, kind); i++) {
-        if (strcmp(objects + i * kind->size, name) == 0) {
-            return;
-        }
-        l7s_nearest_offer(&nearest, objects + i * kind->size);
+    read_settings(reader, json_object_get(document, "settings"), out);
+    l7s_references_check(reader, document, &names[LISTS], &names[RESPONSES]);
+    for (size_t i = 0; i < KINDS_COUNT; i++) {
+        l7s_names_end(&names[i]);
     }
-    if (nearest.best != NULL) {
-        l7s_reader_wrong(reader, code, "there is no %s \"%.63s\"; did you mean \"%s\"?",
-                         kind->name, name, nearest.best);
-    } else {
-        l7s_reader_wrong(reader, code, "there is no %s \"%.63s\"", kind->name, name);
-    }
-}
-
-static void check_match(l7s_reader_t *reader, const l7s_config_t *config,
-                        const json_t *match)
-{
-    const json_t *in = json_object_get(json_object_get(match, "client"), "in");
-    const json_t *item = NULL;
-    size_t outer = l7s_pointer_push(&reader->at, "client");
-    size_t mark = l7s_pointer_push(&reader->at, "in"), index = 0;
-
-    json_array_foreach(in, index, item)
-    {
-        const char *text = json_string_value(item);
-
-        if (text != NULL && *text == '@') {
-            size_t inner = l7s_pointer_push_index(&reader->at, index);
-
-            check_reference(reader, config, &KINDS[1], "list_unknown", text + 1);
-            l7s_pointer_pop(&reader->at, inner);
-        }
-    }
-    l7s_pointer_pop(&reader->at, mark);
-    l7s_pointer_pop(&reader->at, outer);
-}
-
-static void check_response(l7s_reader_t *reader, const l7s_config_t *config,
-                           const json_t *action)
-{
-    size_t outer = l7s_pointer_push(&reader->at, "action");
-    const char *key = NULL;
-    json_t *options = NULL;
-
-    json_object_foreach((json_t *)action, key, options)
-    {
-        const char *name = l7s_reader_string(options, "response", "default");
-
-        if (strcmp(name, "default") != 0) {
-            size_t mark = l7s_pointer_push(&reader->at, key);
-            size_t inner = l7s_pointer_push(&reader->at, "response");
-
-            check_reference(reader, config, &KINDS[3], "response_unknown", name);
-            l7s_pointer_pop(&reader->at, inner);
-            l7s_pointer_pop(&reader->at, mark);
-        }
-    }
-    l7s_pointer_pop(&reader->at, outer);
-}
-
-static void check_policy(l7s_reader_t *reader, const l7s_config_t *config,
-                         const json_t *policy)
-{
-    const json_t *match = json_object_get(policy, "match"), *item = NULL;
-    size_t mark = l7s_pointer_push(&reader->at, "match");
-    size_t inner = 0, index = 0;
-
-    check_match(reader, config, match);
-    inner = l7s_pointer_push(&reader->at, "except");
-    json_array_foreach(json_object_get(match, "except"), index, item)
-    {
-        size_t place = l7s_pointer_push_index(&reader->at, index);
-
-        check_match(reader, config, item);
-        l7s_pointer_pop(&reader->at, place);
-    }
-    l7s_pointer_pop(&reader->at, inner);
-    l7s_pointer_pop(&reader->at, mark);
-    check_response(reader, config, json_object_get(policy, "action"));
-}
-
-static void check_references(l7s_reader_t *reader, const l7s_config_t *config,
-                             const json_t *document)
-{
-    size_t mark = l7s_pointer_push(&reader->at, "policies"), index = 0;
-    const json_t *policy = NULL;
-
-    json_array_foreach(json_object_get(document, "policies"), index, policy)
-    {
-        size_t inner = l7s_pointer_push_index(&reader->at, index);
-
-        check_policy(reader, config, policy);
-        l7s_pointer_pop(&reader->at, inner);
-    }
-    l7s_pointer_pop(&reader->at, mark);
 }
 
 static int by_priority(const void *a, const void *b)
@@ -285,6 +166,14 @@ static int by_priority(const void *a, const void *b)
     return strcmp(left->name, right->name);
 }
 
+static l7s_status_t verdict(const l7s_reader_t *reader)
+{
+    if (reader->no_memory) {
+        return L7S_NO_MEMORY;
+    }
+    return reader->held && !reader->failed ? L7S_OK : L7S_INVALID;
+}
+
 l7s_status_t l7s_config_parse(const json_t *document, l7s_problems_t *problems,
                               l7s_config_t **out)
 {
@@ -292,7 +181,6 @@ l7s_status_t l7s_config_parse(const json_t *document, l7s_problems_t *problems,
     l7s_config_t *config = calloc(1, sizeof *config);
     l7s_status_t status = L7S_OK;
     l7s_reader_t reader;
-    bool held = false;
 
     *out = NULL;
     if (config == NULL || schema == NULL) {
@@ -300,16 +188,9 @@ l7s_status_t l7s_config_parse(const json_t *document, l7s_problems_t *problems,
         return L7S_NO_MEMORY;
     }
     l7s_reader_begin(&reader, problems);
-    held = l7s_schema_validate(schema, document, problems) == L7S_OK;
-    for (size_t i = 0; i < KINDS_COUNT; i++) {
-        read_kind(&reader, document, &KINDS[i], held, config);
-        check_names(&reader, config, &KINDS[i]);
-    }
-    read_settings(&reader, json_object_get(document, "settings"), config);
-    check_references(&reader, config, document);
-    status = reader.no_memory         ? L7S_NO_MEMORY
-             : held && !reader.failed ? L7S_OK
-                                      : L7S_INVALID;
+    reader.held = l7s_schema_validate(schema, document, problems) == L7S_OK;
+    read_all(&reader, document, config);
+    status = verdict(&reader);
     if (status != L7S_OK) {
         l7s_config_free(config);
         return status;
@@ -352,23 +233,18 @@ l7s_status_t l7s_object_check(const char *kind, const char *name, const json_t *
     const l7s_schema_t *schema = found == NULL ? NULL : l7s_openapi_schema(found->schema);
     l7s_reader_t reader;
     void *object = NULL;
-    bool held = false;
 
     if (schema == NULL) {
         return L7S_NOT_FOUND;
     }
     l7s_reader_begin(&reader, problems);
-    held = l7s_schema_validate(schema, document, problems) == L7S_OK;
+    reader.held = l7s_schema_validate(schema, document, problems) == L7S_OK;
     check_own_name(&reader, name, document);
-    if (held) {
-        object = l7s_reader_array(&reader, 1, found->size);
-    }
+    object = l7s_reader_array(&reader, 1, found->size);
     if (object != NULL) {
         found->read(&reader, document, object);
         found->free(object);
         free(object);
     }
-    return reader.no_memory         ? L7S_NO_MEMORY
-           : held && !reader.failed ? L7S_OK
-                                    : L7S_INVALID;
+    return verdict(&reader);
 }

@@ -19,6 +19,18 @@ void l7s_reader_begin(l7s_reader_t *reader, l7s_problems_t *problems)
     l7s_pointer_begin(&reader->at);
 }
 
+static bool is_known(const l7s_reader_t *reader)
+{
+    size_t count = reader->problems == NULL ? 0 : reader->problems->count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(reader->problems->items[i].pointer, reader->at.text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool l7s_reader_wrong(l7s_reader_t *reader, const char *code, const char *format, ...)
 {
     char message[256];
@@ -28,7 +40,9 @@ bool l7s_reader_wrong(l7s_reader_t *reader, const char *code, const char *format
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     reader->failed = true;
-    l7s_problems_add(reader->problems, reader->at.text, code, "%s", message);
+    if (!is_known(reader)) {
+        l7s_problems_add(reader->problems, reader->at.text, code, "%s", message);
+    }
     return false;
 }
 
@@ -126,7 +140,7 @@ void l7s_reader_strings(l7s_reader_t *reader, const json_t *object, const char *
         const char *text = json_string_value(item);
         size_t inner = l7s_pointer_push_index(&reader->at, index);
 
-        if (out->items != NULL) {
+        if (text != NULL && out->items != NULL) {
             out->items[out->count++] =
                 accept == NULL ? l7s_reader_text(reader, text) : accept(reader, text);
         }

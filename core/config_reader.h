@@ -4,8 +4,9 @@
  * document, the problems found, and memory that is checked once at the end. Private to
  * the JSON side of core.
  *
- * The parsers run on documents that have passed their schema: types and sizes are known
- * to be right, and only what a schema cannot say is checked.
+ * The parsers check only what a schema cannot say. They run on documents that failed
+ * their schema too, so that whoever wrote one gets every problem at once: a member of the
+ * wrong type counts as absent, and a place that has a problem already gets no second one.
  */
 #ifndef L7S_CONFIG_READER_H
 #define L7S_CONFIG_READER_H
@@ -17,13 +18,15 @@
 typedef struct {
     l7s_problems_t *problems;
     l7s_pointer_t at;
+    bool held;      /* the schema held: what is read is whole */
     bool failed;    /* at least one problem */
     bool no_memory; /* what was read is incomplete */
 } l7s_reader_t;
 
 void l7s_reader_begin(l7s_reader_t *reader, l7s_problems_t *problems);
 
-/* Adds a problem at the present place (or its member `key`). Always false. */
+/* Adds a problem at the present place (or its member `key`) unless there is one already.
+ * Always false. */
 bool l7s_reader_wrong(l7s_reader_t *reader, const char *code, const char *format, ...)
     L7S_PRINTF(3, 4);
 bool l7s_reader_wrong_at(l7s_reader_t *reader, const char *key, const char *code,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ENTRIES_MAX = 100000 };
+
 typedef struct {
     l7s_cidr_t network;
     size_t index;
@@ -44,30 +46,31 @@ static void check_duplicates(l7s_reader_t *reader, place_t *places, size_t count
 static bool read_entry(l7s_reader_t *reader, const json_t *json, l7s_list_entry_t *out)
 {
     size_t mark = l7s_pointer_push(&reader->at, "value");
-    bool good =
-        l7s_accept_cidr(reader, l7s_reader_string(json, "value", ""), &out->network);
+    const char *value = l7s_reader_string(json, "value", NULL);
+    bool good = value != NULL && l7s_accept_cidr(reader, value, &out->network);
 
     l7s_pointer_pop(&reader->at, mark);
     l7s_reader_time(reader, json, "expires_at", &out->expires_ms);
     return good;
 }
 
+/* A list that is too long was refused by its schema and is not read. */
 static void read_entries(l7s_reader_t *reader, const json_t *array, l7s_list_t *out)
 {
-    size_t count = json_array_size(array), index = 0;
+    size_t count = json_array_size(array);
     size_t mark = l7s_pointer_push(&reader->at, "entries");
-    place_t *places = l7s_reader_array(reader, count, sizeof *places);
-    const json_t *item = NULL;
+    place_t *places = NULL;
 
+    count = count > ENTRIES_MAX ? 0 : count;
+    places = l7s_reader_array(reader, count, sizeof *places);
     out->entries = l7s_reader_array(reader, count, sizeof *out->entries);
-    json_array_foreach(array, index, item)
-    {
-        size_t inner = l7s_pointer_push_index(&reader->at, index);
+    for (size_t i = 0; i < count && !reader->no_memory; i++) {
+        size_t inner = l7s_pointer_push_index(&reader->at, i);
 
-        if (!reader->no_memory &&
-            read_entry(reader, item, &out->entries[out->entry_count])) {
+        if (read_entry(reader, json_array_get(array, i),
+                       &out->entries[out->entry_count])) {
             places[out->entry_count].network = out->entries[out->entry_count].network;
-            places[out->entry_count++].index = index;
+            places[out->entry_count++].index = i;
         }
         l7s_pointer_pop(&reader->at, inner);
     }

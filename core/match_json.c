@@ -7,17 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static l7s_is_t parse_is(const char *text)
+static bool parse_is(const char *text, l7s_is_t *out)
 {
     static const char *const names[] = {"present", "absent", "equals", "contains",
                                         "glob"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], text) == 0) {
-            return (l7s_is_t)i;
+            *out = (l7s_is_t)i;
+            return true;
         }
     }
-    return L7S_IS_PRESENT; /* not reached: the schema lists the names */
+    return false;
 }
 
 static void check_values(l7s_reader_t *reader, const l7s_header_match_t *header)
@@ -43,9 +44,10 @@ static void check_values(l7s_reader_t *reader, const l7s_header_match_t *header)
 static void read_header(l7s_reader_t *reader, const json_t *json, l7s_header_match_t *out)
 {
     out->name = l7s_reader_lower(reader, l7s_reader_string(json, "name", ""));
-    out->is = parse_is(l7s_reader_string(json, "is", ""));
     l7s_reader_strings(reader, json, "values", NULL, &out->values);
-    check_values(reader, out);
+    if (parse_is(l7s_reader_string(json, "is", ""), &out->is)) {
+        check_values(reader, out);
+    }
 }
 
 static void read_headers(l7s_reader_t *reader, const json_t *json, l7s_match_t *out)
@@ -120,7 +122,7 @@ static void read_clients(l7s_reader_t *reader, const json_t *json, l7s_match_t *
     {
         size_t inner = l7s_pointer_push_index(&reader->at, index);
 
-        if (!reader->no_memory) {
+        if (json_is_string(item) && !reader->no_memory) {
             read_client(reader, json_string_value(item), out);
         }
         l7s_pointer_pop(&reader->at, inner);

@@ -45,9 +45,10 @@ static json_t *count_of(const json_t *policy)
 
     json_array_foreach(given, index, item)
     {
-        json_array_append_new(by, part_name(json_string_value(item)));
+        json_array_append_new(
+            by, json_is_string(item) ? part_name(json_string_value(item)) : json_null());
     }
-    if (given == NULL) {
+    if (!json_is_array(given)) {
         json_array_append_new(by, json_string("client"));
     }
     json_object_set_new(out, "by", by);

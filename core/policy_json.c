@@ -9,16 +9,24 @@
 
 /* --- count --- */
 
-static void read_part(l7s_reader_t *reader, const char *text, l7s_by_t *out)
+static void read_part(l7s_reader_t *reader, const char *text, l7s_policy_t *out)
 {
+    l7s_by_t *by = &out->by[out->by_count];
+
+    if (text == NULL || out->by_count == L7S_KEY_PARTS_MAX) {
+        return;
+    }
     if (strncmp(text, "header:", 7) == 0) {
-        out->part = L7S_PART_HEADER;
-        out->name = l7s_reader_lower(reader, text + 7);
+        by->part = L7S_PART_HEADER;
+        by->name = l7s_reader_lower(reader, text + 7);
+        out->by_count++;
         return;
     }
     for (l7s_part_t part = L7S_PART_CLIENT; part < L7S_PART_MAX; part++) {
         if (strcmp(l7s_part_name(part), text) == 0) {
-            out->part = part;
+            by->part = part;
+            out->by_count++;
+            return;
         }
     }
 }
@@ -31,9 +39,7 @@ static void read_count(l7s_reader_t *reader, const json_t *count, l7s_policy_t *
 
     json_array_foreach(by, index, item)
     {
-        if (out->by_count < L7S_KEY_PARTS_MAX) {
-            read_part(reader, json_string_value(item), &out->by[out->by_count++]);
-        }
+        read_part(reader, json_string_value(item), out);
     }
     out->when_absent = strcmp(absent, "skip") == 0     ? L7S_ABSENT_SKIP
                        : strcmp(absent, "shared") == 0 ? L7S_ABSENT_SHARED
@@ -49,7 +55,7 @@ static void read_rate(l7s_reader_t *reader, const json_t *json, l7s_rate_t *out)
     out->requests = (uint32_t)l7s_reader_integer(json, "requests", 1);
     out->burst = (uint32_t)l7s_reader_integer(json, "burst", out->requests);
     out->period_us = (uint64_t)l7s_reader_integer(json, "per_seconds", 1) * 1000000;
-    if (!l7s_rate_valid(out)) {
+    if (reader->held && !l7s_rate_valid(out)) {
         l7s_reader_wrong(reader, "bad_rate", "this rate is too large to count exactly");
     }
 }
@@ -113,9 +119,12 @@ static bool tells_clients_apart(const l7s_policy_t *policy)
     return false;
 }
 
-static void check_ban(l7s_reader_t *reader, const l7s_policy_t *policy)
+/* `by` as it was written: a part that is not known, and reported already, may well have
+ * been meant to tell clients apart. */
+static void check_ban(l7s_reader_t *reader, const json_t *by, const l7s_policy_t *policy)
 {
-    if (policy->action == L7S_ACTION_BAN && !tells_clients_apart(policy)) {
+    if (policy->action == L7S_ACTION_BAN && !tells_clients_apart(policy) &&
+        json_array_size(by) == policy->by_count) {
         size_t mark = l7s_pointer_push(&reader->at, "action");
 
         l7s_reader_wrong_at(reader, "ban", "ban_hits_everybody",
@@ -127,12 +136,32 @@ static void check_ban(l7s_reader_t *reader, const l7s_policy_t *policy)
 
 /* --- except --- */
 
-static bool matches_everything(const l7s_match_t *match)
+static bool is_list_member(const char *name)
 {
-    return match->apps.count + match->hosts.count + match->methods.count +
-                   match->paths.count + match->header_count ==
-               0 &&
-           !match->has_client;
+    static const char *const names[] = {"apps", "hosts", "methods", "paths", "headers"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing but members that are empty lists. */
+static bool matches_everything(const json_t *match)
+{
+    const char *name = NULL;
+    json_t *value = NULL;
+
+    json_object_foreach((json_t *)match, name, value)
+    {
+        if (!is_list_member(name) || !json_is_array(value) ||
+            json_array_size(value) != 0) {
+            return false;
+        }
+    }
+    return json_is_object(match);
 }
 
 static void read_except(l7s_reader_t *reader, const json_t *array, l7s_policy_t *out)
@@ -151,7 +180,7 @@ static void read_except(l7s_reader_t *reader, const json_t *array, l7s_policy_t 
             l7s_match_t *match = &out->except[out->except_count++];
 
             l7s_match_read(reader, item, match);
-            if (matches_everything(match)) {
+            if (matches_everything(item)) {
                 l7s_reader_wrong(
                     reader, "except_everything",
                     "this exception is empty and would exempt every request");
@@ -190,7 +219,7 @@ void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     read_detect(reader, json_object_get(json, "detect"), out);
     out->fleet = strcmp(l7s_reader_string(json, "scope", "fleet"), "node") != 0;
     read_action(json_object_get(json, "action"), out);
-    check_ban(reader, out);
+    check_ban(reader, json_object_get(json_object_get(counting, "count"), "by"), out);
     l7s_reader_time(reader, json, "expires_at", &out->expires_ms);
     read_spec(reader, counting, out);
     json_decref(counting);

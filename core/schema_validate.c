@@ -42,6 +42,11 @@ static bool wrong(check_t *c, const char *code, const char *format, ...)
     return false;
 }
 
+static bool is_kept(const check_t *c)
+{
+    return c->problems != NULL && c->problems->count < L7S_PROBLEMS_MAX;
+}
+
 static bool check_member(check_t *c, const l7s_schema_node_t *node, const char *name,
                          const json_t *value)
 {
@@ -164,8 +169,8 @@ static bool wrong_choice(check_t *c, const l7s_schema_node_t *node, const json_t
     size_t index = 0;
     l7s_nearest_t nearest;
 
-    if (c->problems == NULL) {
-        return false;
+    if (!is_kept(c)) {
+        return wrong(c, "not_allowed", "is not allowed");
     }
     if (!json_is_string(value)) {
         list_choices(node->choices, choices, sizeof choices);
@@ -358,12 +363,18 @@ static bool check_array(check_t *c, const l7s_schema_node_t *node, const json_t 
 
 /* --- objects --- */
 
+/* Nothing is compared for a problem that would not be kept: a document may hold a million
+ * unknown keys. */
 static bool unknown_key(check_t *c, const l7s_schema_node_t *node, const char *name)
 {
-    size_t mark = l7s_pointer_push(&c->at, name);
+    size_t mark = 0;
     char shown[SHOWN_MAX];
     l7s_nearest_t nearest;
 
+    if (!is_kept(c)) {
+        return wrong(c, "unknown_key", "unknown key");
+    }
+    mark = l7s_pointer_push(&c->at, name);
     l7s_utf8_copy(shown, sizeof shown, name);
     l7s_nearest_begin(&nearest, name);
     for (size_t i = 0; i < node->properties.count; i++) {

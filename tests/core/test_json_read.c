@@ -19,11 +19,17 @@ enum { FILE_MAX = 1 << 20 };
 /* Valid JSON that we refuse on purpose: NUL within strings and duplicate keys, and what
  * is neither an object nor an array. */
 static const char *const REFUSED[] = {
-    "y_object_duplicated_key.json",          "y_object_duplicated_key_and_value.json",
-    "y_object_escaped_null_in_key.json",     "y_string_null_escape.json",
-    "y_structure_lonely_false.json",         "y_structure_lonely_int.json",
-    "y_structure_lonely_negative_real.json", "y_structure_lonely_null.json",
-    "y_structure_lonely_string.json",        "y_structure_lonely_true.json",
+    "y_object_duplicated_key.json",
+    "y_object_duplicated_key_and_value.json",
+    "y_object_escaped_null_in_key.json",
+    "y_string_null_escape.json",
+    "y_string_space.json",
+    "y_structure_lonely_false.json",
+    "y_structure_lonely_int.json",
+    "y_structure_lonely_negative_real.json",
+    "y_structure_lonely_null.json",
+    "y_structure_lonely_string.json",
+    "y_structure_lonely_true.json",
     "y_structure_string_empty.json",
 };
 

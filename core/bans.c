@@ -561,7 +561,7 @@ void l7s_bans_scan(const l7s_bans_t *bans, l7s_now_t now, l7s_bans_visit_fn visi
         }
         l7s_hash128_t digest = {get(&slot->digest_lo), get(&slot->digest_hi)};
         l7s_ban_t ban;
-        if (read_slot(slot, digest, now, &ban)) {
+        if (read_slot(slot, digest, now, &ban) && ban.origin != L7S_ORIGIN_SHADOW) {
             visit(context, &ban);
         }
     }

@@ -214,7 +214,7 @@ PidFile {self.root}/httpd.pid
 DefaultRuntimeDir {self.root}
 Listen 127.0.0.1:{self.port}
 ErrorLog {self.error_log}
-LogLevel warn mpm_event:notice l7shield:info
+LogLevel warn mpm_event:notice{' l7shield:info' if self.shield else ''}
 LogFormat "%h %>s \\"%r\\" action=%{{L7SHIELD_ACTION}}e policy=%{{L7SHIELD_POLICY}}e \
 incident=%{{L7SHIELD_INCIDENT}}e key=%{{L7SHIELD_KEY}}e" shield
 CustomLog {self.access_log} shield
@@ -260,31 +260,39 @@ DocumentRoot {self.document_root}
         return done.returncode, done.stderr + done.stdout
 
     def start(self, *arguments):
+        """Returns when it serves: the sockets listen long before signals are handled."""
+        before = self.serving()
         self.process = subprocess.Popen(self.command(*(arguments or ("-DFOREGROUND",))),
                                         stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL,
                                         stderr=open(self.root / "stderr.log", "ab"))
-        self.wait_for_port(self.port)
-        if self.tls_port:
-            self.wait_for_port(self.tls_port)
+        if "-X" in arguments:  # says nothing; connections queue until it is ready
+            wait_until(self._listens, 10, "httpd's start")
+        else:
+            self._wait_for_serving(before, "httpd's start")
         return self
 
-    def wait_for_port(self, port):
-        def connects():
+    def _listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def serving(self):
+        """How often it has begun to serve."""
+        return self.errors().count("resuming normal operations")
+
+    def _wait_for_serving(self, before, what):
+        def serves():
             if self.process.poll() is not None:
                 raise AssertionError("httpd ended: " + self.stderr() + self.errors())
-            with socket.socket() as probe:
-                probe.settimeout(1)
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-        wait_until(connects, 10, f"a listener on port {port}")
+            return self.serving() > before
+        wait_until(serves, 20, what)
 
     def graceful(self, wait=True):
         """Restarts gracefully; returns when the new generation serves."""
-        before = self.errors().count("resuming normal operations")
+        before = self.serving()
         self.process.send_signal(signal.SIGUSR1)
         if wait:
-            wait_until(lambda: self.errors().count("resuming normal operations") > before,
-                       15, "the graceful restart")
+            self._wait_for_serving(before, "the graceful restart")
 
     def stop(self, seconds=15):
         if self.process and self.process.poll() is None:

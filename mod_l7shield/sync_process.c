@@ -339,7 +339,8 @@ static void on_event(int reason, void *data, int status)
     if (is_stopping()) {
         return;
     }
-    bool brief = apr_time_now() - minder->started < SHORT_LIFE;
+    apr_time_t slept = apr_time_from_sec(minder->launch.sleep_s);
+    bool brief = apr_time_now() - minder->started - slept < SHORT_LIFE;
     minder->short_lives = brief ? minder->short_lives + 1 : 0;
     minder->launch.sleep_s = backoff(minder->short_lives);
     ap_log_error(APLOG_MARK, APLOG_ERR, 0, minder->server,

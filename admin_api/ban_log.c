@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The ban log's reader (ban_log.h). A log in memcached can lose entries: to a flush, to a
- * server's restart, to their time to live while the daemon was away. So beside the window
- * at the position there is a wide look, every two seconds, which finds where the log goes
- * on behind a gap and what was written into places that had been read before the loss.
- * Taking an entry twice changes nothing.
+ * server's restart, to their time to live while the daemon was away. A gap cannot be
+ * mended here; it is reported, and the bus begins anew (bus_epoch.h). Beside the window
+ * at the position there is a wide look, every two seconds, since a gap may be wider than
+ * a window.
  */
 #include "ban_log.h"
 
@@ -19,14 +19,13 @@
 #define ROUNDS_MAX 16 /* windows of one read: at most 2,560 bans a second */
 #define GAP_WAIT_MS 250
 #define WIDE_EVERY_MS 2000
-#define WIDE_BACK 64
 #define WIDE ADMIN_BUS_RANGE_MAX
 #define FIRST_LOOKS 64 /* wide looks ahead of the position, once, after the start */
 #define COMPLAIN_EVERY_MS 10000
 
 typedef struct {
     bool present;
-    uint64_t sealed_at_ms;
+    bool sealed;   /* its seal holds: only such an entry proves where the log goes on */
     json_t *entry; /* of a node; NULL: nothing for us */
 } slot_t;
 
@@ -37,8 +36,7 @@ struct admin_ban_log {
     uint64_t gap_since_ms; /* 0: none */
     uint64_t wide_due_ms;
     bool looked_ahead;
-    uint64_t complained_ms;
-    uint64_t sealed[WIDE_BACK]; /* when the entries before the position were sealed */
+    uint64_t complained_ms, lost_ms;
     /* The look that is under way. */
     uint64_t first, now_ms, mono_ms;
     size_t count;
@@ -53,8 +51,16 @@ admin_ban_log_t *admin_ban_log_create(const admin_daemon_t *daemon, admin_bus_t 
     }
     log->daemon = daemon;
     log->bus = bus;
-    log->position = (uint64_t)admin_number_get(daemon->store, ADMIN_BAN_LOG_POSITION, 1);
+    admin_ban_log_begin(log);
     return log;
+}
+
+void admin_ban_log_begin(admin_ban_log_t *log)
+{
+    log->position =
+        (uint64_t)admin_number_get(log->daemon->store, ADMIN_BAN_LOG_POSITION, 1);
+    log->gap_since_ms = 0;
+    log->looked_ahead = false;
 }
 
 static void clear(admin_ban_log_t *log)
@@ -82,8 +88,8 @@ static void found(void *context, uint64_t index, l7s_status_t opened,
     admin_ban_log_t *log = context;
     slot_t *slot = &log->slots[index - log->first];
     slot->present = true;
-    if (opened == L7S_OK) {
-        slot->sealed_at_ms = item->sealed_at_ms;
+    slot->sealed = opened == L7S_OK;
+    if (slot->sealed) {
         slot->entry =
             item->by_daemon ? NULL : l7s_json_read(item->payload, item->size, NULL);
     }
@@ -105,22 +111,34 @@ static l7s_status_t look(admin_ban_log_t *log, uint64_t first, size_t count)
                            log->now_ms, found, log);
 }
 
-/* The first slot from `from` on that holds something; log->count: none does. */
-static size_t next_present(const admin_ban_log_t *log, size_t from)
+/* How many slots hold something before the first that does not. */
+static size_t present_first(const admin_ban_log_t *log)
 {
-    while (from < log->count && !log->slots[from].present) {
-        from++;
+    size_t count = 0;
+    while (count < log->count && log->slots[count].present) {
+        count++;
     }
-    return from;
+    return count;
 }
 
-static size_t present_from(const admin_ban_log_t *log, size_t from)
+static bool present_within(const admin_ban_log_t *log, size_t count)
 {
-    size_t end = from;
-    while (end < log->count && log->slots[end].present) {
-        end++;
+    for (size_t i = 0; i < log->count && i < count; i++) {
+        if (log->slots[i].present) {
+            return true;
+        }
     }
-    return end - from;
+    return false;
+}
+
+static bool goes_on(const admin_ban_log_t *log)
+{
+    for (size_t i = 0; i < log->count; i++) {
+        if (log->slots[i].sealed) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- taking ---- */
@@ -158,139 +176,97 @@ static l7s_status_t take(admin_ban_log_t *log, const json_t *entry, bool *change
     return admin_ban_record_put(log->daemon->store, &ban, NULL);
 }
 
-/* Was exactly this entry taken before? */
-static bool is_known(const admin_ban_log_t *log, size_t slot)
+static l7s_status_t take_range(admin_ban_log_t *log, size_t count, bool *changed)
 {
-    uint64_t index = log->first + slot;
-    return index < log->position && index + WIDE_BACK >= log->position &&
-           log->sealed[index % WIDE_BACK] == log->slots[slot].sealed_at_ms;
-}
-
-static l7s_status_t take_range(admin_ban_log_t *log, size_t from, size_t count,
-                               uint64_t position, bool *changed)
-{
+    char epoch[ADMIN_BUS_EPOCH_TEXT];
     l7s_status_t status = L7S_OK;
-    for (size_t i = from; i < from + count && status == L7S_OK; i++) {
-        if (log->slots[i].entry != NULL && !is_known(log, i)) {
+    admin_bus_epoch_read(log->daemon->store, epoch);
+    if (strcmp(epoch, admin_bus_epoch(log->bus)) != 0) {
+        return L7S_STALE; /* the position is another log's by now */
+    }
+    for (size_t i = 0; i < count && status == L7S_OK; i++) {
+        if (log->slots[i].entry != NULL) {
             status = take(log, log->slots[i].entry, changed);
         }
     }
     return status == L7S_OK ? admin_number_set(log->daemon->store, ADMIN_BAN_LOG_POSITION,
-                                               (int64_t)position)
+                                               (int64_t)(log->first + count))
                             : status;
 }
 
-/* Takes `count` slots from `from` and moves to `position`, in one transaction. False: it
- * could not be stored and will be read again. */
-static bool commit(admin_ban_log_t *log, size_t from, size_t count, uint64_t position,
-                   bool *changed)
+/* Takes the first `count` slots and moves behind them, in one transaction. False: they
+ * will be read again. */
+static bool commit(admin_ban_log_t *log, size_t count, bool *changed)
 {
     admin_store_t *store = log->daemon->store;
     bool changes = false;
     if (admin_store_begin(store, ADMIN_EVENTS_DB) != L7S_OK) {
         return false;
     }
-    if (take_range(log, from, count, position, &changes) != L7S_OK) {
+    if (take_range(log, count, &changes) != L7S_OK) {
         admin_store_rollback(store, ADMIN_EVENTS_DB);
         return false;
     }
     if (admin_store_commit(store, ADMIN_EVENTS_DB) != L7S_OK) {
         return false;
     }
-    for (size_t i = from; i < from + count; i++) {
-        log->sealed[(log->first + i) % WIDE_BACK] = log->slots[i].sealed_at_ms;
-    }
-    log->position = position;
+    log->position = log->first + count;
     *changed |= changes;
     return true;
 }
 
 /* ---- reading on ---- */
 
-/* A gap that lasts is a loss: jumps to where the log goes on. `slot` is the first present
- * one behind the gap. */
-static bool jump(admin_ban_log_t *log, size_t slot)
-{
-    bool unchanged = false;
-    log->gap_since_ms = 0;
-    admin_log(ADMIN_WARN, "L7S3531",
-              "Entries %llu to %llu of the ban log are lost; the bans part has what was "
-              "read before.",
-              (unsigned long long)log->position,
-              (unsigned long long)(log->first + slot - 1));
-    return commit(log, slot, 0, log->first + slot, &unchanged);
-}
-
 /* One window. True: it was full, there may be more. */
-static bool read_window(admin_ban_log_t *log, bool *changed)
+static bool read_window(admin_ban_log_t *log, bool *changed, bool *lost)
 {
     l7s_status_t status = look(log, log->position, WINDOW);
-    size_t count = present_from(log, 0);
+    size_t count = present_first(log);
+    bool gap = status == L7S_OK && count == 0 && goes_on(log);
     if (count > 0) {
         log->gap_since_ms = 0;
-        return commit(log, 0, count, log->position + count, changed) && count == WINDOW;
+        return commit(log, count, changed) && count == WINDOW;
     }
-    size_t next = next_present(log, 0);
-    if (status != L7S_OK || next == log->count) {
-        log->gap_since_ms = 0;
-        return false;
-    }
-    /* Entries are added in order, but servers are asked one after the other. */
-    if (log->gap_since_ms == 0) {
-        log->gap_since_ms = log->mono_ms;
-        return false;
-    }
-    return log->mono_ms - log->gap_since_ms >= GAP_WAIT_MS && jump(log, next);
+    /* Entries are added in order, but servers are asked one after the other: only a gap
+     * that stays is one. */
+    log->gap_since_ms = !gap                     ? 0
+                        : log->gap_since_ms == 0 ? log->mono_ms
+                                                 : log->gap_since_ms;
+    *lost |= gap && log->mono_ms - log->gap_since_ms >= GAP_WAIT_MS;
+    return false;
 }
 
-/* Looks back over what was read and far ahead. */
-static void read_wide(admin_ban_log_t *log, bool *changed)
+/* Is there anything behind the window, though nothing stands in it? */
+static void look_ahead(admin_ban_log_t *log, unsigned times, bool *lost)
 {
-    size_t back = log->position > WIDE_BACK ? WIDE_BACK : (size_t)log->position - 1;
-    l7s_status_t status = look(log, log->position - back, WIDE);
-    for (size_t i = 0; i < back; i++) {
-        if (log->slots[i].entry != NULL && !is_known(log, i)) {
-            /* The rest is read again two seconds later. */
-            (void)commit(log, i, 1, log->position, changed);
-        }
-    }
-    size_t next = next_present(log, back);
-    if (status == L7S_OK && next < log->count && next >= back + WINDOW) {
-        (void)jump(log, next);
-    }
-}
-
-/* After an absence the log may go on far behind the stored position. */
-static void look_ahead(admin_ban_log_t *log)
-{
-    for (unsigned i = 0; i < FIRST_LOOKS; i++) {
+    for (unsigned i = 0; i < times && !*lost; i++) {
         if (look(log, log->position + (uint64_t)i * WIDE, WIDE) != L7S_OK) {
-            return; /* memcached is not there yet; the next read tries again */
+            return; /* memcached is not there; the next look tries again */
         }
-        size_t next = next_present(log, 0);
-        if (next < log->count) {
-            if (i > 0 || next >= WINDOW) {
-                (void)jump(log, next);
-            }
-            break;
+        if (i == 0 && present_within(log, WINDOW)) {
+            break; /* the next windows take it */
         }
+        *lost = goes_on(log);
     }
     log->looked_ahead = true;
 }
 
-bool admin_ban_log_read(admin_ban_log_t *log, uint64_t now_ms)
+bool admin_ban_log_read(admin_ban_log_t *log, uint64_t now_ms, bool *lost)
 {
     bool changed = false;
     log->now_ms = now_ms;
     log->mono_ms = admin_mono_ms();
-    if (!log->looked_ahead) {
-        look_ahead(log);
-    }
-    for (unsigned i = 0; i < ROUNDS_MAX && read_window(log, &changed); i++) {
+    for (unsigned i = 0; i < ROUNDS_MAX && read_window(log, &changed, lost); i++) {
     }
     if (log->mono_ms >= log->wide_due_ms) {
-        read_wide(log, &changed);
+        look_ahead(log, log->looked_ahead ? 1 : FIRST_LOOKS, lost);
         log->wide_due_ms = log->mono_ms + WIDE_EVERY_MS;
+    }
+    if (*lost &&
+        (log->lost_ms == 0 || log->mono_ms - log->lost_ms >= COMPLAIN_EVERY_MS)) {
+        log->lost_ms = log->mono_ms;
+        admin_log(ADMIN_WARN, "L7S3531", "The ban log lost entries from %llu on.",
+                  (unsigned long long)log->position);
     }
     clear(log);
     return changed;

@@ -11,11 +11,14 @@
 
 typedef struct admin_ban_log admin_ban_log_t;
 
-/* Goes on where the store says. NULL: no memory. */
+/* NULL: no memory. */
 admin_ban_log_t *admin_ban_log_create(const admin_daemon_t *daemon, admin_bus_t *bus);
 void admin_ban_log_free(admin_ban_log_t *log);
 
-/* Reads on. True when the bans in the store changed. */
-bool admin_ban_log_read(admin_ban_log_t *log, uint64_t now_ms);
+/* Goes on where the store says; to be called after the bus entered another epoch. */
+void admin_ban_log_begin(admin_ban_log_t *log);
+/* Reads on. True when the bans in the store changed. *lost: the log goes on behind a gap
+ * that will not be filled; nothing behind it is read. */
+bool admin_ban_log_read(admin_ban_log_t *log, uint64_t now_ms, bool *lost);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "bus.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,14 +12,13 @@ struct admin_bus {
     const l7s_trust_t *trust;
     l7s_pool_t *pool;
     l7s_hashkey_t name_key;
-    char epoch[17];
+    char epoch[ADMIN_BUS_EPOCH_TEXT];
     /* Room for one range, so that a tick allocates nothing. */
     char names[ADMIN_BUS_RANGE_MAX][L7S_ITEM_NAME_MAX];
     const char *pointers[ADMIN_BUS_RANGE_MAX];
 };
 
-l7s_status_t admin_bus_open(const admin_daemon_t *daemon, const char *bus_epoch,
-                            admin_bus_t **out)
+l7s_status_t admin_bus_open(const admin_daemon_t *daemon, admin_bus_t **out)
 {
     admin_bus_t *bus = calloc(1, sizeof(*bus));
     *out = NULL;
@@ -26,7 +26,7 @@ l7s_status_t admin_bus_open(const admin_daemon_t *daemon, const char *bus_epoch,
         return L7S_NO_MEMORY;
     }
     bus->trust = daemon->trust;
-    strncpy(bus->epoch, bus_epoch, sizeof(bus->epoch) - 1);
+    admin_bus_epoch_read(daemon->store, bus->epoch);
     for (size_t i = 0; i < ADMIN_BUS_RANGE_MAX; i++) {
         bus->pointers[i] = bus->names[i];
     }
@@ -50,6 +50,16 @@ void admin_bus_close(admin_bus_t *bus)
         l7s_pool_free(bus->pool);
         free(bus);
     }
+}
+
+void admin_bus_enter(admin_bus_t *bus, const char *bus_epoch)
+{
+    snprintf(bus->epoch, sizeof(bus->epoch), "%s", bus_epoch);
+}
+
+const char *admin_bus_epoch(const admin_bus_t *bus)
+{
+    return bus->epoch;
 }
 
 uint32_t admin_bus_servers_up(const admin_bus_t *bus)

@@ -12,7 +12,7 @@
 #define ADMIN_BUS_H
 
 #include "../core/bus/manifest.h"
-#include "daemon.h"
+#include "bus_epoch.h"
 
 #define ADMIN_BUS_SENDER "l7shieldd"
 #define ADMIN_BUS_TIMEOUT_MS 250
@@ -27,10 +27,13 @@ typedef struct {
     uint64_t index;     /* of seats and log entries; else 0 */
 } admin_place_t;
 
-/* `bus_epoch`: 16 hex digits. */
-L7S_MUST_USE l7s_status_t admin_bus_open(const admin_daemon_t *daemon,
-                                         const char *bus_epoch, admin_bus_t **out);
+/* Enters the present bus epoch (bus_epoch.h). */
+L7S_MUST_USE l7s_status_t admin_bus_open(const admin_daemon_t *daemon, admin_bus_t **out);
 void admin_bus_close(admin_bus_t *bus);
+
+/* Takes part in another bus epoch from now on. */
+void admin_bus_enter(admin_bus_t *bus, const char *bus_epoch);
+const char *admin_bus_epoch(const admin_bus_t *bus);
 
 /* Which servers answered when they were last asked: one bit each. */
 uint32_t admin_bus_servers_up(const admin_bus_t *bus);

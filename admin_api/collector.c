@@ -17,6 +17,7 @@
 #include "store_objects.h"
 #include "worker.h"
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define SEATS_EVERY_MS 500
@@ -123,6 +124,29 @@ static void look_at_seats(admin_collector_t *collector, bool quick, uint64_t now
     }
 }
 
+/* The publisher begins a new bus epoch when memcached lost something. */
+static void follow_epoch(admin_collector_t *collector)
+{
+    char epoch[ADMIN_BUS_EPOCH_TEXT];
+    admin_bus_epoch_read(collector->daemon->store, epoch);
+    if (strcmp(epoch, admin_bus_epoch(collector->bus)) != 0) {
+        admin_bus_enter(collector->bus, epoch);
+        admin_ban_log_begin(collector->ban_log);
+    }
+}
+
+static void read_bans(admin_collector_t *collector, uint64_t now_ms)
+{
+    admin_publisher_t *publisher = collector->daemon->publisher;
+    bool lost = false;
+    if (admin_ban_log_read(collector->ban_log, now_ms, &lost)) {
+        admin_publisher_bans_changed(publisher);
+    }
+    if (lost) {
+        admin_publisher_log_lost(publisher);
+    }
+}
+
 static void work_round(admin_collector_t *collector, bool quick, uint64_t mono_ms)
 {
     due_t *due = &collector->due;
@@ -132,9 +156,9 @@ static void work_round(admin_collector_t *collector, bool quick, uint64_t mono_m
     } else if (quick && is_due(&due->seats_quick, SEATS_QUICK_MS, mono_ms)) {
         look_at_seats(collector, true, now_ms);
     }
-    if (is_due(&due->bans, BANS_EVERY_MS, mono_ms) &&
-        admin_ban_log_read(collector->ban_log, now_ms)) {
-        admin_publisher_bans_changed(collector->daemon->publisher);
+    if (is_due(&due->bans, BANS_EVERY_MS, mono_ms)) {
+        follow_epoch(collector);
+        read_bans(collector, now_ms);
     }
     if (is_due(&due->incidents, INCIDENTS_EVERY_MS, mono_ms)) {
         admin_incident_log_read(collector->incident_log, now_ms);
@@ -196,8 +220,7 @@ static l7s_status_t build(admin_collector_t *collector)
     if (collector->fleet == NULL) {
         return L7S_NO_MEMORY;
     }
-    l7s_status_t status =
-        admin_bus_open(daemon, admin_store_bus_epoch(daemon->store), &collector->bus);
+    l7s_status_t status = admin_bus_open(daemon, &collector->bus);
     if (status != L7S_OK) {
         return status;
     }

@@ -162,7 +162,9 @@ static void take_entry(admin_incident_log_t *log, size_t slot)
     json_t *report = log->entries[slot];
     log->entries[slot] = NULL;
     log->reader->read_to++;
-    if (report != NULL && l7s_incident_report_check(report) == L7S_OK) {
+    const char *node = json_string_value(json_object_get(report, "node"));
+    if (report != NULL && l7s_incident_report_check(report) == L7S_OK &&
+        strcmp(node, log->reader->name) == 0) {
         log->reports[log->report_count++] = report;
         return;
     }

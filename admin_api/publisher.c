@@ -22,12 +22,14 @@
 #define RETRY_MS 100
 #define QUEUE_MAX 256 /* beyond it the bans part alone carries the change */
 #define APPEND_TRIES 1024
+/* New bus epochs make the whole fleet say everything again, so not too often. */
+#define RENEW_PAUSE_MS 10000
 
 struct admin_publisher {
     admin_daemon_t *daemon;
     admin_worker_t worker;
     /* Under worker.lock. */
-    bool kicked;
+    bool kicked, log_lost;
     uint64_t bans_due_ms; /* monotonic; 0: nothing to do */
     size_t queued;
     json_t *queue[QUEUE_MAX];
@@ -36,6 +38,9 @@ struct admin_publisher {
     admin_bus_t *bus;
     admin_snapshot_t *snapshot;
     uint64_t ban_log_end; /* where the next entry probably belongs */
+    bool greeted;         /* the bus was looked at once before anything was written */
+    bool renew_wanted;
+    uint64_t renewed_ms; /* monotonic; 0: never */
     bool config_read, bans_read;
     bool published;   /* everything of the snapshot is on the bus */
     bool complaining; /* the outage has been logged */
@@ -99,9 +104,10 @@ static l7s_status_t write_all(admin_publisher_t *publisher, uint64_t now_ms)
                             &publisher->manifest_written, now_ms);
     }
     if (status == L7S_OK) {
-        status =
-            write_text(publisher, L7S_ITEM_HEAD, admin_snapshot_head(publisher->snapshot),
-                       &publisher->head_written, now_ms);
+        status = write_text(
+            publisher, L7S_ITEM_HEAD,
+            admin_snapshot_head(publisher->snapshot, admin_bus_epoch(publisher->bus)),
+            &publisher->head_written, now_ms);
     }
     return status;
 }
@@ -137,15 +143,58 @@ static void publish(admin_publisher_t *publisher, uint64_t now_ms)
 /* ---- looking after it ---- */
 
 /* Forgets what is thought to be on the bus, so that all of it is written again. */
-static void lost(admin_publisher_t *publisher, const char *what)
+static void forget(admin_publisher_t *publisher)
 {
-    if (publisher->published) {
-        admin_log(ADMIN_WARN, "L7S3503",
-                  "memcached lost the %s; publishing everything anew.", what);
-    }
     admin_snapshot_lost(publisher->snapshot);
     publisher->mode_written[0] = '\0';
     publisher->published = false;
+}
+
+static void lost(admin_publisher_t *publisher, const char *what)
+{
+    admin_log(ADMIN_WARN, "L7S3503", "memcached lost the %s; publishing everything anew.",
+              what);
+    forget(publisher);
+    publisher->renew_wanted = true;
+}
+
+/* Begins a new bus epoch when one is wanted and the last one is not too young. */
+static void renew(admin_publisher_t *publisher)
+{
+    char epoch[ADMIN_BUS_EPOCH_TEXT];
+    uint64_t mono_ms = admin_mono_ms();
+    bool young =
+        publisher->renewed_ms != 0 && mono_ms - publisher->renewed_ms < RENEW_PAUSE_MS;
+    if (!publisher->renew_wanted || young ||
+        admin_bus_epoch_renew(publisher->daemon->store, epoch) != L7S_OK) {
+        return;
+    }
+    admin_log(ADMIN_INFO, "L7S3505", "The bus begins anew as epoch %s.", epoch);
+    admin_bus_enter(publisher->bus, epoch);
+    publisher->renewed_ms = mono_ms;
+    publisher->renew_wanted = false;
+    publisher->ban_log_end = 1;
+    publisher->bans_read = false; /* with the ban log's new position */
+    forget(publisher);
+}
+
+/* Before the first write: is the head what we would write? If not, the bus has forgotten
+ * us, or never knew. False: nobody answers. */
+static bool greet(admin_publisher_t *publisher, uint64_t now_ms)
+{
+    char *there,
+        *ours = admin_snapshot_head(publisher->snapshot, admin_bus_epoch(publisher->bus));
+    l7s_status_t status =
+        admin_bus_get(publisher->bus, place(L7S_ITEM_HEAD), now_ms, &there);
+    bool same = status == L7S_OK && ours != NULL && strcmp(there, ours) == 0;
+    free(there);
+    free(ours);
+    if (status != L7S_OK && status != L7S_NOT_FOUND) {
+        complain(publisher, status);
+        return false;
+    }
+    publisher->renew_wanted |= !same;
+    return true;
 }
 
 /* Is the item there and does it say what we wrote? */
@@ -207,8 +256,11 @@ static void look(admin_publisher_t *publisher, uint64_t now_ms)
         what = "chunks";
         status = check_chunk(publisher, now_ms);
     }
-    if (status != L7S_OK) {
-        lost(publisher, status == L7S_NOT_FOUND ? what : "connection");
+    if (status == L7S_NOT_FOUND) {
+        lost(publisher, what);
+    } else if (status != L7S_OK) {
+        complain(publisher, status);
+        forget(publisher);
     }
 }
 
@@ -239,7 +291,7 @@ static l7s_status_t append(admin_publisher_t *publisher, const json_t *entry,
 static void append_all(admin_publisher_t *publisher, json_t **entries, size_t count,
                        uint64_t now_ms)
 {
-    l7s_status_t status = L7S_OK;
+    l7s_status_t status = publisher->greeted ? L7S_OK : L7S_IO;
     for (size_t i = 0; i < count; i++) {
         if (status == L7S_OK) {
             status = append(publisher, entries[i], now_ms);
@@ -255,7 +307,7 @@ static void append_all(admin_publisher_t *publisher, json_t **entries, size_t co
 
 /* What the others left for this round. */
 typedef struct {
-    bool config, bans;
+    bool config, bans, log_lost;
     size_t count;
     json_t *entries[QUEUE_MAX];
 } work_t;
@@ -266,7 +318,8 @@ static void take_work(admin_publisher_t *publisher, uint64_t mono_ms, work_t *wo
     work->bans = publisher->bans_due_ms != 0 && publisher->bans_due_ms <= mono_ms;
     work->count = publisher->queued;
     memcpy(work->entries, publisher->queue, publisher->queued * sizeof(json_t *));
-    publisher->kicked = false;
+    work->log_lost = publisher->log_lost;
+    publisher->kicked = publisher->log_lost = false;
     publisher->queued = 0;
     if (work->bans) {
         publisher->bans_due_ms = 0;
@@ -296,15 +349,23 @@ static void refresh(admin_publisher_t *publisher, const work_t *work, uint64_t n
     }
 }
 
+/* Nothing may be written before the bus was greeted; ban log entries of that time come
+ * with the bans part. */
 static void work_round(admin_publisher_t *publisher, work_t *work, bool beat)
 {
     uint64_t now_ms = admin_wall_ms();
-    append_all(publisher, work->entries, work->count, now_ms);
-    refresh(publisher, work, now_ms);
-    if (beat && publisher->published) {
+    publisher->renew_wanted |= work->log_lost;
+    publisher->greeted = publisher->greeted || greet(publisher, now_ms);
+    if (publisher->greeted && beat && publisher->published) {
         look(publisher, now_ms);
     }
-    if (!publisher->published && publisher->config_read && publisher->bans_read) {
+    if (publisher->greeted) {
+        renew(publisher);
+    }
+    append_all(publisher, work->entries, work->count, now_ms);
+    refresh(publisher, work, now_ms);
+    if (publisher->greeted && !publisher->published && publisher->config_read &&
+        publisher->bans_read) {
         publish(publisher, now_ms);
     }
     atomic_store(&publisher->servers_up, admin_bus_servers_up(publisher->bus));
@@ -339,7 +400,7 @@ static void *run(void *context)
         pthread_mutex_lock(&worker->lock);
         mono_ms = admin_mono_ms();
         beat_ms = beat ? mono_ms + BEAT_MS : beat_ms;
-        if (!publisher->kicked && publisher->queued == 0) {
+        if (!publisher->kicked && !publisher->log_lost && publisher->queued == 0) {
             admin_worker_sleep(worker, next_due(publisher, beat_ms, mono_ms));
         }
     }
@@ -372,8 +433,7 @@ l7s_status_t admin_publisher_start(admin_daemon_t *daemon, admin_publisher_t **o
     publisher->snapshot = admin_snapshot_create(daemon);
     l7s_status_t status = publisher->snapshot == NULL ? L7S_NO_MEMORY : L7S_OK;
     if (status == L7S_OK) {
-        status =
-            admin_bus_open(daemon, admin_store_bus_epoch(daemon->store), &publisher->bus);
+        status = admin_bus_open(daemon, &publisher->bus);
     }
     if (status == L7S_OK) {
         status = admin_worker_start(&publisher->worker, run, publisher);
@@ -423,6 +483,14 @@ void admin_publisher_ban(admin_publisher_t *publisher, json_t *entry)
     pthread_mutex_unlock(&publisher->worker.lock);
     json_decref(entry);
     admin_publisher_bans_changed(publisher);
+}
+
+void admin_publisher_log_lost(admin_publisher_t *publisher)
+{
+    pthread_mutex_lock(&publisher->worker.lock);
+    publisher->log_lost = true;
+    pthread_cond_signal(&publisher->worker.wake);
+    pthread_mutex_unlock(&publisher->worker.lock);
 }
 
 bool admin_publisher_up(const admin_publisher_t *publisher)

@@ -346,11 +346,11 @@ char *admin_snapshot_manifest(const admin_snapshot_t *snapshot, uint64_t now_ms)
     return text;
 }
 
-char *admin_snapshot_head(const admin_snapshot_t *snapshot)
+char *admin_snapshot_head(const admin_snapshot_t *snapshot, const char *bus_epoch)
 {
-    const admin_store_t *store = snapshot->daemon->store;
-    json_t *head = json_pack("{s:s, s:I}", "bus_epoch", admin_store_bus_epoch(store),
-                             "config_epoch", (json_int_t)admin_store_config_epoch(store));
+    json_t *head =
+        json_pack("{s:s, s:I}", "bus_epoch", bus_epoch, "config_epoch",
+                  (json_int_t)admin_store_config_epoch(snapshot->daemon->store));
     char *text = head == NULL ? NULL : json_dumps(head, JSON_COMPACT);
     json_decref(head);
     return text;

@@ -36,7 +36,7 @@ const l7s_chunk_t *admin_snapshot_next_chunk(admin_snapshot_t *snapshot);
 
 /* malloc'ed texts, owned by the caller; NULL: no memory. */
 char *admin_snapshot_manifest(const admin_snapshot_t *snapshot, uint64_t now_ms);
-char *admin_snapshot_head(const admin_snapshot_t *snapshot);
+char *admin_snapshot_head(const admin_snapshot_t *snapshot, const char *bus_epoch);
 /* The payload of the mode item, "" before the first read; borrowed. It differs from the
  * one before only when the kill switch was touched. */
 const char *admin_snapshot_mode(const admin_snapshot_t *snapshot);

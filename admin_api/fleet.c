@@ -8,6 +8,7 @@
 
 #include "../core/clock.h"
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,7 +128,7 @@ static node_t *obtain(admin_fleet_t *fleet, const char *name)
     fleet->count++;
     node_t *node = &fleet->nodes[index];
     *node = (node_t){.seat = NULL};
-    strncpy(node->name, name, sizeof(node->name) - 1);
+    snprintf(node->name, sizeof(node->name), "%s", name);
     return node;
 }
 

@@ -66,7 +66,7 @@ static reader_t *reader_of(admin_incident_log_t *log, const char *name)
     }
     reader_t *reader = &log->readers[log->count++];
     *reader = (reader_t){.position = 0};
-    strncpy(reader->name, name, sizeof(reader->name) - 1);
+    snprintf(reader->name, sizeof(reader->name), "%s", name);
     return reader;
 }
 

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "snapshot.h"
 #include "worker.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +77,7 @@ static l7s_status_t write_mode(admin_publisher_t *publisher, uint64_t now_ms)
     l7s_status_t status =
         admin_bus_put(publisher->bus, place(L7S_ITEM_MODE), mode, now_ms);
     if (status == L7S_OK) {
-        strncpy(publisher->mode_written, mode, sizeof(publisher->mode_written) - 1);
+        snprintf(publisher->mode_written, sizeof(publisher->mode_written), "%s", mode);
     }
     return status;
 }

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "store_events.h"
 #include "worker.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,7 +90,7 @@ static void take_seat(admin_seats_t *seats, uint64_t index, const l7s_item_t *it
                                                       item->sealed_at_ms, seats->now_ms);
     json_decref(seat);
     if (status == L7S_OK) {
-        strncpy(seats->known[index].name, item->sender, ADMIN_NODE_NAME_MAX - 1);
+        snprintf(seats->known[index].name, ADMIN_NODE_NAME_MAX, "%s", item->sender);
         seats->known[index].sealed_at_ms = item->sealed_at_ms;
     } else if (status != L7S_STALE) {
         complain(seats, index, l7s_status_name(status));
@@ -169,7 +170,7 @@ static size_t kept_place(admin_seats_t *seats, const char *name)
         seats->kept_count = 0;
     }
     size_t place = seats->kept_count++;
-    strncpy(seats->kept[place].name, name, ADMIN_NODE_NAME_MAX - 1);
+    snprintf(seats->kept[place].name, ADMIN_NODE_NAME_MAX, "%s", name);
     seats->kept[place].last_seen_ms = 0;
     return place;
 }

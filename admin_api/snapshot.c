@@ -10,6 +10,7 @@
 #include "ban_record.h"
 #include "log.h"
 #include "store_objects.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,8 +123,8 @@ static l7s_status_t make_part(const char *name, const char *digest, const char *
     l7s_status_t status = L7S_NO_MEMORY;
     if (part != NULL && described != NULL) {
         part->references = 1;
-        strncpy(part->name, name, sizeof(part->name) - 1);
-        strncpy(part->digest, digest, sizeof(part->digest) - 1);
+        snprintf(part->name, sizeof(part->name), "%s", name);
+        snprintf(part->digest, sizeof(part->digest), "%s", digest);
         status = l7s_manifest_add(described, name, text, strlen(text), &part->chunks,
                                   &part->chunk_count);
     }

@@ -1,2 +1,35 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /v1/config: everything at once, read and replaced atomically.
+ */
+#include "objects.h"
+#include "resources.h"
+#include "whole.h"
+
+#include <stdio.h>
+
+void admin_config_get(admin_call_t *call)
+{
+    char etag[ADMIN_ETAG_MAX];
+    int64_t revision;
+    json_t *document = admin_whole_document(call, etag, &revision);
+    if (document == NULL) {
+        return;
+    }
+    call->revision = revision;
+    if (admin_objects_not_modified(call, etag)) {
+        json_decref(document);
+        return;
+    }
+    if (!call->view_spec) {
+        json_object_set_new(document, "status",
+                            json_pack("{s:I}", "revision", (json_int_t)revision));
+    }
+    admin_call_reply(call, 200, document);
+    snprintf(call->etag, sizeof call->etag, "%s", etag);
+}
+
+void admin_config_put(admin_call_t *call)
+{
+    admin_whole_replace(call, call->body);
+}

@@ -1,5 +1,143 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-int main(void)
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * l7shieldd: `init` writes the keys of a new fleet; without a command it serves the API
+ * until SIGTERM or SIGINT. The daemon stays in the foreground and logs to stderr: systemd
+ * does the rest. A dead memcached is no reason not to start.
+ */
+#include "../core/bus/trust.h"
+#include "auth.h"
+#include "collector.h"
+#include "http_stats.h"
+#include "log.h"
+#include "publisher.h"
+#include "server.h"
+#include "store.h"
+#include "worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int init(const admin_options_t *options)
 {
-    return 1;
+    char why[256] = "";
+    l7s_status_t status = l7s_trust_create(options->secret_file, options->trust_file,
+                                           options->signing_key_file, why);
+    if (status != L7S_OK) {
+        fprintf(stderr, "l7shieldd init: %s\n",
+                why[0] == '\0' ? l7s_status_name(status) : why);
+        return 1;
+    }
+    printf("wrote %s  (the daemon's private key: keep it here)\n"
+           "wrote %s  (its public key: copy it to the nodes)\n"
+           "wrote %s  (the fleet's secret: copy it to the nodes, mode 0600)\n",
+           options->signing_key_file, options->trust_file, options->secret_file);
+    return 0;
+}
+
+/* Signals are taken by the main thread only; libmemcached's threads must see none. */
+static void block_signals(sigset_t *awaited)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(awaited);
+    sigaddset(awaited, SIGTERM);
+    sigaddset(awaited, SIGINT);
+}
+
+static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
+{
+    const admin_options_t *options = daemon->options;
+    char why[256] = "";
+    l7s_status_t status = l7s_trust_load(options->secret_file, NULL,
+                                         options->signing_key_file, why, &daemon->trust);
+    if (status == L7S_OK) {
+        status = admin_store_open(options->data_dir, why, &daemon->store);
+    }
+    if (status == L7S_OK) {
+        status = admin_auth_bootstrap(daemon->store, options->token_file,
+                                      daemon->started_ms, why);
+    }
+    if (status == L7S_OK) {
+        status = admin_auth_create(daemon->store, &daemon->auth);
+    }
+    daemon->http_stats = admin_http_stats_create();
+    if (status == L7S_OK && daemon->http_stats == NULL) {
+        status = L7S_NO_MEMORY;
+    }
+    if (status == L7S_OK) {
+        status = admin_publisher_start(daemon, &daemon->publisher);
+    }
+    if (status == L7S_OK) {
+        status = admin_collector_start(daemon, &daemon->collector);
+    }
+    if (status == L7S_OK) {
+        status = admin_server_start(daemon, why, server);
+    }
+    if (status != L7S_OK) {
+        admin_log(ADMIN_ERROR, "L7S3003", "cannot start: %s",
+                  why[0] == '\0' ? l7s_status_name(status) : why);
+    }
+    return status == L7S_OK;
+}
+
+/* In the reverse order: who uses a part stops before it. */
+static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
+{
+    atomic_store(&daemon->stopping, true);
+    admin_server_stop(server);
+    if (daemon->collector != NULL) {
+        admin_collector_stop(daemon->collector);
+    }
+    if (daemon->publisher != NULL) {
+        admin_publisher_stop(daemon->publisher);
+    }
+    admin_http_stats_free(daemon->http_stats);
+    admin_auth_free(daemon->auth);
+    admin_store_close(daemon->store);
+    if (daemon->trust != NULL) {
+        l7s_trust_free(daemon->trust);
+    }
+}
+
+static int serve(const admin_options_t *options)
+{
+    sigset_t awaited;
+    block_signals(&awaited);
+    umask(077);
+    admin_daemon_t daemon = {.options = options, .started_ms = admin_wall_ms()};
+    admin_server_t *server = NULL;
+    int result = 1;
+    if (start_parts(&daemon, &server)) {
+        admin_log(ADMIN_INFO, "L7S3004", "l7shieldd %s is ready", L7S_VERSION);
+        int signal_number;
+        sigwait(&awaited, &signal_number);
+        admin_log(ADMIN_INFO, "L7S3005", "stopping on signal %d", signal_number);
+        result = 0;
+    }
+    stop_parts(&daemon, server);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    admin_options_t options;
+    l7s_problems_t problems = {0};
+    l7s_status_t status = admin_options_read(argc, argv, &problems, &options);
+    if (status != L7S_OK) {
+        for (size_t i = 0; i < problems.count; i++) {
+            fprintf(stderr, "l7shieldd: %s%s%s\n", problems.items[i].pointer,
+                    problems.items[i].pointer[0] == '\0' ? "" : ": ",
+                    problems.items[i].message);
+        }
+        return status == L7S_NOT_FOUND ? 0 : 2;
+    }
+    int result = strcmp(options.command, "init") == 0 ? init(&options) : serve(&options);
+    admin_options_clear(&options);
+    return result;
 }

@@ -1,2 +1,279 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Configuration file and command line (options.h). Both become one JSON document, so that
+ * one schema checks both and an error has the same pointer wherever the value came from.
+ */
+#include "options.h"
+#include "../core/config.h"
+#include "../core/schema.h"
+#include "server.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_MAX (1024 * 1024)
+
+/* `member` NULL: not a key of the file. An object's member is "object.member". */
+static const struct {
+    const char *option, *member, *argument, *help;
+} table[] = {
+    {"config", NULL, "FILE", "JSON file with these keys (- becomes _)"},
+    {"listen", "listen", "ADDRESS:PORT", "API address (127.0.0.1:9180)"},
+    {"unix-socket", "unix_socket", "PATH", "API for root and this user on a unix socket"},
+    {"data-dir", "data_dir", "DIR", "databases (/var/lib/l7shieldd)"},
+    {"memcached", "memcached", "ADDRESS:PORT", "a server of the pool; may be repeated"},
+    {"secret-file", "secret_file", "FILE", "the fleet's secret (/etc/l7shield/secret)"},
+    {"signing-key-file", "signing_key_file", "FILE",
+     "the daemon's private key (/etc/l7shield/signing.key)"},
+    {"trust-file", "trust_file", "FILE",
+     "its public key, for the nodes (/etc/l7shield/trust); written by init"},
+    {"token-file", "token_file", "FILE", "where the first admin token goes (DATA/token)"},
+    {"tls-cert", "tls.certificate_file", "FILE", "certificate chain, PEM: serve HTTPS"},
+    {"tls-key", "tls.key_file", "FILE", "its private key, PEM"},
+    {"help", NULL, NULL, "this text"},
+    {"version", NULL, NULL, "the version"},
+};
+
+#define OPTIONS (sizeof table / sizeof table[0])
+
+static void print_help(void)
+{
+    puts(
+        "usage: l7shieldd [serve] [options]   serve the API\n"
+        "       l7shieldd init [options]      write signing key, trust file and secret\n");
+    for (size_t i = 0; i < OPTIONS; i++) {
+        char left[40];
+        snprintf(left, sizeof left, "--%s %s", table[i].option,
+                 table[i].argument == NULL ? "" : table[i].argument);
+        printf("  %-32s %s\n", left, table[i].help);
+    }
+}
+
+static json_t *read_config(const char *path, l7s_problems_t *problems)
+{
+    FILE *file = fopen(path, "re");
+    char *text = file == NULL ? NULL : malloc(FILE_MAX);
+    size_t size = text == NULL ? 0 : fread(text, 1, FILE_MAX, file);
+    json_t *document = NULL;
+    if (text == NULL || ferror(file) != 0) {
+        l7s_problems_add(problems, "", "unreadable", "%s: %s", path, strerror(errno));
+    } else if (size == FILE_MAX) {
+        l7s_problems_add(problems, "", "too_large", "%s is larger than 1 MiB", path);
+    } else {
+        document = l7s_json_read(text, size, problems);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    free(text);
+    if (document != NULL && !json_is_object(document)) {
+        l7s_problems_add(problems, "", "type", "%s must hold a JSON object", path);
+        json_decref(document);
+        return NULL;
+    }
+    return document;
+}
+
+/* Puts an option's value into the document; the first --memcached replaces the file's. */
+static bool apply(json_t *document, const char *member, const char *value, bool *servers)
+{
+    json_t *text = json_string(value);
+    if (text == NULL) {
+        return false; /* not UTF-8 */
+    }
+    if (strcmp(member, "memcached") == 0) {
+        if (!*servers && json_object_set_new(document, member, json_array()) != 0) {
+            json_decref(text);
+            return false;
+        }
+        *servers = true;
+        return json_array_append_new(json_object_get(document, member), text) == 0;
+    }
+    const char *dot = strchr(member, '.');
+    if (dot == NULL) {
+        return json_object_set_new(document, member, text) == 0;
+    }
+    char outer[16];
+    snprintf(outer, sizeof outer, "%.*s", (int)(dot - member), member);
+    json_t *inner = json_object_get(document, outer);
+    if (!json_is_object(inner)) {
+        json_object_set_new(document, outer, json_object());
+        inner = json_object_get(document, outer);
+    }
+    return json_object_set_new(inner, dot + 1, text) == 0;
+}
+
+static const char *text_of(const json_t *document, const char *key)
+{
+    return json_string_value(json_object_get(document, key));
+}
+
+/* Gives an absent member its default and returns the member's text. */
+static const char *text_or(json_t *document, const char *key, const char *otherwise)
+{
+    if (!json_is_string(json_object_get(document, key))) {
+        json_object_set_new(document, key, json_string(otherwise));
+    }
+    return text_of(document, key);
+}
+
+static void fill(admin_options_t *out)
+{
+    json_t *document = out->document;
+    out->listen = text_or(document, "listen", "127.0.0.1:9180");
+    out->unix_socket = text_of(document, "unix_socket");
+    out->data_dir = text_or(document, "data_dir", "/var/lib/l7shieldd");
+    out->secret_file = text_or(document, "secret_file", "/etc/l7shield/secret");
+    out->signing_key_file =
+        text_or(document, "signing_key_file", "/etc/l7shield/signing.key");
+    out->trust_file = text_or(document, "trust_file", "/etc/l7shield/trust");
+    char token[4096];
+    snprintf(token, sizeof token, "%s/token", out->data_dir);
+    out->token_file = text_or(document, "token_file", token);
+    const json_t *tls = json_object_get(document, "tls");
+    out->tls_cert = text_of(tls, "certificate_file");
+    out->tls_key = text_of(tls, "key_file");
+    if (json_object_get(document, "memcached") == NULL) {
+        json_object_set_new(document, "memcached", json_pack("[s]", "127.0.0.1:11211"));
+    }
+    size_t index;
+    json_t *server;
+    json_array_foreach(json_object_get(document, "memcached"), index, server)
+    {
+        if (index < ADMIN_SERVERS_MAX) {
+            out->servers[out->server_count++] = json_string_value(server);
+        }
+    }
+}
+
+/* What a schema cannot say. */
+static void check(const admin_options_t *options, l7s_problems_t *problems)
+{
+    if ((options->tls_cert == NULL) != (options->tls_key == NULL)) {
+        l7s_problems_add(problems, "/tls", "incomplete",
+                         "tls needs both certificate_file and key_file, or neither");
+    }
+    if (options->tls_cert == NULL && !admin_server_loopback(options->listen)) {
+        l7s_problems_add(problems, "/listen", "needs_tls",
+                         "beyond loopback (127.0.0.0/8 or [::1], with a port) the API is"
+                         " served over TLS only: give --tls-cert and --tls-key");
+    }
+    for (size_t i = 0; i < options->server_count; i++) {
+        if (options->servers[i] == NULL || strchr(options->servers[i], ':') == NULL) {
+            l7s_problems_add(problems, "/memcached", "invalid",
+                             "each server is ADDRESS:PORT with a literal address");
+        }
+    }
+    if (options->server_count == 0) {
+        l7s_problems_add(problems, "/memcached", "empty",
+                         "at least one server is needed");
+    }
+}
+
+typedef struct {
+    json_t *given; /* from options only */
+    const char *config;
+    bool servers, printed;
+} parsed_t;
+
+static bool parse_arguments(int argc, char **argv, l7s_problems_t *problems,
+                            parsed_t *parsed)
+{
+    struct option options[OPTIONS + 1] = {0};
+    for (size_t i = 0; i < OPTIONS; i++) {
+        options[i].name = table[i].option;
+        options[i].has_arg = table[i].argument == NULL ? no_argument : required_argument;
+    }
+    int index, code;
+    optind = 1;
+    while ((code = getopt_long(argc, argv, "", options, &index)) != -1) {
+        if (code != 0) {
+            l7s_problems_add(problems, "", "unknown_option",
+                             "unknown or incomplete option; l7shieldd --help lists them");
+            return false;
+        }
+        if (strcmp(table[index].option, "help") == 0) {
+            print_help();
+            parsed->printed = true;
+        } else if (strcmp(table[index].option, "version") == 0) {
+            puts("l7shieldd " L7S_VERSION);
+            parsed->printed = true;
+        } else if (table[index].member == NULL) {
+            parsed->config = optarg;
+        } else if (!apply(parsed->given, table[index].member, optarg, &parsed->servers)) {
+            l7s_problems_add(problems, "", "invalid", "--%s: not UTF-8 text",
+                             table[index].option);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "serve" or "init", the only word that is not an option. */
+static bool choose_command(int argc, char **argv, l7s_problems_t *problems,
+                           admin_options_t *out)
+{
+    static const char *const commands[] = {"serve", "init"};
+    out->command = commands[0];
+    if (optind == argc) {
+        return true;
+    }
+    for (size_t i = 0; i < 2 && optind == argc - 1; i++) {
+        if (strcmp(argv[optind], commands[i]) == 0) {
+            out->command = commands[i];
+            return true;
+        }
+    }
+    l7s_problems_add(problems, "", "unknown_command",
+                     "unknown command \"%s\"; there are serve and init", argv[optind]);
+    return false;
+}
+
+static void merge(json_t *document, json_t *given)
+{
+    json_t *tls = json_object_get(given, "tls");
+    if (tls != NULL && json_is_object(json_object_get(document, "tls"))) {
+        json_object_update(json_object_get(document, "tls"), tls);
+        json_object_del(given, "tls");
+    }
+    json_object_update(document, given);
+}
+
+l7s_status_t admin_options_read(int argc, char **argv, l7s_problems_t *problems,
+                                admin_options_t *out)
+{
+    *out = (admin_options_t){0};
+    parsed_t parsed = {.given = json_object()};
+    bool good = parse_arguments(argc, argv, problems, &parsed) &&
+                (parsed.printed || choose_command(argc, argv, problems, out));
+    if (!good || parsed.printed) {
+        json_decref(parsed.given);
+        return good ? L7S_NOT_FOUND : L7S_INVALID;
+    }
+    out->document =
+        parsed.config == NULL ? json_object() : read_config(parsed.config, problems);
+    if (out->document != NULL) {
+        merge(out->document, parsed.given);
+        const l7s_schema_t *schema = l7s_openapi_schema("DaemonConfig");
+        if (schema == NULL ||
+            l7s_schema_validate(schema, out->document, problems) == L7S_OK) {
+            fill(out);
+            check(out, problems);
+        }
+    }
+    json_decref(parsed.given);
+    if (out->document == NULL || problems->count > 0) {
+        admin_options_clear(out);
+        return L7S_INVALID;
+    }
+    return L7S_OK;
+}
+
+void admin_options_clear(admin_options_t *options)
+{
+    json_decref(options->document);
+    *options = (admin_options_t){0};
+}

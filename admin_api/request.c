@@ -1,2 +1,472 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From head to handler (request.h). Each check either passes or fills in the call's
+ * problem; what it is answered with is decided nowhere else.
+ */
+#include "request.h"
+#include "../core/config.h"
+#include "../core/schema.h"
+#include "auth.h"
+#include "guard.h"
+#include "problem.h"
+#include "worker.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+static const char *header(const admin_request_t *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+/* -- query parameters -- */
+
+typedef struct {
+    const char *name, *found;
+    size_t index, seen;
+} lookup_t;
+
+static enum MHD_Result look(void *context, enum MHD_ValueKind kind, const char *key,
+                            const char *value)
+{
+    (void)kind;
+    lookup_t *lookup = context;
+    if (strcmp(key, lookup->name) != 0 || lookup->seen++ != lookup->index) {
+        return MHD_YES;
+    }
+    lookup->found = value == NULL ? "" : value;
+    return MHD_NO;
+}
+
+static const char *query_at(const admin_call_t *call, const char *name, size_t index)
+{
+    const admin_request_t *request = call->server;
+    lookup_t lookup = {.name = name, .index = index};
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, look, &lookup);
+    return lookup.found;
+}
+
+static const char *query(const admin_call_t *call, const char *name)
+{
+    return query_at(call, name, 0);
+}
+
+static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind,
+                                       const char *key, const char *value)
+{
+    (void)kind;
+    (void)value;
+    admin_request_t *request = context;
+    admin_call_t *call = &request->call;
+    int known = admin_route_parameter(request->route, key);
+    if (known == 0) {
+        char nearest[40];
+        admin_route_suggest(request->route, key, nearest);
+        admin_call_problem(call, "unknown_parameter",
+                           "Unknown query parameter \"%.80s\"%s%s%s", key,
+                           nearest[0] == '\0' ? "." : "; did you mean \"", nearest,
+                           nearest[0] == '\0' ? "" : "\"?");
+        return MHD_NO;
+    }
+    if (known == 1 && query_at(call, key, 1) != NULL) {
+        admin_call_problem(call, "invalid_parameter",
+                           "The query parameter \"%.80s\" may come once only.", key);
+        return MHD_NO;
+    }
+    return MHD_YES;
+}
+
+/* Absent is false; anything but true and false is an error. */
+static bool flag(admin_call_t *call, const char *name)
+{
+    const char *value = query(call, name);
+    if (value == NULL || strcmp(value, "false") == 0) {
+        return false;
+    }
+    if (strcmp(value, "true") != 0 && call->status == 0) {
+        admin_call_problem(call, "invalid_parameter",
+                           "The query parameter \"%s\" is true or false.", name);
+    }
+    return true;
+}
+
+static bool check_parameters(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, check_parameter,
+                              request);
+    if (call->status != 0) {
+        return false;
+    }
+    call->pretty = flag(call, "pretty");
+    call->dry_run = flag(call, "dry_run");
+    call->force = flag(call, "force");
+    const char *view = query(call, "view");
+    if (view != NULL && strcmp(view, "spec") != 0 && strcmp(view, "full") != 0) {
+        admin_call_problem(call, "invalid_parameter",
+                           "The query parameter \"view\" is \"spec\" or \"full\".");
+    }
+    call->view_spec = view != NULL && strcmp(view, "spec") == 0;
+    return call->status == 0;
+}
+
+/* -- media types -- */
+
+/* Is `type` (lower case, "type/subtype") in the Accept header with a quality above 0? */
+static bool accepts(const char *accept, const char *type)
+{
+    size_t major = strcspn(type, "/") + 1;
+    while (*accept != '\0') {
+        size_t size = strcspn(accept, ",");
+        size_t range = strspn(accept, " \t");
+        const char *at = accept + range;
+        size_t length = strcspn(at, ";, \t");
+        bool match = (length == strlen(type) && strncasecmp(at, type, length) == 0) ||
+                     (length == 3 && strncmp(at, "*/*", 3) == 0) ||
+                     (length == major + 1 && strncasecmp(at, type, major) == 0 &&
+                      at[major] == '*');
+        const char *quality = memmem(accept, size, "q=0", 3);
+        bool zero =
+            quality != NULL && strspn(quality + 2, "0.") == strcspn(quality + 2, ",; \t");
+        if (match && !zero) {
+            return true;
+        }
+        accept += size;
+        accept += *accept == ',';
+    }
+    return false;
+}
+
+static bool check_accept(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    unsigned produces = request->route->produces;
+    const char *accept = call->accept;
+    if (accept == NULL || accepts(accept, "application/problem+json") ||
+        ((produces & ADMIN_PRODUCES_JSON) != 0 && accepts(accept, "application/json")) ||
+        ((produces & ADMIN_PRODUCES_NDJSON) != 0 &&
+         accepts(accept, "application/x-ndjson")) ||
+        ((produces & ADMIN_PRODUCES_TEXT) != 0 && accepts(accept, "text/plain"))) {
+        return true;
+    }
+    admin_call_problem(
+        call, "not_acceptable", "This answers %s%s%s.",
+        (produces & ADMIN_PRODUCES_JSON) != 0 ? "application/json" : "text/plain",
+        (produces & ADMIN_PRODUCES_NDJSON) != 0 ? ", application/x-ndjson" : "",
+        (produces & ADMIN_PRODUCES_TEXT) != 0 && (produces & ADMIN_PRODUCES_JSON) != 0
+            ? ", text/plain"
+            : "");
+    return false;
+}
+
+static bool has_body(const admin_request_t *request)
+{
+    const char *length = header(request, "Content-Length");
+    return header(request, "Transfer-Encoding") != NULL ||
+           (length != NULL && strspn(length, "0") != strlen(length));
+}
+
+static bool media_type_is(const char *value, const char *type)
+{
+    size_t size = strlen(type);
+    return strncasecmp(value, type, size) == 0 &&
+           (value[size] == '\0' || value[size] == ';' || value[size] == ' ');
+}
+
+static bool check_body_head(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    const admin_route_t *route = request->route;
+    if (!has_body(request)) {
+        return true; /* a missing one is found when it is parsed */
+    }
+    if (route->body_max == ADMIN_BODY_NONE) {
+        admin_call_problem(call, "unexpected_body", "%s %s takes no body.", call->method,
+                           call->path);
+        return false;
+    }
+    const char *type = header(request, "Content-Type");
+    bool patch = strcmp(route->method, "PATCH") == 0;
+    if (type == NULL ||
+        !(media_type_is(type, "application/json") ||
+          (patch && media_type_is(type, "application/merge-patch+json")))) {
+        admin_call_problem(call, "unsupported_media_type",
+                           "Send the header \"Content-Type: application/json\"%s.",
+                           patch ? " or application/merge-patch+json" : "");
+        return false;
+    }
+    const char *length = header(request, "Content-Length");
+    if (length != NULL && strtoull(length, NULL, 10) > route->body_max) {
+        admin_call_problem(call, "body_too_large", "At most %zu bytes are allowed here.",
+                           route->body_max);
+        return false;
+    }
+    return true;
+}
+
+/* -- who, and may they -- */
+
+static admin_auth_result_t identify(admin_request_t *request, admin_identity_t *identity)
+{
+    admin_call_t *call = &request->call;
+    const char *authorization = header(request, "Authorization");
+    if (request->listen == ADMIN_LISTEN_UNIX && authorization == NULL) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+            request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        return info == NULL ? ADMIN_AUTH_MISSING
+                            : admin_auth_peer(info->connect_fd, identity);
+    }
+    return admin_auth_token(call->daemon->auth, authorization, call->peer, call->now_ms,
+                            identity);
+}
+
+static bool check_who(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    admin_role_t needed = request->route->role;
+    if (needed == ADMIN_NOBODY) {
+        return true;
+    }
+    admin_identity_t identity;
+    switch (identify(request, &identity)) {
+    case ADMIN_AUTH_OK:
+        break;
+    case ADMIN_AUTH_MISSING:
+        admin_call_problem(call, "unauthenticated",
+                           "Send the header \"Authorization: Bearer TOKEN\".");
+        return false;
+    case ADMIN_AUTH_WRONG:
+        admin_call_problem(call, "unauthenticated", "This token is not valid.");
+        return false;
+    case ADMIN_AUTH_LIMITED:
+        admin_call_problem(call, "too_many_failures",
+                           "This token is not valid, and neither were others before it.");
+        call->retry_after_seconds = 6;
+        return false;
+    }
+    call->role = identity.role;
+    snprintf(request->principal, sizeof request->principal, "%s", identity.principal);
+    call->principal = request->principal;
+    if (!admin_role_allows(identity.role, needed)) {
+        admin_call_problem(call, "forbidden", "This needs the role %s; %s has %s.",
+                           admin_role_name(needed), call->principal,
+                           admin_role_name(identity.role));
+        return false;
+    }
+    return true;
+}
+
+static bool check_http(admin_request_t *request, const char *target, const char *version)
+{
+    admin_call_t *call = &request->call;
+    char why[ADMIN_GUARD_TEXT];
+    if (target[0] != '\0') {
+        admin_call_problem(call, "malformed_request", "%s", target);
+    } else if (!admin_guard_headers(request->connection, version, why)) {
+        admin_call_problem(call, "malformed_request", "%s", why);
+    } else if (!admin_guard_host(request->connection, request->listen != ADMIN_LISTEN_TCP,
+                                 why)) {
+        admin_call_problem(call, "host_not_allowed", "%s", why);
+    } else if (!admin_guard_origin(request->connection,
+                                   request->listen == ADMIN_LISTEN_TLS)) {
+        admin_call_problem(call, "origin_not_allowed",
+                           "The Origin header must name this server.");
+    }
+    return call->status == 0;
+}
+
+static bool find_route(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    switch (admin_route_find(call->method, request->cut_path, &request->route,
+                             call->parameters, request->allow)) {
+    case ADMIN_ROUTE_NO_PATH:
+        admin_call_problem(call, "not_found", "There is no such resource.");
+        return false;
+    case ADMIN_ROUTE_NO_METHOD:
+        admin_call_problem(call, "method_not_allowed", "Allowed here: %s.",
+                           request->allow);
+        return false;
+    default:
+        return true;
+    }
+}
+
+void admin_request_check(admin_request_t *request, const char *target,
+                         const char *version)
+{
+    admin_call_t *call = &request->call;
+    request->checked = true;
+    if (check_http(request, target, version)) {
+        call->if_match = header(request, "If-Match");
+        call->if_none_match = header(request, "If-None-Match");
+        call->reason = header(request, "Shield-Reason");
+        call->accept = header(request, "Accept");
+    }
+    request->refused = call->status != 0 || !find_route(request) || !check_who(request) ||
+                       !check_parameters(request) || !check_accept(request) ||
+                       !check_body_head(request);
+    /* What is left of the body cannot be told from the next request any more. */
+    request->closes = request->refused && (call->status == 400 || has_body(request));
+}
+
+/* -- body and handler -- */
+
+/* After the limit a sender is read to its end, but not for ever. */
+#define DRAIN_MAX ((size_t)64 << 20)
+
+bool admin_request_body(admin_request_t *request, const char *data, size_t size)
+{
+    if (request->body_size + size > request->route->body_max || request->too_large) {
+        request->too_large = request->closes = true;
+        request->body_size += size;
+        return request->body_size <= DRAIN_MAX;
+    }
+    if (request->body_size + size > request->body_capacity) {
+        size_t capacity = request->body_capacity == 0 ? 4096 : request->body_capacity;
+        while (capacity < request->body_size + size) {
+            capacity *= 2;
+        }
+        char *grown = realloc(request->body, capacity);
+        if (grown == NULL) {
+            return false;
+        }
+        request->body = grown;
+        request->body_capacity = capacity;
+    }
+    memcpy(request->body + request->body_size, data, size);
+    request->body_size += size;
+    return true;
+}
+
+bool admin_request_waits(const admin_request_t *request)
+{
+    return request->route->waits || strcmp(request->route->method, "GET") != 0;
+}
+
+static bool parse_body(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    if (request->route->body_max == ADMIN_BODY_NONE) {
+        return true;
+    }
+    if (request->too_large) {
+        admin_call_problem(call, "body_too_large", "At most %zu bytes are allowed here.",
+                           request->route->body_max);
+        return false;
+    }
+    if (request->body_size == 0) {
+        admin_call_problem(call, "invalid_json",
+                           "The body is empty; send a JSON object.");
+        return false;
+    }
+    call->body = l7s_json_read(request->body, request->body_size, &call->problems);
+    free(request->body);
+    request->body = NULL;
+    if (call->body == NULL) {
+        admin_call_problem(call, "invalid_json", "%s",
+                           call->problems.count > 0 ? call->problems.items[0].message
+                                                    : "The body is not JSON.");
+        return false;
+    }
+    const l7s_schema_t *schema = request->route->schema == NULL
+                                     ? NULL
+                                     : l7s_openapi_schema(request->route->schema);
+    if (schema != NULL &&
+        l7s_schema_validate(schema, call->body, &call->problems) != L7S_OK) {
+        admin_call_invalid(call);
+        return false;
+    }
+    if (!json_is_object(call->body)) {
+        l7s_problems_add(&call->problems, "", "type", "the body is a JSON object");
+        admin_call_invalid(call);
+        return false;
+    }
+    return true;
+}
+
+void admin_request_run(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    call->now_ms = admin_wall_ms();
+    if (parse_body(request)) {
+        request->route->handler(call);
+    }
+    if (call->status == 0) {
+        admin_call_problem(call, "internal_error", "The handler gave no answer.");
+    }
+}
+
+/* -- life -- */
+
+static uint64_t mono_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void read_peer(admin_request_t *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (request->listen == ADMIN_LISTEN_UNIX || info == NULL ||
+        info->client_addr == NULL) {
+        return;
+    }
+    if (info->client_addr->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const void *)info->client_addr;
+        memset(request->peer + 10, 0xff, 2);
+        memcpy(request->peer + 12, &v4->sin_addr, 4);
+    } else if (info->client_addr->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const void *)info->client_addr;
+        memcpy(request->peer, &v6->sin6_addr, 16);
+    }
+    request->call.peer = request->peer;
+}
+
+admin_request_t *admin_request_create(admin_daemon_t *daemon,
+                                      struct MHD_Connection *connection,
+                                      admin_listen_t listen, const char *method,
+                                      const char *path)
+{
+    admin_request_t *request = calloc(1, sizeof *request);
+    if (request == NULL) {
+        return NULL;
+    }
+    request->connection = connection;
+    request->listen = listen;
+    request->started_us = mono_us();
+    request->path = strdup(path);
+    request->cut_path = strdup(path);
+    request->call = (admin_call_t){.daemon = daemon,
+                                   .method = method,
+                                   .path = request->path,
+                                   .now_ms = admin_wall_ms(),
+                                   .query = query,
+                                   .query_at = query_at,
+                                   .server = request,
+                                   .changed = -1,
+                                   .revision = -1};
+    if (request->path == NULL || request->cut_path == NULL) {
+        admin_request_free(request);
+        return NULL;
+    }
+    read_peer(request);
+    return request;
+}
+
+void admin_request_free(admin_request_t *request)
+{
+    json_decref(request->call.body);
+    json_decref(request->call.reply);
+    free(request->call.text);
+    free(request->body);
+    free(request->path);
+    free(request->cut_path);
+    free(request);
+}

@@ -1,2 +1,496 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-typedef int not_yet_written;
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libmicrohttpd (server.h). Quick reads run in its own threads; whatever writes or waits
+ * is suspended and runs in a thread of its own, so that a slow commit or a rollout that
+ * somebody waits for never holds up the others.
+ */
+#include "server.h"
+#include "deadline.h"
+#include "guard.h"
+#include "log.h"
+#include "request.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TCP_THREADS 4
+#define TCP_CONNECTIONS 512
+#define UNIX_CONNECTIONS 64
+#define CALL_THREADS_MAX 64
+#define CONNECTION_MEMORY (64 * 1024)
+#define IDLE_SECONDS 30
+#define HEAD_MS 10000
+#define NEXT_HEAD_MS ((IDLE_SECONDS + 10) * 1000)
+#define BODY_MS 120000
+#define FILE_MAX (256 * 1024)
+
+typedef struct {
+    admin_server_t *server;
+    admin_listen_t listen;
+    struct MHD_Daemon *mhd;
+    int fd; /* libmicrohttpd's once it runs */
+} listener_t;
+
+struct admin_server {
+    admin_daemon_t *daemon;
+    admin_deadlines_t *deadlines;
+    listener_t tcp, local;
+    char *cert, *key;
+    pthread_mutex_t lock; /* for `calls` */
+    pthread_cond_t idle;
+    unsigned calls; /* threads that run a handler */
+    bool closing;   /* no new ones */
+};
+
+/* -- calls in threads of their own -- */
+
+typedef struct {
+    admin_server_t *server;
+    admin_request_t *request;
+} errand_t;
+
+static void *run_call(void *context)
+{
+    errand_t *errand = context;
+    admin_server_t *server = errand->server;
+    admin_request_t *request = errand->request;
+    free(errand);
+    admin_request_run(request);
+    struct MHD_Connection *connection = request->connection;
+    atomic_store(&request->done, true);
+    MHD_resume_connection(connection);
+    pthread_mutex_lock(&server->lock);
+    server->calls--;
+    pthread_cond_signal(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+    return NULL;
+}
+
+static bool reserve_thread(admin_server_t *server)
+{
+    pthread_mutex_lock(&server->lock);
+    bool free_one = server->calls < CALL_THREADS_MAX && !server->closing;
+    server->calls += free_one;
+    pthread_mutex_unlock(&server->lock);
+    return free_one;
+}
+
+static void release_thread(admin_server_t *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->calls--;
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* False: no thread to be had; the connection is not suspended. */
+static bool start_call(admin_server_t *server, admin_request_t *request)
+{
+    errand_t *errand = malloc(sizeof *errand);
+    if (errand == NULL || !reserve_thread(server)) {
+        free(errand);
+        return false;
+    }
+    *errand = (errand_t){server, request};
+    pthread_attr_t detached;
+    pthread_t thread;
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&detached, 1024 * 1024);
+    /* Suspended first: the thread may finish and resume before this function returns. */
+    MHD_suspend_connection(request->connection);
+    bool started = pthread_create(&thread, &detached, run_call, errand) == 0;
+    pthread_attr_destroy(&detached);
+    if (!started) {
+        MHD_resume_connection(request->connection);
+        release_thread(server);
+        free(errand);
+    }
+    return started;
+}
+
+/* -- libmicrohttpd's callbacks -- */
+
+static admin_deadline_t *deadline_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
+static void *on_target(void *context, const char *target,
+                       struct MHD_Connection *connection)
+{
+    (void)context;
+    (void)connection;
+    return (void *)(uintptr_t)admin_guard_target(target);
+}
+
+static enum MHD_Result refuse_busy(admin_request_t *request)
+{
+    admin_call_problem(&request->call, "busy", "Too many calls wait here; try again.");
+    request->call.retry_after_seconds = 1;
+    return admin_request_send(request);
+}
+
+static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
+{
+    admin_deadline_set(deadline_of(request->connection), 0);
+    if (atomic_load(&request->done)) {
+        return admin_request_send(request);
+    }
+    if (request->started) {
+        return MHD_YES; /* woken for nothing */
+    }
+    request->started = true;
+    if (!admin_request_waits(request)) {
+        admin_request_run(request);
+        return admin_request_send(request);
+    }
+    return start_call(server, request) ? MHD_YES : refuse_busy(request);
+}
+
+static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connection,
+                             const char *url, const char *method, const char *version,
+                             void **state)
+{
+    const char *target = *state == NULL ? "" : *state;
+    *state = NULL;
+    admin_request_t *request = admin_request_create(listener->server->daemon, connection,
+                                                    listener->listen, method, url);
+    if (request == NULL) {
+        return MHD_NO;
+    }
+    *state = request;
+    admin_deadline_set(deadline_of(connection), BODY_MS);
+    admin_request_check(request, target, version);
+    return request->refused ? admin_request_send(request) : MHD_YES;
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *url, const char *method,
+                                  const char *version, const char *upload,
+                                  size_t *upload_size, void **state)
+{
+    listener_t *listener = context;
+    if (*state == NULL || admin_guard_is_verdict(*state)) {
+        return begin(listener, connection, url, method, version, state);
+    }
+    admin_request_t *request = *state;
+    if (*upload_size > 0) {
+        bool more = request->refused || admin_request_body(request, upload, *upload_size);
+        *upload_size = 0;
+        return more ? MHD_YES : MHD_NO;
+    }
+    return request->refused ? MHD_YES : finish(listener->server, request);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)context;
+    (void)code;
+    if (*state != NULL && !admin_guard_is_verdict(*state)) {
+        admin_request_free(*state);
+    }
+    *state = NULL;
+    admin_deadline_set(deadline_of(connection), NEXT_HEAD_MS);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection,
+                          void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+    listener_t *listener = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *socket_context = info == NULL ? NULL
+                                       : admin_deadline_begin(listener->server->deadlines,
+                                                              info->connect_fd, HEAD_MS);
+    } else {
+        admin_deadline_end(*socket_context);
+        *socket_context = NULL;
+    }
+}
+
+static void on_mhd_error(void *context, const char *format, va_list arguments)
+{
+    (void)context;
+    char text[256];
+    vsnprintf(text, sizeof text, format, arguments);
+    size_t size = strlen(text);
+    while (size > 0 && text[size - 1] == '\n') {
+        text[--size] = '\0';
+    }
+    admin_log(ADMIN_DEBUG, "L7S3020", "libmicrohttpd: %s", text);
+}
+
+/* -- listening -- */
+
+/* "127.0.0.1:9180" or "[::1]:9180". */
+static bool parse_listen(const char *listen, struct sockaddr_storage *out,
+                         socklen_t *size)
+{
+    char host[64];
+    const char *colon = strrchr(listen, ':');
+    if (colon == NULL || (size_t)(colon - listen) >= sizeof host) {
+        return false;
+    }
+    char *end;
+    unsigned long port = strtoul(colon + 1, &end, 10);
+    if (colon[1] == '\0' || *end != '\0' || port > 65535) {
+        return false;
+    }
+    bool bracketed = listen[0] == '[' && colon > listen + 1 && colon[-1] == ']';
+    snprintf(host, sizeof host, "%.*s", (int)(colon - listen) - (bracketed ? 2 : 0),
+             listen + bracketed);
+    memset(out, 0, sizeof *out);
+    struct sockaddr_in *v4 = (void *)out;
+    struct sockaddr_in6 *v6 = (void *)out;
+    if (bracketed && inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        *size = sizeof *v6;
+        return true;
+    }
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons((uint16_t)port);
+    *size = sizeof *v4;
+    return !bracketed && inet_pton(AF_INET, host, &v4->sin_addr) == 1;
+}
+
+bool admin_server_loopback(const char *listen)
+{
+    struct sockaddr_storage address;
+    socklen_t size;
+    if (!parse_listen(listen, &address, &size)) {
+        return false;
+    }
+    if (address.ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const void *)&address;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    }
+    const struct sockaddr_in6 *v6 = (const void *)&address;
+    return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) != 0;
+}
+
+static int open_tcp(const char *listen_at, char why[256])
+{
+    struct sockaddr_storage address;
+    socklen_t size;
+    if (!parse_listen(listen_at, &address, &size)) {
+        snprintf(why, 256, "listen: \"%.100s\" is not ADDRESS:PORT", listen_at);
+        return -1;
+    }
+    int on = 1;
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        (address.ss_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+        bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 256) != 0) {
+        snprintf(why, 256, "listen %.100s: %s", listen_at, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return -1;
+    }
+    return fd;
+}
+
+/* Anybody may connect; who they are is asked of the kernel. A socket that a dead daemon
+ * left behind is removed: the data directory's lock says that no other one runs. */
+static int open_unix(const char *path, char why[256])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        snprintf(why, 256, "unix_socket: the path is longer than %zu bytes",
+                 sizeof address.sun_path - 1);
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    struct stat there;
+    if (lstat(path, &there) == 0 && S_ISSOCK(there.st_mode)) {
+        unlink(path);
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+        chmod(path, 0666) != 0 || listen(fd, 64) != 0) {
+        snprintf(why, 256, "unix_socket %.150s: %s", path, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return -1;
+    }
+    return fd;
+}
+
+static void log_address(const listener_t *listener)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    char text[64] = "";
+    if (getsockname(listener->fd, (struct sockaddr *)&address, &size) != 0) {
+        return;
+    }
+    const struct sockaddr_in *v4 = (const void *)&address;
+    const struct sockaddr_in6 *v6 = (const void *)&address;
+    bool is_v4 = address.ss_family == AF_INET;
+    inet_ntop(address.ss_family, is_v4 ? (const void *)&v4->sin_addr : &v6->sin6_addr,
+              text, sizeof text);
+    admin_log(ADMIN_INFO, "L7S3001", "listening on %s://%s%s%s:%u",
+              listener->listen == ADMIN_LISTEN_TLS ? "https" : "http", is_v4 ? "" : "[",
+              text, is_v4 ? "" : "]", ntohs(is_v4 ? v4->sin_port : v6->sin6_port));
+}
+
+static bool run(listener_t *listener, unsigned threads, unsigned connections)
+{
+    admin_server_t *server = listener->server;
+    bool tls = listener->listen == ADMIN_LISTEN_TLS;
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *)(uintptr_t) "SECURE192:SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {MHD_OPTION_END, 0, NULL}};
+    listener->mhd = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            (tls ? MHD_USE_TLS : 0),
+        0, NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_error,
+        NULL, MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_LIMIT,
+        connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, listener, MHD_OPTION_ARRAY, tls ? options : options + 3,
+        threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads,
+        MHD_OPTION_END);
+    return listener->mhd != NULL;
+}
+
+static char *read_file(const char *path, char why[256])
+{
+    char *text = malloc(FILE_MAX + 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = text == NULL || fd < 0 ? -1 : read(fd, text, FILE_MAX);
+    if (size < 0) {
+        snprintf(why, 256, "%.180s: %s", path, strerror(errno));
+        free(text);
+        text = NULL;
+    } else {
+        text[size] = '\0';
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return text;
+}
+
+static bool start_tcp(admin_server_t *server, char why[256])
+{
+    const admin_options_t *options = server->daemon->options;
+    listener_t *tcp = &server->tcp;
+    tcp->listen = options->tls_cert != NULL ? ADMIN_LISTEN_TLS : ADMIN_LISTEN_TCP;
+    if (options->tls_cert != NULL) {
+        server->cert = read_file(options->tls_cert, why);
+        server->key = server->cert == NULL ? NULL : read_file(options->tls_key, why);
+        if (server->key == NULL) {
+            return false;
+        }
+    }
+    tcp->fd = open_tcp(options->listen, why);
+    if (tcp->fd < 0) {
+        return false;
+    }
+    if (!run(tcp, TCP_THREADS, TCP_CONNECTIONS)) {
+        snprintf(why, 256, "the HTTP server cannot start%s",
+                 server->cert == NULL ? "" : "; do tls.cert and tls.key fit together?");
+        return false;
+    }
+    log_address(tcp);
+    return true;
+}
+
+static bool start_local(admin_server_t *server, char why[256])
+{
+    const char *path = server->daemon->options->unix_socket;
+    if (path == NULL) {
+        return true;
+    }
+    server->local.listen = ADMIN_LISTEN_UNIX;
+    server->local.fd = open_unix(path, why);
+    if (server->local.fd < 0) {
+        return false;
+    }
+    if (!run(&server->local, 1, UNIX_CONNECTIONS)) {
+        snprintf(why, 256, "the unix socket's server cannot start");
+        return false;
+    }
+    admin_log(ADMIN_INFO, "L7S3002", "listening on unix socket %s", path);
+    return true;
+}
+
+l7s_status_t admin_server_start(admin_daemon_t *daemon, char why[256],
+                                admin_server_t **out)
+{
+    admin_server_t *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return L7S_NO_MEMORY;
+    }
+    server->daemon = daemon;
+    server->tcp = (listener_t){.server = server, .fd = -1};
+    server->local = (listener_t){.server = server, .fd = -1};
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_cond_init(&server->idle, NULL);
+    l7s_status_t status = admin_deadlines_create(&server->deadlines);
+    if (status == L7S_OK && (!start_tcp(server, why) || !start_local(server, why))) {
+        status = L7S_IO;
+    }
+    if (status != L7S_OK) {
+        admin_server_stop(server);
+        return status;
+    }
+    *out = server;
+    return L7S_OK;
+}
+
+static void stop_listener(listener_t *listener)
+{
+    if (listener->mhd != NULL) {
+        MHD_stop_daemon(listener->mhd); /* closes the socket */
+    } else if (listener->fd >= 0) {
+        close(listener->fd);
+    }
+}
+
+void admin_server_stop(admin_server_t *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    /* libmicrohttpd must not stop while connections are suspended. */
+    pthread_mutex_lock(&server->lock);
+    server->closing = true;
+    while (server->calls > 0) {
+        pthread_cond_wait(&server->idle, &server->lock);
+    }
+    pthread_mutex_unlock(&server->lock);
+    stop_listener(&server->local);
+    stop_listener(&server->tcp);
+    if (server->local.fd >= 0) {
+        unlink(server->daemon->options->unix_socket);
+    }
+    admin_deadlines_free(server->deadlines);
+    pthread_mutex_destroy(&server->lock);
+    pthread_cond_destroy(&server->idle);
+    free(server->cert);
+    free(server->key);
+    free(server);
+}

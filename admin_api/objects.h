@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What policies, lists, apps and responses have in common: all of it but the few things
+ * that a kind says of itself here.
+ */
+#ifndef ADMIN_OBJECTS_H
+#define ADMIN_OBJECTS_H
+
+#include "edit.h"
+
+typedef struct {
+    const char *kind; /* "policy" */
+    /* Adds members to "status"; NULL: nothing to add. */
+    void (*describe)(const json_t *spec, json_t *status);
+    /* Completes what a client PUT from the object in force (`before` may be NULL); NULL:
+     * the document stands for itself. */
+    void (*adopt)(json_t *spec, const json_t *before);
+} admin_kind_t;
+
+void admin_objects_list(admin_call_t *call, const admin_kind_t *kind);
+void admin_objects_get(admin_call_t *call, const admin_kind_t *kind);
+void admin_objects_put(admin_call_t *call, const admin_kind_t *kind);
+void admin_objects_patch(admin_call_t *call, const admin_kind_t *kind);
+void admin_objects_delete(admin_call_t *call, const admin_kind_t *kind);
+
+/* 304 when If-None-Match of a GET names this etag; the call is answered then. */
+bool admin_objects_not_modified(admin_call_t *call, const char *etag);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One HTTP request from its head to its answer. The order of the checks is the order of
+ * what they cost and of whom they concern: HTTP itself, route, who, may they, parameters,
+ * media types, size; only then is the body read, parsed, checked and given to the
+ * handler.
+ */
+#ifndef ADMIN_REQUEST_H
+#define ADMIN_REQUEST_H
+
+#include "route.h"
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+typedef enum { ADMIN_LISTEN_TCP, ADMIN_LISTEN_TLS, ADMIN_LISTEN_UNIX } admin_listen_t;
+
+/* The handler runs in one thread at a time; `done` hands the request from its own thread
+ * back to the connection's. */
+typedef struct {
+    admin_call_t call; /* call.server points back here */
+    struct MHD_Connection *connection;
+    admin_listen_t listen;
+    const admin_route_t *route;
+    char *path;     /* as it was asked */
+    char *cut_path; /* the same, cut into parameters */
+    uint8_t peer[16];
+    char principal[80];
+    char allow[ADMIN_ROUTE_ALLOW_MAX];
+    char *body;
+    size_t body_size, body_capacity;
+    uint64_t started_us;
+    bool checked;     /* the head was checked */
+    bool refused;     /* before the body: answer at once */
+    bool closes;      /* the connection ends with this answer */
+    bool too_large;   /* the body went over the limit: read on, drop, answer 413 */
+    bool started;     /* the handler has been started */
+    atomic_bool done; /* … and has finished */
+} admin_request_t;
+
+/* NULL: no memory. `method` and `path` are copied or live as long as the connection. */
+admin_request_t *admin_request_create(admin_daemon_t *daemon,
+                                      struct MHD_Connection *connection,
+                                      admin_listen_t listen, const char *method,
+                                      const char *path);
+void admin_request_free(admin_request_t *request);
+
+/* With the head complete. `target` is the guard's verdict on the raw target. Sets
+ * `refused` and the answer when the request goes no further. */
+void admin_request_check(admin_request_t *request, const char *target,
+                         const char *version);
+/* A piece of the body. False: far more than allowed; drop the connection. */
+bool admin_request_body(admin_request_t *request, const char *data, size_t size);
+/* Should the handler run in a thread of its own? */
+bool admin_request_waits(const admin_request_t *request);
+/* Parses and checks the body, runs the handler. */
+void admin_request_run(admin_request_t *request);
+
+/* Queues the answer (reply.c). */
+enum MHD_Result admin_request_send(admin_request_t *request);
+
+#endif

@@ -87,25 +87,41 @@ bool l7s_cell_publish(const l7s_window_t *window, l7s_cell_t *cell, uint64_t tic
     return atomic_compare_exchange_strong(&cell->lo, &mine, key.lo);
 }
 
+/* The place where `index` is remembered, or one that is free or two rounds old (that
+ * claim has ended by itself), or L7S_CELL_SIGHTS. */
+static uint32_t find_sight(const l7s_cell_watch_t *watch, uint32_t index)
+{
+    uint32_t place = L7S_CELL_SIGHTS;
+    for (uint32_t i = 0; i < L7S_CELL_SIGHTS; i++) {
+        bool used = watch->sights[i].ticket != 0;
+        if (used && watch->sights[i].index == index) {
+            return i;
+        }
+        if (!used || watch->round - watch->sights[i].round >= 2) {
+            place = i;
+        }
+    }
+    return place;
+}
+
 bool l7s_cell_recover(l7s_cell_watch_t *watch, uint32_t index, l7s_cell_t *cell)
 {
     uint64_t lo = atomic_load_explicit(&cell->lo, memory_order_relaxed);
     if (lo == 0 || lo >= L7S_CELL_TICKETS) {
         return false;
     }
-    for (uint32_t i = 0; i < L7S_CELL_SIGHTS; i++) {
-        if (watch->sights[i].index != index || watch->sights[i].ticket == 0) {
-            continue;
-        }
-        if (watch->sights[i].ticket == lo) {
-            watch->sights[i].ticket = 0;
-            return atomic_compare_exchange_strong(&cell->lo, &lo, 0);
-        }
-        watch->sights[i].ticket = lo;
+    watch->round += index <= watch->last ? 1 : 0;
+    watch->last = index;
+    uint32_t place = find_sight(watch, index);
+    if (place == L7S_CELL_SIGHTS) {
         return false;
     }
-    uint32_t place = watch->next++ % L7S_CELL_SIGHTS;
+    if (watch->sights[place].index == index && watch->sights[place].ticket == lo) {
+        watch->sights[place].ticket = 0;
+        return atomic_compare_exchange_strong(&cell->lo, &lo, 0);
+    }
     watch->sights[place].index = index;
+    watch->sights[place].round = watch->round;
     watch->sights[place].ticket = lo;
     return false;
 }

@@ -70,32 +70,39 @@ static bool is_drained(l7s_slot_t *slot, l7s_now_t now)
     return (int64_t)(tat - now.mono_us * requests) <= 0;
 }
 
+/* What a claimer asks for; `key` in its storable form. */
+typedef struct {
+    l7s_hash128_t key;
+    const l7s_rate_t *rate;
+    uint32_t limit;
+    l7s_now_t now;
+} claim_t;
+
 /* A running episode says that a policy acted on this key; for the claimer's own limit the
  * bucket itself can be asked. */
-static bool is_over(l7s_slot_t *slot, uint32_t limit, const l7s_rate_t *rate,
-                    l7s_now_t now)
+static bool is_over(l7s_slot_t *slot, const claim_t *claim)
 {
     if (atomic_load_explicit(&slot->episode, memory_order_relaxed) != 0) {
         return true;
     }
     uint64_t tat = atomic_load_explicit(&slot->tat, memory_order_relaxed);
-    return atomic_load_explicit(&slot->limit, memory_order_relaxed) == limit &&
-           !l7s_bucket_conforms(rate, tat, now.mono_us, 1);
+    return atomic_load_explicit(&slot->limit, memory_order_relaxed) == claim->limit &&
+           !l7s_bucket_conforms(claim->rate, tat, claim->now.mono_us, 1);
 }
+
+enum { IDLE, DRAINED, IN_USE, OVER };
 
 /* The worth of an occupied slot: class, then how recently it was touched. The lowest is
  * evicted first, NEVER never. */
-static uint64_t worth(l7s_slot_t *slot, uint32_t limit, const l7s_rate_t *rate,
-                      l7s_now_t now)
+static uint64_t worth(l7s_slot_t *slot, const claim_t *claim)
 {
-    enum { IDLE, DRAINED, IN_USE, OVER };
     uint32_t touched = atomic_load_explicit(&slot->touched_s, memory_order_relaxed);
-    int32_t passed = (int32_t)(seconds(now) - touched);
+    int32_t passed = (int32_t)(seconds(claim->now) - touched);
     uint32_t age = passed > 0 ? (uint32_t)passed : 0; /* clocks of threads differ a bit */
     uint64_t rank = IN_USE;
-    if (is_drained(slot, now)) {
+    if (is_drained(slot, claim->now)) {
         rank = age >= YOUNG_S ? IDLE : DRAINED;
-    } else if (is_over(slot, limit, rate, now)) {
+    } else if (is_over(slot, claim)) {
         if (age < GUARD_S) {
             return NEVER;
         }
@@ -107,11 +114,12 @@ static uint64_t worth(l7s_slot_t *slot, uint32_t limit, const l7s_rate_t *rate,
 typedef struct {
     l7s_slot_t *slot; /* NULL: nothing may be evicted */
     uint64_t seen;    /* its key_lo, 0 when it is free */
-    bool busy;        /* another claim runs in this bucket */
+    bool busy;        /* another claim runs in this bucket: worth another look */
 } victim_t;
 
-static victim_t choose(const l7s_window_t *window, uint32_t limit, const l7s_rate_t *rate,
-                       l7s_now_t now)
+/* While another claim runs, its slot may turn out to be the better victim than a counter
+ * in use; a claimer that does not get ready in time is not waited for. */
+static victim_t choose(const l7s_window_t *window, const claim_t *claim, bool patient)
 {
     victim_t victim = {.slot = NULL};
     uint64_t lowest = NEVER;
@@ -125,30 +133,32 @@ static victim_t choose(const l7s_window_t *window, uint32_t limit, const l7s_rat
             victim.busy = true;
             continue;
         }
-        uint64_t value = worth(slot, limit, rate, now);
+        uint64_t value = worth(slot, claim);
         if (value < lowest) {
             lowest = value;
             victim.slot = slot;
             victim.seen = lo;
         }
     }
+    if (victim.busy && patient && lowest >> 32 >= IN_USE) {
+        victim.slot = NULL;
+    }
     return victim;
 }
 
-static void prepare(l7s_slot_t *slot, uint32_t limit, const l7s_rate_t *rate,
-                    l7s_now_t now)
+static void prepare(l7s_slot_t *slot, const claim_t *claim)
 {
-    atomic_store_explicit(&slot->tat, l7s_bucket_fresh(rate, now.mono_us),
+    atomic_store_explicit(&slot->tat, l7s_bucket_fresh(claim->rate, claim->now.mono_us),
                           memory_order_relaxed);
     atomic_store_explicit(&slot->pending, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->pending_since, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->total, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->period, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->touched_s, seconds(now), memory_order_relaxed);
-    atomic_store_explicit(&slot->limit, limit, memory_order_relaxed);
+    atomic_store_explicit(&slot->touched_s, seconds(claim->now), memory_order_relaxed);
+    atomic_store_explicit(&slot->limit, claim->limit, memory_order_relaxed);
     atomic_store_explicit(&slot->episode, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->standing, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->requests, rate->requests, memory_order_relaxed);
+    atomic_store_explicit(&slot->requests, claim->rate->requests, memory_order_relaxed);
 }
 
 static void count(_Atomic uint64_t *counter)
@@ -156,53 +166,43 @@ static void count(_Atomic uint64_t *counter)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-static void count_eviction(const l7s_table_t *table, l7s_slot_t *slot, l7s_now_t now)
-{
-    bool idle = is_drained(slot, now);
-    count(idle ? &table->stats->evicted_idle : &table->stats->evicted_live);
-}
-
-/* One attempt to put `key` into its bucket. */
-static l7s_slot_t *try_claim(const l7s_table_t *table, const l7s_window_t *window,
-                             const victim_t *victim, l7s_hash128_t key, uint32_t limit,
-                             const l7s_rate_t *rate, l7s_now_t now, unsigned attempt)
+/* One attempt to put the key into `victim`. */
+static bool occupy(const l7s_table_t *table, const l7s_window_t *window,
+                   const victim_t *victim, const claim_t *claim, unsigned attempt)
 {
     l7s_cell_t *cell = (l7s_cell_t *)victim->slot;
+    l7s_table_stats_t *stats = table->stats;
     uint64_t ticket;
-    if (!l7s_cell_acquire(cell, victim->seen, &table->stats->tickets, &ticket)) {
-        return NULL;
+    if (!l7s_cell_acquire(cell, victim->seen, &stats->tickets, &ticket)) {
+        return false;
     }
     if (victim->seen != 0) {
-        count_eviction(table, victim->slot, now);
+        bool idle = is_drained(victim->slot, claim->now);
+        count(idle ? &stats->evicted_idle : &stats->evicted_live);
     }
-    prepare(victim->slot, limit, rate, now);
-    if (!l7s_cell_publish(window, cell, ticket, key, attempt)) {
-        return NULL;
+    prepare(victim->slot, claim);
+    if (!l7s_cell_publish(window, cell, ticket, claim->key, attempt)) {
+        return false;
     }
-    count(&table->stats->claimed);
-    return victim->slot;
+    count(&stats->claimed);
+    return true;
 }
 
-static __attribute__((noinline)) l7s_slot_t *create(const l7s_table_t *table,
-                                                    const l7s_window_t *window,
-                                                    l7s_hash128_t key, uint32_t limit,
-                                                    const l7s_rate_t *rate, l7s_now_t now)
+static __attribute__((noinline)) l7s_slot_t *
+create(const l7s_table_t *table, const l7s_window_t *window, const claim_t *claim)
 {
     for (unsigned attempt = 0; attempt < L7S_CELL_ATTEMPTS; attempt++) {
-        victim_t victim = choose(window, limit, rate, now);
-        l7s_slot_t *slot = NULL;
-        if (victim.slot != NULL) {
-            slot = try_claim(table, window, &victim, key, limit, rate, now, attempt);
-        } else if (!victim.busy) {
+        victim_t victim = choose(window, claim, attempt < L7S_CELL_ATTEMPTS / 2);
+        if (victim.slot != NULL && occupy(table, window, &victim, claim, attempt)) {
+            return victim.slot;
+        }
+        if (victim.slot == NULL && !victim.busy) {
             break;
         }
-        if (slot != NULL) {
-            return slot;
-        }
         l7s_cell_pause();
-        slot = (l7s_slot_t *)l7s_window_find(window, key);
+        l7s_slot_t *slot = (l7s_slot_t *)l7s_window_find(window, claim->key);
         if (slot != NULL) {
-            touch(slot, seconds(now));
+            touch(slot, seconds(claim->now));
             return slot;
         }
     }
@@ -217,7 +217,8 @@ l7s_slot_t *l7s_table_claim(const l7s_table_t *table, l7s_hash128_t key, uint32_
     l7s_window_t window = window_of(table, key);
     l7s_slot_t *slot = (l7s_slot_t *)l7s_window_find(&window, key);
     if (__builtin_expect(slot == NULL, 0)) {
-        return create(table, &window, key, limit, rate, now);
+        claim_t claim = {.key = key, .rate = rate, .limit = limit, .now = now};
+        return create(table, &window, &claim);
     }
     touch(slot, seconds(now));
     return slot;
@@ -289,7 +290,7 @@ uint32_t l7s_table_visit_dirty(const l7s_table_t *table, l7s_table_visit_fn visi
                                void *context)
 {
     uint32_t visited = 0;
-    uint32_t words = l7s_table_size(table) / 64;
+    uint32_t words = (l7s_table_size(table) + 63) / 64;
     for (uint32_t word = 0; word < words; word++) {
         if (atomic_load_explicit(&table->dirty[word], memory_order_relaxed) == 0) {
             continue;

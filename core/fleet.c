@@ -76,6 +76,15 @@ static uint64_t drained(const l7s_rate_t *rate, uint64_t elapsed_ms)
     return elapsed_ms * 1000 * rate->requests / rate->period_us;
 }
 
+uint64_t l7s_fleet_elapsed_ms(const l7s_rate_t *rate, uint64_t since_period_ms,
+                              uint64_t left_s)
+{
+    uint64_t ttl_s = l7s_fleet_ttl_seconds(rate);
+    /* Whole seconds: the middle of the one that it may be. */
+    uint64_t age_ms = left_s < ttl_s ? (ttl_s - left_s) * 1000 - 500 : 0;
+    return age_ms < since_period_ms ? age_ms : since_period_ms;
+}
+
 /* How much of what others used before the first look at a period has drained since. A key
  * that was in view until the period began was looked at a moment ago: nothing of it has
  * been given back unseen, or each rollover would forgive what the others use. */

@@ -35,15 +35,22 @@ bool l7s_fleet_is_light(const l7s_rate_t *rate, uint32_t pending, uint64_t pendi
 
 /* What a total means. `pushed`: our own tokens inside it since the last look. Returns the
  * tokens that others used and that must be debited here, at most one bucket.
- * `elapsed_ms`: since `period` began; what drained in it is forgiven at first sight. A
- * total below the one last seen (eviction, restart) debits nothing; neither does one of
- * the period before the one in view. */
+ * `elapsed_ms`: since the number was begun (l7s_fleet_elapsed_ms); what drained in it is
+ * forgiven at first sight. A total below the one last seen (eviction, restart) debits
+ * nothing; neither does one of the period before the one in view. */
 typedef struct {
     uint64_t total;  /* last seen */
     uint32_t period; /* in which; 0 = never */
 } l7s_fleet_view_t;
 uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_t period,
                          uint64_t total, uint32_t pushed, uint64_t elapsed_ms);
+
+/* For how long the number of a period has been counting: since the period began, or, when
+ * it was created later, since then. The store tells by the seconds that it has left to
+ * live. Without this the first look at a flood that began in the middle of a period would
+ * forgive what never was there. */
+uint64_t l7s_fleet_elapsed_ms(const l7s_rate_t *rate, uint64_t since_period_ms,
+                              uint64_t left_s);
 
 /* Name of the number in memcached: 'c' and 22 characters; keyed, so that nobody without
  * the secret can find or aim at a counter. */

@@ -21,15 +21,13 @@
 /* memcached's share of a tick; a healthy server needs a microsecond per operation. */
 #define BUDGET_MS 25
 
-typedef enum { KIND_PUSH, KIND_PREVIOUS, KIND_BUMP } kind_t;
-
 /* What an operation is about; parallel to `ops`. */
 typedef struct {
     l7s_hash128_t key;
     const l7s_image_limit_t *limit; /* borrowed from the image for the tick */
     uint64_t began_ms;
     uint32_t index, period;
-    kind_t kind;
+    bool previous; /* the number of the period before */
 } purpose_t;
 
 /* A counter in use whose number must be read now and then. */
@@ -124,6 +122,15 @@ static void add_operation(sync_counters_t *counters, const purpose_t *purpose,
     op->value = 0;
 }
 
+/* NULL: no policy in force has this slot's limit. */
+static const l7s_image_limit_t *limit_of(const sync_counters_t *counters,
+                                         const l7s_slot_t *slot)
+{
+    return counters->image == NULL
+               ? NULL
+               : l7s_image_limit(counters->image, atomic_load(&slot->limit));
+}
+
 static uint32_t age_ms(const sync_counters_t *counters, const l7s_slot_t *slot)
 {
     uint32_t now_ms = (uint32_t)(counters->now.mono_us / 1000);
@@ -142,37 +149,67 @@ static uint32_t worth_pushing(const l7s_rate_t *rate, uint32_t pending,
     return old && used < pending ? used : pending;
 }
 
-static void push(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
-                 const l7s_image_limit_t *limit, uint32_t headroom)
+/* Asks for the number of the running period, and while it is young for the one before as
+ * well, since others may have pushed to that after our last look. */
+static void look(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
+                 const l7s_image_limit_t *limit, uint32_t delta)
 {
     purpose_t purpose = {.key = l7s_slot_key(slot), .limit = limit, .index = index};
-    uint32_t waited = age_ms(counters, slot);
     uint32_t known = atomic_load(&slot->period);
 
     purpose.period = l7s_fleet_period(&limit->rate, purpose.key, counters->now.wall_ms,
                                       &purpose.began_ms);
     if (known != 0 && known + 1 == purpose.period) {
         purpose_t previous = purpose;
-        previous.kind = KIND_PREVIOUS;
+        previous.previous = true;
         previous.period = known;
         add_operation(counters, &previous, 0);
     }
+    add_operation(counters, &purpose, delta);
+}
+
+static void push(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
+                 const l7s_image_limit_t *limit, uint32_t headroom)
+{
+    uint32_t waited = age_ms(counters, slot);
     uint32_t pending = atomic_exchange(&slot->pending, 0);
     uint32_t delta = worth_pushing(&limit->rate, pending, waited, headroom);
+
     if (delta > 0) {
-        purpose.kind = KIND_PUSH;
-        add_operation(counters, &purpose, delta);
+        look(counters, index, slot, limit, delta);
     }
+}
+
+/* Has the tick room for this slot? When it has not, the next one begins here. */
+static bool has_room(sync_counters_t *counters, uint32_t index)
+{
+    if (index < counters->resume_at || counters->full) {
+        return false;
+    }
+    if (counters->count + 2 > OPERATIONS_MAX) {
+        counters->full = true;
+        counters->resume_at = index;
+        return false;
+    }
+    return true;
+}
+
+/* Pending tokens that their age alone wants to push, though they have drained here. */
+static bool may_forget(const sync_counters_t *counters, const l7s_rate_t *rate,
+                       const l7s_slot_t *slot, uint32_t pending, uint32_t headroom)
+{
+    uint32_t nodes = counters->live_nodes;
+
+    return !l7s_fleet_must_push(rate, pending, 0, headroom, nodes) &&
+           l7s_bucket_drained(rate, atomic_load(&slot->tat), counters->now.mono_us) &&
+           l7s_fleet_is_light(rate, pending, age_ms(counters, slot), nodes);
 }
 
 /* True: the slot stays dirty. */
 static bool consider(void *context, uint32_t index, l7s_slot_t *slot)
 {
     sync_counters_t *counters = context;
-    const l7s_image_limit_t *limit =
-        counters->image == NULL
-            ? NULL
-            : l7s_image_limit(counters->image, atomic_load(&slot->limit));
+    const l7s_image_limit_t *limit = limit_of(counters, slot);
     uint32_t pending = atomic_load(&slot->pending);
 
     if (limit == NULL || !limit->fleet || counters->meta == NULL) {
@@ -183,26 +220,19 @@ static bool consider(void *context, uint32_t index, l7s_slot_t *slot)
         return false;
     }
     const l7s_rate_t *rate = &limit->rate;
-    uint64_t tat = atomic_load(&slot->tat);
-    uint32_t headroom = l7s_bucket_headroom(rate, tat, counters->now.mono_us);
-    uint32_t waited = age_ms(counters, slot);
-    if (!l7s_fleet_must_push(rate, pending, waited, headroom, counters->live_nodes)) {
+    uint32_t headroom =
+        l7s_bucket_headroom(rate, atomic_load(&slot->tat), counters->now.mono_us);
+    if (!l7s_fleet_must_push(rate, pending, age_ms(counters, slot), headroom,
+                             counters->live_nodes)) {
         return true;
     }
-    bool by_age = !l7s_fleet_must_push(rate, pending, 0, headroom, counters->live_nodes);
-    if (by_age && l7s_bucket_drained(rate, tat, counters->now.mono_us)) {
+    if (may_forget(counters, rate, slot, pending, headroom)) {
         (void)atomic_exchange(&slot->pending, 0); /* a light source: it never travels */
         return false;
     }
-    if (index < counters->resume_at || counters->full ||
-        counters->count + 2 > OPERATIONS_MAX) {
-        if (!counters->full && index >= counters->resume_at) {
-            counters->full = true;
-            counters->resume_at = index;
-        }
-        return true;
+    if (has_room(counters, index)) {
+        push(counters, index, slot, limit, headroom);
     }
-    push(counters, index, slot, limit, headroom);
     return true;
 }
 
@@ -235,27 +265,17 @@ static void heat(sync_counters_t *counters, uint32_t index, uint64_t key_lo)
 }
 
 /* Adds the read of one counter in use. False: it is in use no longer. */
-static bool bump(sync_counters_t *counters, hot_t *hot)
+static bool bump(sync_counters_t *counters, const hot_t *hot)
 {
     l7s_slot_t *slot = &counters->shared->table.slots[hot->index];
-    const l7s_image_limit_t *limit =
-        counters->image == NULL
-            ? NULL
-            : l7s_image_limit(counters->image, atomic_load(&slot->limit));
-    purpose_t purpose = {.key = l7s_slot_key(slot), .limit = limit, .index = hot->index};
+    const l7s_image_limit_t *limit = limit_of(counters, slot);
 
-    if (limit == NULL || !limit->fleet || purpose.key.lo != hot->key_lo ||
+    if (limit == NULL || !limit->fleet || l7s_slot_key(slot).lo != hot->key_lo ||
         l7s_bucket_drained(&limit->rate, atomic_load(&slot->tat),
                            counters->now.mono_us)) {
         return false;
     }
-    purpose.period = l7s_fleet_period(&limit->rate, purpose.key, counters->now.wall_ms,
-                                      &purpose.began_ms);
-    if (purpose.period != atomic_load(&slot->period)) {
-        return false;
-    }
-    purpose.kind = KIND_BUMP;
-    add_operation(counters, &purpose, 0);
+    look(counters, hot->index, slot, limit, 0);
     return true;
 }
 
@@ -266,7 +286,7 @@ static void bump_due(sync_counters_t *counters)
 
     for (size_t i = 0; i < counters->hot_count;) {
         hot_t *hot = &counters->hot[i];
-        if (now_ms < hot->bump_at_ms || counters->count == OPERATIONS_MAX) {
+        if (now_ms < hot->bump_at_ms || counters->count + 2 > OPERATIONS_MAX) {
             i++;
             continue;
         }
@@ -287,7 +307,8 @@ static void learn(sync_counters_t *counters, const purpose_t *purpose,
 {
     const l7s_rate_t *rate = &purpose->limit->rate;
     uint64_t wall_ms = counters->now.wall_ms;
-    uint64_t elapsed = wall_ms > purpose->began_ms ? wall_ms - purpose->began_ms : 0;
+    uint64_t since = wall_ms > purpose->began_ms ? wall_ms - purpose->began_ms : 0;
+    uint64_t elapsed = l7s_fleet_elapsed_ms(rate, since, op->left_s);
     l7s_fleet_view_t view = {.total = atomic_load(&slot->total),
                              .period = atomic_load(&slot->period)};
     uint64_t others =
@@ -295,11 +316,22 @@ static void learn(sync_counters_t *counters, const purpose_t *purpose,
 
     atomic_store(&slot->total, view.total);
     atomic_store(&slot->period, view.period);
-    if (purpose->kind != KIND_PREVIOUS) {
+    if (!purpose->previous) {
         heat(counters, purpose->index, purpose->key.lo);
     }
     if (others > 0) {
         l7s_bucket_debit(rate, &slot->tat, counters->now.mono_us, others);
+    }
+}
+
+/* Tokens whose way ended in silence are taken to have arrived: if they did, the next
+ * total does not look like somebody else's use; if not, a little of theirs goes unseen.
+ */
+static void assume_applied(const purpose_t *purpose, const sync_meta_op_t *op,
+                           l7s_slot_t *slot)
+{
+    if (atomic_load(&slot->period) == purpose->period) {
+        (void)atomic_fetch_add(&slot->total, op->delta);
     }
 }
 
@@ -322,6 +354,7 @@ static void settle(sync_counters_t *counters, size_t i)
         break;
     case SYNC_META_UNKNOWN:
         counters->unknown += op->delta;
+        assume_applied(purpose, op, slot);
         break;
     case SYNC_META_NOT_FOUND:
         break;

@@ -26,7 +26,7 @@
 
 #define OUT_SIZE (64 * 1024)
 #define IN_SIZE (16 * 1024)
-#define COMMAND_MAX 80 /* "ma KEY N… J… D… v\r\n" with three numbers of ten digits */
+#define COMMAND_MAX 80 /* "ma KEY N… J… D… t v\r\n" with three numbers of ten digits */
 #define BREAKER_MIN_MS 100
 #define BREAKER_MAX_MS 2000
 
@@ -278,7 +278,7 @@ static size_t write_command(const sync_meta_op_t *op, char *out)
         at = put_number(stpcpy(at, " J"), op->delta);
         at = put_number(stpcpy(at, " D"), op->delta);
     }
-    at = stpcpy(at, " v\r\n");
+    at = stpcpy(at, " t v\r\n");
     return (size_t)(at - out);
 }
 
@@ -333,7 +333,7 @@ static bool greet(server_t *server)
 /* ---- answers ---- */
 
 static bool take_reply(const sync_meta_t *meta, server_t *server, const run_t *run,
-                       sync_reply_t reply, uint64_t value)
+                       sync_reply_t reply, const sync_value_t *value)
 {
     if (server->state == STATE_GREETING) {
         server->state = STATE_READY;
@@ -345,7 +345,8 @@ static bool take_reply(const sync_meta_t *meta, server_t *server, const run_t *r
     sync_meta_op_t *op = &run->ops[server->answered];
     if (reply == SYNC_REPLY_VALUE) {
         op->status = SYNC_META_OK;
-        op->value = value;
+        op->value = value->number;
+        op->left_s = value->left_s;
     } else if (reply == SYNC_REPLY_MISS && op->delta == 0) {
         op->status = SYNC_META_NOT_FOUND;
     } else {
@@ -361,14 +362,14 @@ static bool parse_replies(const sync_meta_t *meta, server_t *server, const run_t
     size_t at = 0;
     while (at < server->in_size) {
         size_t used = 0;
-        uint64_t value = 0;
+        sync_value_t value = {0, 0};
         sync_reply_t reply =
             sync_reply_parse(server->in + at, server->in_size - at, &used, &value);
         if (reply == SYNC_REPLY_MORE && server->in_size - at < SYNC_REPLY_MAX) {
             break;
         }
         if (reply == SYNC_REPLY_MORE || reply == SYNC_REPLY_BAD ||
-            !take_reply(meta, server, run, reply, value)) {
+            !take_reply(meta, server, run, reply, &value)) {
             return false;
         }
         at += used;
@@ -473,7 +474,7 @@ void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
     const uint64_t end_ms = steady_ms() + budget_ms;
     for (size_t i = 0; i < count; i++) {
         ops[i].status = SYNC_META_FAILED;
-        ops[i].value = 0;
+        ops[i].value = ops[i].left_s = 0;
     }
     for (size_t i = 0; i < meta->count; i++) {
         begin(meta, &meta->servers[i], &run);

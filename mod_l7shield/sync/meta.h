@@ -30,6 +30,7 @@ typedef struct {
     uint32_t ttl;               /* seconds, of a number that this operation creates */
     sync_meta_status_t status;  /* out */
     uint64_t value;             /* out, with SYNC_META_OK */
+    uint64_t left_s;            /* out, likewise: until the number expires */
 } sync_meta_op_t;
 
 typedef struct sync_meta sync_meta_t;

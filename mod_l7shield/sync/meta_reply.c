@@ -31,29 +31,63 @@ static bool parse_number(const char *at, size_t size, uint64_t *out)
     return true;
 }
 
-/* "VA 3\r\n123\r\n", checked byte by byte as far as it has come. */
-static sync_reply_t parse_value(const char *bytes, size_t size, size_t *used,
-                                uint64_t *value)
+/* Reads 1…most digits. VALUE: read, and another byte follows. */
+static sync_reply_t take_digits(const char *bytes, size_t size, size_t *at, size_t most,
+                                uint64_t *out)
 {
-    size_t at = 3, length = 0;
-    for (; at < size && at < 5 && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
-        length = length * 10 + (size_t)(bytes[at] - '0');
+    size_t first = *at;
+    *out = 0;
+    for (; *at < size && *at - first < most && bytes[*at] >= '0' && bytes[*at] <= '9';
+         (*at)++) {
+        *out = *out * 10 + (uint64_t)(bytes[*at] - '0');
     }
-    if (at == size) {
+    if (*at == size) {
         return SYNC_REPLY_MORE;
     }
-    if (length == 0 || length > 20 || bytes[3] == '0' || bytes[at] != '\r') {
+    return *at == first ? SYNC_REPLY_BAD : SYNC_REPLY_VALUE;
+}
+
+static sync_reply_t take_text(const char *bytes, size_t size, size_t *at,
+                              const char *text)
+{
+    for (; *text != '\0'; text++, (*at)++) {
+        if (*at == size) {
+            return SYNC_REPLY_MORE;
+        }
+        if (bytes[*at] != *text) {
+            return SYNC_REPLY_BAD;
+        }
+    }
+    return SYNC_REPLY_VALUE;
+}
+
+/* "VA 3 t59\r\n123\r\n", checked byte by byte as far as it has come. */
+static sync_reply_t parse_value(const char *bytes, size_t size, size_t *used,
+                                sync_value_t *value)
+{
+    size_t data = 3;
+    uint64_t length = 0;
+    sync_reply_t step = take_digits(bytes, size, &data, 2, &length);
+    if (step == SYNC_REPLY_VALUE && (length == 0 || length > 20 || bytes[3] == '0')) {
         return SYNC_REPLY_BAD;
     }
-    if (at + 1 < size && bytes[at + 1] != '\n') {
-        return SYNC_REPLY_BAD;
+    if (step == SYNC_REPLY_VALUE) {
+        step = take_text(bytes, size, &data, " t");
     }
-    size_t data = at + 2;
+    if (step == SYNC_REPLY_VALUE) {
+        step = take_digits(bytes, size, &data, 10, &value->left_s);
+    }
+    if (step == SYNC_REPLY_VALUE) {
+        step = take_text(bytes, size, &data, "\r\n");
+    }
+    if (step != SYNC_REPLY_VALUE) {
+        return step;
+    }
     if (size < data + length + 2) {
         return SYNC_REPLY_MORE;
     }
     if (memcmp(bytes + data + length, "\r\n", 2) != 0 ||
-        !parse_number(bytes + data, length, value)) {
+        !parse_number(bytes + data, length, &value->number)) {
         return SYNC_REPLY_BAD;
     }
     *used = data + length + 2;
@@ -67,7 +101,7 @@ static bool begins(const char *bytes, size_t size, const char *text)
 }
 
 sync_reply_t sync_reply_parse(const char *bytes, size_t size, size_t *used,
-                              uint64_t *value)
+                              sync_value_t *value)
 {
     if (begins(bytes, size, "VA ")) {
         return size <= 3 ? SYNC_REPLY_MORE : parse_value(bytes, size, used, value);

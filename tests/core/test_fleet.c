@@ -163,6 +163,23 @@ static void test_fleet_learn_every_case_debits_what_others_used(void **state)
     }
 }
 
+static void test_fleet_elapsed_is_the_age_of_a_young_number(void **state)
+{
+    (void)state;
+    uint64_t ttl = l7s_fleet_ttl_seconds(&rate);
+    static const struct {
+        uint64_t since_ms, age_s, elapsed_ms;
+    } cases[] = {
+        {9000, 0, 0}, {9000, 1, 500}, {9000, 5, 4500}, {9000, 20, 9000}, {100, 1, 100},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(
+            l7s_fleet_elapsed_ms(&rate, cases[i].since_ms, ttl - cases[i].age_s),
+            cases[i].elapsed_ms);
+    }
+    assert_int_equal(l7s_fleet_elapsed_ms(&rate, 9000, ttl + 99), 0);
+}
+
 static void test_fleet_counter_name_is_keyed_and_differs(void **state)
 {
     (void)state;
@@ -210,6 +227,7 @@ typedef struct {
     node_t node[NODES_MAX];
     uint64_t number[8];
     uint32_t number_period[8];
+    uint64_t number_born_ms[8];
 } tally_t;
 
 typedef struct {
@@ -232,23 +250,33 @@ static double exponential(double mean)
     return -log(1 - uniform()) * mean;
 }
 
-static uint64_t *number_of(tally_t *key, uint32_t period)
+static uint64_t *number_of(tally_t *key, uint32_t period, uint64_t now_us)
 {
     unsigned at = period % 8;
     if (key->number_period[at] != period) {
         key->number_period[at] = period;
         key->number[at] = 0;
+        key->number_born_ms[at] = now_us / 1000;
     }
     return &key->number[at];
+}
+
+/* As memcached tells it: in whole seconds of its own clock. */
+static uint64_t left_of(const tally_t *key, uint32_t period, uint64_t now_us)
+{
+    uint64_t age_s = now_us / 1000000 - key->number_born_ms[period % 8] / 1000;
+    uint64_t ttl_s = l7s_fleet_ttl_seconds(&rate);
+    return age_s < ttl_s ? ttl_s - age_s : 0;
 }
 
 /* One exchange with the store: add, read, learn. */
 static void exchange(tally_t *key, node_t *node, uint32_t period, uint32_t delta,
                      uint64_t elapsed_ms, uint64_t now_us, figures_t *figures)
 {
-    uint64_t *number = number_of(key, period);
+    uint64_t *number = number_of(key, period, now_us);
     *number += delta;
     figures->operations++;
+    elapsed_ms = l7s_fleet_elapsed_ms(&rate, elapsed_ms, left_of(key, period, now_us));
     uint64_t others =
         l7s_fleet_learn(&rate, &node->view, period, *number, delta, elapsed_ms);
     l7s_bucket_debit(&rate, &node->tat, now_us, others);
@@ -396,6 +424,23 @@ static void test_fleet_steady_sources_are_limited_like_by_one_limiter(void **sta
     }
 }
 
+/* The first seconds of a flood decide whether a limit can be trusted: a node's first look
+ * must see what the others admitted a moment ago. */
+static void test_fleet_start_of_a_flood_is_limited_like_by_one_limiter(void **state)
+{
+    (void)state;
+    static const unsigned fleets[] = {2, 3, 10};
+    for (size_t n = 0; n < 3; n++) {
+        figures_t figures = {0};
+        for (unsigned repeat = 0; repeat < 300; repeat++) {
+            simulate(fleets[n], 10, 0, 10, &figures);
+        }
+        print_message("%2u nodes, first 10 s of 10 x limit: fleet %+.2f %%\n", fleets[n],
+                      deviation(&figures));
+        assert_true(deviation(&figures) > -2.0 && deviation(&figures) < 10.0);
+    }
+}
+
 /* Box and Muller: a logarithm of the load that is normally distributed. */
 static double log_normal(double median, double sigma)
 {
@@ -433,8 +478,10 @@ int main(void)
         cmocka_unit_test(test_fleet_must_push_beyond_share_or_age),
         cmocka_unit_test(test_fleet_is_light_below_the_share_of_the_rate),
         cmocka_unit_test(test_fleet_learn_every_case_debits_what_others_used),
+        cmocka_unit_test(test_fleet_elapsed_is_the_age_of_a_young_number),
         cmocka_unit_test(test_fleet_counter_name_is_keyed_and_differs),
         cmocka_unit_test(test_fleet_steady_sources_are_limited_like_by_one_limiter),
+        cmocka_unit_test(test_fleet_start_of_a_flood_is_limited_like_by_one_limiter),
         cmocka_unit_test(test_fleet_population_of_sources_is_limited_like_by_one_limiter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,52 +28,63 @@ static void test_reply_parse_every_form_gives_kind_and_value(void **state)
         const char *bytes;
         sync_reply_t reply;
         size_t used;
-        uint64_t value;
+        sync_value_t value;
     } cases[] = {
-        {"", SYNC_REPLY_MORE, 0, 0},
-        {"V", SYNC_REPLY_MORE, 0, 0},
-        {"VA ", SYNC_REPLY_MORE, 0, 0},
-        {"VA 1", SYNC_REPLY_MORE, 0, 0},
-        {"VA 1\r", SYNC_REPLY_MORE, 0, 0},
-        {"VA 1\r\n", SYNC_REPLY_MORE, 0, 0},
-        {"VA 1\r\n5\r", SYNC_REPLY_MORE, 0, 0},
-        {"VA 1\r\n5\r\n", SYNC_REPLY_VALUE, 9, 5},
-        {"VA 1\r\n5\r\nVA 1\r\n6\r\n", SYNC_REPLY_VALUE, 9, 5},
-        {"VA 3\r\n9  \r\n", SYNC_REPLY_VALUE, 11, 9},
-        {"VA 20\r\n18446744073709551615\r\n", SYNC_REPLY_VALUE, 29, UINT64_MAX},
-        {"VA 20\r\n18446744073709551616\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA 21\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA 0\r\n\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA 01\r\n5\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA 123", SYNC_REPLY_BAD, 0, 0},
-        {"VA -1\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA x\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA 1 s1\r\n5\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA 1\rx", SYNC_REPLY_BAD, 0, 0},
-        {"VA 1\r\nx\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA 2\r\n5x\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA 2\r\n 5\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"VA 1\r\n55\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"E", SYNC_REPLY_MORE, 0, 0},
-        {"EN\r\n", SYNC_REPLY_MISS, 4, 0},
-        {"EN\r\nEN\r\n", SYNC_REPLY_MISS, 4, 0},
-        {"MN\r", SYNC_REPLY_MORE, 0, 0},
-        {"MN\r\n", SYNC_REPLY_NOOP, 4, 0},
-        {"END\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"HD\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"NS\r\n", SYNC_REPLY_BAD, 0, 0},
-        {"SERVER_ERROR out of memory\r\n", SYNC_REPLY_BAD, 0, 0},
+        {"", SYNC_REPLY_MORE, 0, {0, 0}},
+        {"V", SYNC_REPLY_MORE, 0, {0, 0}},
+        {"VA ", SYNC_REPLY_MORE, 0, {0, 0}},
+        {"VA 1", SYNC_REPLY_MORE, 0, {0, 0}},
+        {"VA 1 t", SYNC_REPLY_MORE, 0, {0, 0}},
+        {"VA 1 t30", SYNC_REPLY_MORE, 0, {0, 30}},
+        {"VA 1 t30\r", SYNC_REPLY_MORE, 0, {0, 30}},
+        {"VA 1 t30\r\n", SYNC_REPLY_MORE, 0, {0, 30}},
+        {"VA 1 t30\r\n5\r", SYNC_REPLY_MORE, 0, {0, 30}},
+        {"VA 1 t30\r\n5\r\n", SYNC_REPLY_VALUE, 13, {5, 30}},
+        {"VA 1 t0\r\n5\r\nVA 1 t9\r\n6\r\n", SYNC_REPLY_VALUE, 12, {5, 0}},
+        {"VA 3 t7\r\n9  \r\n", SYNC_REPLY_VALUE, 14, {9, 7}},
+        {"VA 20 t2592000\r\n18446744073709551615\r\n",
+         SYNC_REPLY_VALUE,
+         38,
+         {UINT64_MAX, 2592000}},
+        {"VA 20 t1\r\n18446744073709551616\r\n", SYNC_REPLY_BAD, 0, {0, 1}},
+        {"VA 21 t1\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"VA 0 t1\r\n\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"VA 01 t1\r\n5\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"VA 123", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"VA -1\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"VA x\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"VA 1\r\n5\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"VA 1 s1\r\n5\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"VA 1 t-1\r\n5\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"VA 1 t12345678901\r\n", SYNC_REPLY_BAD, 0, {0, 1234567890}},
+        {"VA 1 t1\rx", SYNC_REPLY_BAD, 0, {0, 1}},
+        {"VA 1 t1\r\nx\r\n", SYNC_REPLY_BAD, 0, {0, 1}},
+        {"VA 2 t1\r\n5x\r\n", SYNC_REPLY_BAD, 0, {0, 1}},
+        {"VA 2 t1\r\n 5\r\n", SYNC_REPLY_BAD, 0, {0, 1}},
+        {"VA 1 t1\r\n55\r\n", SYNC_REPLY_BAD, 0, {0, 1}},
+        {"E", SYNC_REPLY_MORE, 0, {0, 0}},
+        {"EN\r\n", SYNC_REPLY_MISS, 4, {0, 0}},
+        {"EN\r\nEN\r\n", SYNC_REPLY_MISS, 4, {0, 0}},
+        {"MN\r", SYNC_REPLY_MORE, 0, {0, 0}},
+        {"MN\r\n", SYNC_REPLY_NOOP, 4, {0, 0}},
+        {"END\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"HD\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"NS\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
+        {"SERVER_ERROR out of memory\r\n", SYNC_REPLY_BAD, 0, {0, 0}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         /* A copy of the exact size lets the sanitizer see a read too far. */
         size_t size = strlen(cases[i].bytes), used = 0;
-        uint64_t value = 0;
+        sync_value_t value = {0, 0};
         char *bytes = malloc(size + 1);
         memcpy(bytes, cases[i].bytes, size);
         char *exact = realloc(bytes, size > 0 ? size : 1);
         assert_int_equal(sync_reply_parse(exact, size, &used, &value), cases[i].reply);
         assert_int_equal(used, cases[i].used);
-        assert_int_equal(value, cases[i].value);
+        if (cases[i].reply == SYNC_REPLY_VALUE) {
+            assert_int_equal(value.number, cases[i].value.number);
+            assert_int_equal(value.left_s, cases[i].value.left_s);
+        }
         free(exact);
     }
 }
@@ -81,10 +92,10 @@ static void test_reply_parse_every_form_gives_kind_and_value(void **state)
 static void test_reply_parse_random_bytes_stays_bounded(void **state)
 {
     (void)state;
-    static const char alphabet[] = "VAEN M0123459\r\n -x";
+    static const char alphabet[] = "VAEN M0123459\r\n -xt";
     uint64_t random = 1;
     for (int round = 0; round < 100000; round++) {
-        char bytes[40];
+        char bytes[SYNC_REPLY_MAX];
         for (size_t i = 0; i < sizeof bytes; i++) {
             random = random * 6364136223846793005ULL + 1442695040888963407ULL;
             bytes[i] = alphabet[(random >> 33) % (sizeof alphabet - 1)];
@@ -93,9 +104,9 @@ static void test_reply_parse_random_bytes_stays_bounded(void **state)
             memcpy(bytes, "VA ", 3);
         }
         size_t used = 0;
-        uint64_t value = 0;
+        sync_value_t value;
         sync_reply_t reply = sync_reply_parse(bytes, sizeof bytes, &used, &value);
-        assert_int_not_equal(reply, SYNC_REPLY_MORE); /* 40 bytes say it all */
+        assert_int_not_equal(reply, SYNC_REPLY_MORE); /* so many say it all */
         assert_true(used <= sizeof bytes);
     }
 }
@@ -159,6 +170,8 @@ static void test_meta_run_pushes_add_up_and_reads_do_not(void **state)
     assert_int_equal(ops[2].value, 12);
     assert_int_equal(ops[3].status, SYNC_META_OK);
     assert_int_equal(ops[3].value, 12);
+    assert_in_range(ops[1].left_s, 1, 60); /* nobody knows the number much longer */
+    assert_in_range(ops[3].left_s, 1, 60);
     assert_int_equal(ops[4].value, UINT32_MAX);
     assert_true(sync_meta_up(meta, 0));
     char answer[64];
@@ -373,17 +386,18 @@ static void test_meta_run_garbage_closes_and_trips_the_breaker(void **state)
         sync_meta_status_t first, second;
     } cases[] = {
         {false, "MN\r\nMN\r\n", SYNC_META_FAILED, SYNC_META_FAILED},
-        {false, "VA 1\r\n5\r\n", SYNC_META_FAILED, SYNC_META_FAILED},
+        {false, "VA 1 t9\r\n5\r\n", SYNC_META_FAILED, SYNC_META_FAILED},
         {false, "ERROR\r\n", SYNC_META_FAILED, SYNC_META_FAILED},
         {true, "ERROR\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
         {true, "HD\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
         {true, "MN\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
         {true, "EN\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN}, /* a push cannot miss */
-        {true, "VA 99999999999\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
-        {true, "VA 1\r\n5\r\nVA 1\r\n", SYNC_META_OK, SYNC_META_UNKNOWN},
-        {true, "VA 1\r\n5\r\nxx", SYNC_META_OK, SYNC_META_UNKNOWN},
-        {true, "VA 1\r\n5\r\nVA 1\r\n6\r\nVA 1\r\n7\r\n", SYNC_META_OK, SYNC_META_OK},
-        {true, "VA 1\r\n5\r\nVA 1\r\n6\r\nV", SYNC_META_OK, SYNC_META_OK},
+        {true, "VA 99999999999 t9\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
+        {true, "VA 1 t9\r\n5\r\nVA 1 t9\r\n", SYNC_META_OK, SYNC_META_UNKNOWN},
+        {true, "VA 1 t9\r\n5\r\nxx", SYNC_META_OK, SYNC_META_UNKNOWN},
+        {true, "VA 1 t9\r\n5\r\nVA 1 t9\r\n6\r\nVA 1 t9\r\n7\r\n", SYNC_META_OK,
+         SYNC_META_OK},
+        {true, "VA 1 t9\r\n5\r\nVA 1 t9\r\n6\r\nV", SYNC_META_OK, SYNC_META_OK},
         {true, "", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reports and records: the merge counts the same whatever the order and however often a
+ * report arrives, the record has the form of the contract, and nothing that a client sent
+ * breaks it.
+ */
+#include "../../core/incident.h"
+#include "../../core/schema.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ID_A "inc_01ARZ3NDEKTSV4RRFFQ69G5FAA"
+#define ID_B "inc_01ARZ3NDEKTSV4RRFFQ69G5FBB"
+#define ID_C "inc_01ARZ3NDEKTSV4RRFFQ69G5FCC"
+
+enum { START = 1767225600 }; /* 2026-01-01T00:00:00Z */
+
+static uint64_t at(uint64_t seconds)
+{
+    return (START + seconds) * 1000;
+}
+
+static void set(char *out, size_t capacity, const char *text)
+{
+    snprintf(out, capacity, "%s", text);
+}
+
+static void begin(l7s_episode_t *episode, const char *id)
+{
+    l7s_episode_facts_t *facts = &episode->facts;
+
+    memset(episode, 0, sizeof *episode);
+    set(facts->id, sizeof facts->id, id);
+    set(facts->policy, sizeof facts->policy, "login");
+    set(facts->action, sizeof facts->action, "ban");
+    set(facts->detector, sizeof facts->detector, "rate");
+    set(facts->key, sizeof facts->key, "{\"client\":\"203.0.113.7\"}");
+    set(facts->ban_id, sizeof facts->ban_id, "ip:203.0.113.7");
+    set(facts->host, sizeof facts->host, "www.example.com");
+    set(facts->path, sizeof facts->path, "/login");
+    set(facts->method, sizeof facts->method, "POST");
+    set(facts->user_agent, sizeof facts->user_agent, "curl/8");
+    assert_true(l7s_addr_parse("203.0.113.7", &facts->client));
+    facts->revision = 41;
+    facts->started_ms = at(0);
+    facts->mode = L7S_MODE_ENFORCE;
+    facts->limit = 20;
+    facts->per_seconds = 60;
+}
+
+static void count(l7s_episode_t *episode, uint64_t acted, uint64_t passed, uint32_t peak,
+                  uint64_t seconds)
+{
+    atomic_store(&episode->requests, acted + passed);
+    atomic_store(&episode->acted, acted);
+    atomic_store(&episode->passed, passed);
+    atomic_store(&episode->peak_per_second, peak);
+    atomic_store(&episode->last_ms, at(seconds));
+    atomic_store(&episode->ban_until_ms, at(seconds + 600));
+}
+
+static json_t *report(const char *node, const char *id, uint64_t acted, uint64_t seconds,
+                      bool ended)
+{
+    l7s_episode_t episode;
+
+    begin(&episode, id);
+    count(&episode, acted, 20, 50, seconds);
+    return l7s_incident_report(node, &episode, ended);
+}
+
+/* Merges and frees both. */
+static json_t *merge(json_t *record, json_t *from)
+{
+    json_t *out = NULL;
+
+    assert_int_equal(l7s_incident_report_check(from), L7S_OK);
+    out = l7s_incident_merge(record, from);
+    assert_non_null(out);
+    json_decref(record);
+    json_decref(from);
+    return out;
+}
+
+/* The value at "a/b/0" within `json`. */
+static const json_t *get(const json_t *json, const char *path)
+{
+    char copy[128];
+
+    set(copy, sizeof copy, path);
+    for (char *part = strtok(copy, "/"); part != NULL; part = strtok(NULL, "/")) {
+        json = json_is_array(json) ? json_array_get(json, (size_t)atoi(part))
+                                   : json_object_get(json, part);
+    }
+    return json;
+}
+
+static void assert_integer(const json_t *json, const char *path, json_int_t wanted)
+{
+    assert_true(json_is_integer(get(json, path)));
+    assert_int_equal(json_integer_value(get(json, path)), wanted);
+}
+
+static void assert_text(const json_t *json, const char *path, const char *wanted)
+{
+    assert_true(json_is_string(get(json, path)));
+    assert_string_equal(json_string_value(get(json, path)), wanted);
+}
+
+static void assert_contract(const json_t *record)
+{
+    json_t *public = l7s_incident_public(record);
+    l7s_problems_t problems = {.count = 0};
+
+    assert_null(json_object_get(public, "_reports"));
+    if (l7s_schema_validate(l7s_openapi_schema("Incident"), public, &problems) !=
+        L7S_OK) {
+        fail_msg("%s: %s", problems.items[0].pointer, problems.items[0].message);
+    }
+    json_decref(public);
+}
+
+static void test_incident_merge_one_report_is_the_documented_record(void **state)
+{
+    json_t *record = merge(NULL, report("web-1", ID_A, 1214, 30, false));
+
+    (void)state;
+    assert_contract(record);
+    assert_text(record, "id", ID_A);
+    assert_text(record, "state", "active");
+    assert_text(record, "kind", "rate");
+    assert_text(record, "layer/signature", "request_flood");
+    assert_integer(record, "layer/osi", 7);
+    assert_text(record, "layer/name", "application");
+    assert_text(record, "layer/evidence/0/metric", "requests_per_second");
+    assert_integer(record, "layer/evidence/0/observed", 50);
+    assert_integer(record, "layer/evidence/0/normal", 1);
+    assert_text(record, "started_at", "2026-01-01T00:00:00.000Z");
+    assert_text(record, "last_seen_at", "2026-01-01T00:00:30.000Z");
+    assert_true(json_is_null(get(record, "ended_at")));
+    assert_text(record, "policy/name", "login");
+    assert_integer(record, "policy/revision", 41);
+    assert_text(record, "policy/mode", "enforce");
+    assert_text(record, "source/key/client", "203.0.113.7");
+    assert_text(record, "source/network", "203.0.113.0/24");
+    assert_integer(record, "source/distinct_clients", 1);
+    assert_text(record, "target/host", "www.example.com");
+    assert_integer(record, "measure/observed", 1234);
+    assert_integer(record, "measure/limit", 20);
+    assert_text(record, "action/type", "ban");
+    assert_text(record, "action/ban_id", "ip:203.0.113.7");
+    assert_text(record, "action/until", "2026-01-01T00:10:30.000Z");
+    assert_integer(record, "action/first_acted_ms", 0);
+    assert_integer(record, "counts/requests", 1234);
+    assert_integer(record, "counts/acted", 1214);
+    assert_integer(record, "counts/passed", 20);
+    assert_text(record, "samples/0/user_agent", "curl/8");
+    json_decref(record);
+}
+
+static void test_incident_merge_observed_episode_acted_on_nobody(void **state)
+{
+    json_t *from = report("web-1", ID_A, 0, 30, false), *record = NULL;
+
+    (void)state;
+    json_object_set_new(from, "mode", json_string("observe"));
+    record = merge(NULL, from);
+    assert_contract(record);
+    assert_text(record, "policy/mode", "observe");
+    assert_integer(record, "counts/acted", 0);
+    assert_true(json_is_null(get(record, "action/first_acted_ms")));
+    json_decref(record);
+}
+
+static void test_incident_merge_two_nodes_are_one_record_with_an_alias(void **state)
+{
+    json_t *record = merge(NULL, report("web-3", ID_B, 100, 10, false));
+    json_t *other = report("web-1", ID_A, 50, 20, false);
+
+    (void)state;
+    assert_true(l7s_incident_same(record, other));
+    record = merge(record, other);
+    assert_contract(record);
+    assert_text(record, "id", ID_B);
+    assert_text(record, "aliases/0", ID_A);
+    assert_int_equal(json_array_size(get(record, "aliases")), 1);
+    assert_text(record, "nodes/0", "web-1");
+    assert_text(record, "nodes/1", "web-3");
+    assert_integer(record, "counts/acted", 150);
+    assert_integer(record, "counts/peak_per_second", 100);
+    assert_text(record, "last_seen_at", "2026-01-01T00:00:20.000Z");
+    json_decref(record);
+}
+
+/* Six cumulative reports of three episodes, each twice, in every rotation and backwards.
+ */
+static void test_incident_merge_any_order_and_repetition_counts_the_same(void **state)
+{
+    static const struct {
+        const char *node, *id;
+        uint64_t acted, seconds;
+        bool ended;
+    } reports[] = {
+        {"web-1", ID_A, 10, 1, false}, {"web-2", ID_B, 5, 2, false},
+        {"web-1", ID_A, 30, 5, false}, {"web-1", ID_A, 30, 5, true},
+        {"web-2", ID_B, 7, 9, true},   {"web-2", ID_C, 100, 90, true},
+    };
+    enum { COUNT = sizeof reports / sizeof reports[0] };
+
+    (void)state;
+    for (size_t turn = 0; turn < 2 * COUNT; turn++) {
+        json_t *record = NULL;
+
+        for (size_t i = 0; i < 2 * COUNT; i++) {
+            size_t at =
+                turn < COUNT ? (turn + i) % COUNT : (turn + 2 * COUNT - i) % COUNT;
+
+            record =
+                merge(record, report(reports[at].node, reports[at].id, reports[at].acted,
+                                     reports[at].seconds, reports[at].ended));
+        }
+        assert_contract(record);
+        assert_integer(record, "counts/acted", 137);
+        assert_integer(record, "counts/requests", 197);
+        assert_text(record, "state", "ended");
+        assert_text(record, "ended_at", "2026-01-01T00:01:30.000Z");
+        assert_int_equal(json_array_size(get(record, "nodes")), 2);
+        assert_int_equal(json_array_size(get(record, "aliases")), 2);
+        json_decref(record);
+    }
+}
+
+static void test_incident_merge_one_node_active_keeps_the_record_active(void **state)
+{
+    json_t *record = merge(NULL, report("web-1", ID_A, 10, 1, true));
+
+    (void)state;
+    assert_text(record, "state", "ended");
+    record = merge(record, report("web-2", ID_B, 10, 2, false));
+    assert_text(record, "state", "active");
+    assert_true(json_is_null(get(record, "ended_at")));
+    json_decref(record);
+}
+
+static void test_incident_merge_keeps_what_people_wrote(void **state)
+{
+    json_t *record = merge(NULL, report("web-1", ID_A, 10, 1, false));
+
+    (void)state;
+    json_object_set_new(record, "note", json_string("known"));
+    json_object_set_new(record, "labels", json_pack("{s:s}", "team", "web"));
+    json_object_set_new(record, "ack", json_pack("{s:s}", "by", "me"));
+    record = merge(record, report("web-1", ID_A, 20, 2, false));
+    assert_text(record, "note", "known");
+    assert_text(record, "labels/team", "web");
+    assert_text(record, "ack/by", "me");
+    assert_integer(record, "counts/acted", 20);
+    json_decref(record);
+}
+
+static json_t *with(json_t *from, const char *member, json_t *value)
+{
+    json_object_set_new(from, member, value);
+    return from;
+}
+
+static void test_incident_same_needs_policy_key_and_time(void **state)
+{
+    json_t *active = merge(NULL, report("web-1", ID_A, 10, 30, false));
+    json_t *ended = merge(NULL, report("web-1", ID_A, 10, 30, true));
+    json_t *soon = report("web-1", ID_B, 1, 95, false);
+    json_t *policy =
+        with(report("web-2", ID_B, 1, 31, false), "policy", json_string("other"));
+    json_t *key = with(report("web-2", ID_B, 1, 31, false), "key",
+                       json_pack("{s:s}", "client", "203.0.113.8"));
+    json_t *campaign = with(report("web-2", ID_B, 1, 31, false), "campaign", json_true());
+
+    (void)state;
+    json_object_set_new(soon, "started_ms", json_integer((json_int_t)at(89)));
+    assert_true(l7s_incident_same(active, soon));
+    assert_true(l7s_incident_same(ended, soon));
+    json_object_set_new(soon, "started_ms", json_integer((json_int_t)at(90)));
+    assert_true(l7s_incident_same(active, soon));
+    assert_false(l7s_incident_same(ended, soon));
+    assert_false(l7s_incident_same(active, policy));
+    assert_false(l7s_incident_same(active, key));
+    assert_false(l7s_incident_same(active, campaign));
+    json_decref(active);
+    json_decref(ended);
+    json_decref(soon);
+    json_decref(policy);
+    json_decref(key);
+    json_decref(campaign);
+}
+
+/* A late report of a known episode belongs to its record, however long that has ended. */
+static void test_incident_same_known_episode_always_belongs(void **state)
+{
+    json_t *record = merge(NULL, report("web-1", ID_A, 10, 30, true));
+    json_t *late = report("web-1", ID_A, 12, 500, true);
+
+    (void)state;
+    json_object_set_new(late, "started_ms", json_integer((json_int_t)at(400)));
+    assert_true(l7s_incident_same(record, late));
+    json_decref(record);
+    json_decref(late);
+}
+
+static void test_incident_merge_campaign_estimates_its_clients(void **state)
+{
+    l7s_episode_t episode;
+    json_t *record = NULL;
+
+    (void)state;
+    begin(&episode, ID_A);
+    episode.facts.campaign = 1;
+    count(&episode, 1000, 0, 200, 5);
+    for (size_t i = 0; i < 4; i++) {
+        atomic_store(&episode.clients[i], i == 0 ? UINT64_MAX : 0); /* 64 of 256 bits */
+    }
+    record = merge(NULL, l7s_incident_report("web-1", &episode, false));
+    atomic_store(&episode.clients[1], UINT64_MAX);
+    set(episode.facts.id, sizeof episode.facts.id, ID_B);
+    record = merge(record, l7s_incident_report("web-2", &episode, false));
+    assert_contract(record);
+    assert_text(record, "layer/signature", "distributed_flood");
+    assert_integer(record, "source/distinct_clients", 177); /* -256 ln(1/2) */
+    assert_int_equal(json_object_size(get(record, "source/key")), 0);
+    assert_true(json_is_null(get(record, "action/ban_id")));
+    json_decref(record);
+}
+
+static void test_incident_report_hostile_bytes_stay_valid_and_bounded(void **state)
+{
+    l7s_episode_t episode;
+    json_t *from = NULL, *back = NULL, *record = NULL;
+    char *text = NULL;
+
+    (void)state;
+    begin(&episode, ID_A);
+    memset(episode.facts.path, 0xff, sizeof episode.facts.path - 1);
+    memset(episode.facts.user_agent, 0xc3, sizeof episode.facts.user_agent - 1);
+    set(episode.facts.host, sizeof episode.facts.host, "a\xed\xa0\x80\x01\"\\\xf4\x90");
+    set(episode.facts.key, sizeof episode.facts.key, "{\"client\":\"cut");
+    count(&episode, 1, 1, 1, 1);
+    from = l7s_incident_report("web-1", &episode, false);
+    assert_int_equal(l7s_incident_report_check(from), L7S_OK);
+    text = json_dumps(from, JSON_COMPACT);
+    assert_non_null(text);
+    back = json_loads(text, 0, NULL);
+    assert_true(json_equal(from, back));
+    assert_text(from, "host", "a\\xed\\xa0\\x80\x01\"\\\\xf4\\x90");
+    assert_in_range(strlen(json_string_value(get(from, "path"))), 250, 256);
+    record = merge(NULL, from);
+    assert_contract(record);
+    free(text);
+    json_decref(back);
+    json_decref(record);
+}
+
+static void test_incident_report_check_anything_odd_is_refused(void **state)
+{
+    static const struct {
+        const char *member, *value;
+    } cases[] = {
+        {"node", "\"\""},
+        {"node", "7"},
+        {"id", "\"inc_1\""},
+        {"id", "\"inc_01ARZ3NDEKTSV4RRFFQ69G5Fil\""},
+        {"state", "\"over\""},
+        {"policy", "\"\""},
+        {"policy", "null"},
+        {"mode", "\"maybe\""},
+        {"key", "\"client\""},
+        {"key", "{\"client\":{}}"},
+        {"key", "{\"a\":\"\",\"b\":\"\",\"c\":\"\",\"d\":\"\",\"e\":\"\"}"},
+        {"requests", "-1"},
+        {"requests", "\"1\""},
+        {"acted", "1.5"},
+        {"campaign", "1"},
+        {"method", "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *from = report("web-1", ID_A, 1, 1, false);
+
+        json_object_set_new(from, cases[i].member,
+                            json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
+        if (l7s_incident_report_check(from) != L7S_INVALID) {
+            fail_msg("%s: %s was accepted", cases[i].member, cases[i].value);
+        }
+        json_decref(from);
+    }
+    assert_int_equal(l7s_incident_report_check(NULL), L7S_INVALID);
+}
+
+static void test_incident_report_check_minted_id_passes(void **state)
+{
+    l7s_hashkey_t key = {1, 2};
+    json_t *from = report("web-1", ID_A, 1, 1, false);
+    char id[L7S_INCIDENT_ID_MAX];
+
+    (void)state;
+    l7s_incident_mint(&key, (l7s_now_t){.wall_ms = at(0)}, id);
+    json_object_set_new(from, "id", json_string(id));
+    assert_int_equal(l7s_incident_report_check(from), L7S_OK);
+    json_decref(from);
+}
+
+static void test_incident_merge_foreign_members_are_not_kept(void **state)
+{
+    json_t *record = merge(
+        NULL, with(report("web-1", ID_A, 1, 1, false), "payload", json_string("x")));
+    const json_t *kept = json_object_get(json_object_get(record, "_reports"), ID_A);
+
+    (void)state;
+    assert_non_null(kept);
+    assert_null(json_object_get(kept, "payload"));
+    json_decref(record);
+}
+
+static void test_incident_same_full_record_takes_no_more_episodes(void **state)
+{
+    json_t *record = NULL, *next = NULL;
+
+    (void)state;
+    for (unsigned i = 0; i < 256; i++) {
+        char id[L7S_INCIDENT_ID_MAX];
+
+        snprintf(id, sizeof id, "inc_%026u", i);
+        record = merge(record, report("web-1", id, 1, 1, false));
+    }
+    assert_contract(record);
+    next = report("web-1", ID_A, 1, 1, false);
+    assert_false(l7s_incident_same(record, next));
+    json_decref(next);
+    json_decref(record);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_incident_merge_one_report_is_the_documented_record),
+        cmocka_unit_test(test_incident_merge_observed_episode_acted_on_nobody),
+        cmocka_unit_test(test_incident_merge_two_nodes_are_one_record_with_an_alias),
+        cmocka_unit_test(test_incident_merge_any_order_and_repetition_counts_the_same),
+        cmocka_unit_test(test_incident_merge_one_node_active_keeps_the_record_active),
+        cmocka_unit_test(test_incident_merge_keeps_what_people_wrote),
+        cmocka_unit_test(test_incident_same_needs_policy_key_and_time),
+        cmocka_unit_test(test_incident_same_known_episode_always_belongs),
+        cmocka_unit_test(test_incident_merge_campaign_estimates_its_clients),
+        cmocka_unit_test(test_incident_report_hostile_bytes_stay_valid_and_bounded),
+        cmocka_unit_test(test_incident_report_check_anything_odd_is_refused),
+        cmocka_unit_test(test_incident_report_check_minted_id_passes),
+        cmocka_unit_test(test_incident_merge_foreign_members_are_not_kept),
+        cmocka_unit_test(test_incident_same_full_record_takes_no_more_episodes),
+    };
+
+    return cmocka_run_group_tests_name("incident", tests, NULL, NULL);
+}

@@ -343,12 +343,11 @@ static void on_event(int reason, void *data, int status)
     bool brief = apr_time_now() - minder->started - slept < SHORT_LIFE;
     minder->short_lives = brief ? minder->short_lives + 1 : 0;
     minder->launch.sleep_s = backoff(minder->short_lives);
-    ap_log_error(APLOG_MARK, APLOG_ERR, 0, minder->server,
-                 "L7S1012: l7shield-sync (pid %d) ended by %s %d; the next one starts in "
-                 "%u s, policies and bans in force stay",
-                 (int)pid, WIFSIGNALED(status) ? "signal" : "status",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-                 minder->launch.sleep_s);
+    ap_log_error(
+        APLOG_MARK, APLOG_ERR, 0, minder->server,
+        "L7S1012: l7shield-sync (pid %d) ended, by exit status or signal %d; the "
+        "next one starts in %u s, policies and bans in force stay",
+        (int)pid, status, minder->launch.sleep_s);
     start(minder);
 }
 

@@ -35,10 +35,10 @@ static bool is_fine(const reader_t *reader)
     return reader->problems->count + reader->problems->dropped == reader->before;
 }
 
-/* The problems of the schema, with our pointer in front. */
+/* The schema's problems, with our pointer in front. */
 static void check_schema(const reader_t *reader)
 {
-    const l7s_schema_t *schema = l7s_openapi_schema("Ban");
+    const l7s_schema_t *schema = l7s_openapi_schema("BanPut");
     l7s_problems_t found = {.count = 0};
     if (schema == NULL ||
         l7s_schema_validate(schema, reader->document, &found) == L7S_OK) {
@@ -156,8 +156,10 @@ static void read_status(const reader_t *reader, l7s_ban_t *ban)
     ban->status = (uint16_t)number;
 }
 
-static void read_rest(const reader_t *reader)
+static void read_rest(const reader_t *reader, l7s_ban_t *ban)
 {
+    const char *response =
+        json_string_value(json_object_get(reader->document, "response"));
     const json_t *reason = json_object_get(reader->document, "reason");
     const json_t *labels = json_object_get(reader->document, "labels");
     if (reason != NULL &&
@@ -167,6 +169,9 @@ static void read_rest(const reader_t *reader)
     }
     if (labels != NULL && !json_is_object(labels)) {
         wrong(reader, "/labels", "wrong_type", "must be an object");
+    }
+    if (response != NULL && strlen(response) < sizeof(ban->response)) {
+        snprintf(ban->response, sizeof(ban->response), "%s", response);
     }
 }
 
@@ -200,7 +205,7 @@ bool admin_ban_input_read(const json_t *document, const char *pointer, uint64_t 
     read_key(&reader, &out->ban);
     read_end(&reader, now_ms, &out->ban);
     read_status(&reader, &out->ban);
-    read_rest(&reader);
+    read_rest(&reader, &out->ban);
     if (!is_fine(&reader)) {
         return false;
     }

@@ -324,7 +324,7 @@ void admin_bans_delete_many(admin_call_t *call)
         status = admin_ban_write_lift(&write, &all.items[i]);
     }
     if (admin_ban_write_end(&write, status)) {
-        admin_call_reply(call, 204, NULL);
+        admin_call_reply(call, 200, json_pack("{s:I}", "lifted", (json_int_t)all.count));
     }
     free(all.items);
 }

@@ -15,7 +15,9 @@
 typedef struct {
     size_t count;
     admin_ban_input_t *inputs;
-    json_t *created, *updated, *unchanged, *deleted, *not_found;
+    json_int_t outcomes[3]; /* of the puts, by admin_ban_outcome_t */
+    json_int_t deleted;
+    json_t *not_found; /* ids to be lifted under which nothing is banned */
 } batch_t;
 
 static void batch_clear(batch_t *batch)
@@ -24,10 +26,6 @@ static void batch_clear(batch_t *batch)
         admin_ban_input_clear(&batch->inputs[i]);
     }
     free(batch->inputs);
-    json_decref(batch->created);
-    json_decref(batch->updated);
-    json_decref(batch->unchanged);
-    json_decref(batch->deleted);
     json_decref(batch->not_found);
 }
 
@@ -119,10 +117,7 @@ static l7s_status_t batch_put(admin_ban_write_t *write, batch_t *batch, size_t i
         admin_ban_write_put(write, input, status == L7S_OK ? &known : NULL, &outcome);
     admin_ban_record_clear(&known);
     if (status == L7S_OK) {
-        json_array_append_new(outcome == ADMIN_BAN_CREATED   ? batch->created
-                              : outcome == ADMIN_BAN_UPDATED ? batch->updated
-                                                             : batch->unchanged,
-                              json_string(input->ban.id));
+        batch->outcomes[outcome]++;
     }
     return status;
 }
@@ -139,7 +134,7 @@ static l7s_status_t batch_delete(admin_ban_write_t *write, batch_t *batch,
     }
     if (status == L7S_OK) {
         status = admin_ban_write_lift(write, &known.ban);
-        json_array_append(batch->deleted, (json_t *)id);
+        batch->deleted++;
     }
     admin_ban_record_clear(&known);
     return status;
@@ -171,21 +166,18 @@ static void write_batch(admin_call_t *call, batch_t *batch, uint64_t hold_until_
     }
     if (admin_ban_write_end(&write, status)) {
         admin_call_reply(call, 200,
-                         json_pack("{s:O, s:O, s:O, s:O, s:O}", "created", batch->created,
-                                   "updated", batch->updated, "unchanged",
-                                   batch->unchanged, "deleted", batch->deleted,
-                                   "not_found", batch->not_found));
+                         json_pack("{s:I, s:I, s:I, s:I, s:O}", "created",
+                                   batch->outcomes[ADMIN_BAN_CREATED], "updated",
+                                   batch->outcomes[ADMIN_BAN_UPDATED], "unchanged",
+                                   batch->outcomes[ADMIN_BAN_UNCHANGED], "deleted",
+                                   batch->deleted, "not_found", batch->not_found));
     }
 }
 
 void admin_bans_batch(admin_call_t *call)
 {
     uint64_t hold_until_ms;
-    batch_t batch = {.created = json_array(),
-                     .updated = json_array(),
-                     .unchanged = json_array(),
-                     .deleted = json_array(),
-                     .not_found = json_array()};
+    batch_t batch = {.not_found = json_array()};
     if (!admin_ban_hold(call, &hold_until_ms)) {
         batch_clear(&batch);
         return;

@@ -129,7 +129,9 @@ void admin_incidents_summary(admin_call_t *call)
             return;
         }
         if (i == 0) {
+            json_int_t active = json_integer_value(json_object_get(counts, "active"));
             json_object_set_new(reply, "total", json_integer(sum_of(counts)));
+            json_object_set_new(reply, "active", json_integer(active));
         }
         json_object_set_new(reply, columns[i], counts);
     }

@@ -158,8 +158,9 @@ static json_t *laggards(admin_call_t *call, int64_t revision)
     size_t index;
     json_array_foreach(nodes, index, node)
     {
-        const char *state = json_string_value(json_object_get(node, "state"));
-        json_t *applied = json_object_get(node, "applied_revision");
+        const json_t *status = json_object_get(node, "status");
+        const char *state = json_string_value(json_object_get(status, "state"));
+        json_t *applied = json_object_get(status, "applied_revision");
         if (state != NULL && strcmp(state, "live") == 0 &&
             json_integer_value(applied) < revision) {
             json_array_append_new(late, json_pack("{s:O, s:O?}", "name",

@@ -116,10 +116,12 @@ static l7s_mode_t mode_of(const l7s_evaluation_t *evaluation,
 static bool regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+    const l7s_hash128_t *digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
 
-    if (!l7s_tuples_digest(&evaluation->tuples, policy->spec, &trip->digest)) {
+    if (digest == NULL) {
         return false;
     }
+    trip->digest = *digest;
     trip->policy = index;
     trip->key = l7s_hash128_xor(trip->digest, policy->identity);
     trip->mode = mode_of(evaluation, policy, trip->key);
@@ -152,21 +154,24 @@ static bool find_ban(l7s_evaluation_t *evaluation, const l7s_trip_t *trip, bool 
     return true;
 }
 
-/* Notes the first limit that is exceeded and the longest wait. */
-static bool conforms(const l7s_evaluation_t *evaluation, l7s_trip_t *trip)
+/* Notes the slots, the first limit that is exceeded and the longest wait. */
+static bool conforms(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    const l7s_table_t *table = &evaluation->shared->table;
     uint64_t now_us = evaluation->now.mono_us;
 
     for (uint32_t i = 0; i < policy->limits.count; i++) {
         uint32_t index = policy->limits.first + i;
         const l7s_image_limit_t *limit = limit_at(evaluation->image, index);
-        const l7s_slot_t *slot = l7s_table_find(
-            &evaluation->shared->table, l7s_hash128_xor(trip->digest, limit->identity));
+        const l7s_slot_t *slot =
+            l7s_table_find(table, l7s_hash128_xor(trip->digest, limit->identity));
         uint64_t tat, wait_us;
+        evaluation->slots[index] = L7S_NONE;
         if (slot == NULL) {
             continue; /* never seen: a full bucket */
         }
+        evaluation->slots[index] = (uint32_t)(slot - table->slots);
         tat = atomic_load_explicit(&slot->tat, memory_order_relaxed);
         if (l7s_bucket_conforms(&limit->rate, tat, now_us, 1)) {
             continue;
@@ -225,53 +230,80 @@ static void ask_all(l7s_evaluation_t *evaluation)
 
 /* --- phase 2: charging --- */
 
-static l7s_hash128_t key_of(l7s_evaluation_t *evaluation, uint32_t policy,
-                            const l7s_image_limit_t *limit)
+/* The slot noted for a limit, unless another key has got it meanwhile. */
+static l7s_slot_t *noted_slot(const l7s_evaluation_t *evaluation, uint32_t limit,
+                              l7s_hash128_t key)
 {
-    l7s_hash128_t digest = {0, 0};
+    l7s_slot_t *slot = evaluation->shared->table.slots + evaluation->slots[limit];
 
-    (void)l7s_tuples_digest(&evaluation->tuples,
-                            l7s_image_policy(evaluation->image, policy)->spec, &digest);
-    return l7s_hash128_xor(digest, limit->identity);
+    return evaluation->slots[limit] != L7S_NONE &&
+                   l7s_cell_holds((l7s_cell_t *)slot, l7s_cell_storable(key))
+               ? slot
+               : NULL;
+}
+
+/* The digest of a policy that conformed: it has been computed. */
+static const l7s_hash128_t *digest_of(const l7s_evaluation_t *evaluation,
+                                      const l7s_image_policy_t *policy)
+{
+    return &evaluation->tuples.digests[policy->spec];
 }
 
 /* Gives back the tokens of the first `count` limits of a policy. */
-static void refund(l7s_evaluation_t *evaluation, uint32_t index, uint32_t count)
+static void refund(const l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy,
+                   uint32_t count)
 {
-    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-
-    for (uint32_t i = 0; i < count; i++) {
-        const l7s_image_limit_t *limit =
-            limit_at(evaluation->image, policy->limits.first + i);
-        uint32_t place = evaluation->taken[policy->limits.first + i];
-        l7s_slot_t *slot = evaluation->shared->table.slots + place;
-        /* Evicted meanwhile: its bucket is another one's. */
-        if (place != L7S_NONE &&
-            l7s_cell_holds((l7s_cell_t *)slot,
-                           l7s_cell_storable(key_of(evaluation, index, limit)))) {
+    for (uint32_t i = policy->limits.first; i < policy->limits.first + count; i++) {
+        const l7s_image_limit_t *limit = limit_at(evaluation->image, i);
+        l7s_slot_t *slot =
+            noted_slot(evaluation, i,
+                       l7s_hash128_xor(*digest_of(evaluation, policy), limit->identity));
+        if (slot != NULL) {
             l7s_bucket_refund(&limit->rate, &slot->tat, evaluation->now.mono_us, 1);
         }
     }
 }
 
-/* Takes a token of each limit of the policy. False: one was gone, nothing was taken. */
-static bool take(l7s_evaluation_t *evaluation, uint32_t index)
+static void touch(l7s_slot_t *slot, l7s_now_t now)
 {
-    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+    uint32_t second = (uint32_t)(now.mono_us / 1000000);
+
+    if (atomic_load_explicit(&slot->touched_s, memory_order_relaxed) != second) {
+        atomic_store_explicit(&slot->touched_s, second, memory_order_relaxed);
+    }
+}
+
+/* The slot of a limit that is about to be charged. NULL: no room, it goes uncounted. */
+static l7s_slot_t *charged_slot(l7s_evaluation_t *evaluation, uint32_t index,
+                                l7s_hash128_t digest)
+{
+    const l7s_image_limit_t *limit = limit_at(evaluation->image, index);
     const l7s_table_t *table = &evaluation->shared->table;
+    l7s_hash128_t key = l7s_hash128_xor(digest, limit->identity);
+    l7s_slot_t *slot = noted_slot(evaluation, index, key);
+
+    if (slot != NULL) {
+        touch(slot, evaluation->now);
+        return slot;
+    }
+    slot = l7s_table_claim(table, key, limit->id, &limit->rate, evaluation->now);
+    evaluation->slots[index] = slot != NULL ? (uint32_t)(slot - table->slots) : L7S_NONE;
+    return slot;
+}
+
+/* Takes a token of each limit of the policy. False: one was gone, nothing was taken. */
+static bool take(l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy)
+{
+    l7s_hash128_t digest = *digest_of(evaluation, policy);
 
     for (uint32_t i = 0; i < policy->limits.count; i++) {
-        const l7s_image_limit_t *limit =
-            limit_at(evaluation->image, policy->limits.first + i);
-        l7s_slot_t *slot = l7s_table_claim(table, key_of(evaluation, index, limit),
-                                           limit->id, &limit->rate, evaluation->now);
-        if (slot != NULL &&
-            !l7s_bucket_take(&limit->rate, &slot->tat, evaluation->now.mono_us, 1)) {
-            refund(evaluation, index, i);
+        uint32_t index = policy->limits.first + i;
+        l7s_slot_t *slot = charged_slot(evaluation, index, digest);
+        if (slot != NULL && !l7s_bucket_take(&limit_at(evaluation->image, index)->rate,
+                                             &slot->tat, evaluation->now.mono_us, 1)) {
+            refund(evaluation, policy, i);
             return false;
         }
-        evaluation->taken[policy->limits.first + i] =
-            slot != NULL ? (uint32_t)(slot - table->slots) : L7S_NONE;
     }
     return true;
 }
@@ -296,8 +328,8 @@ static void refund_all_before(l7s_evaluation_t *evaluation, uint32_t end)
 {
     for (uint32_t index = 0; index < end; index++) {
         if ((evaluation->conforming[index / 64] >> index % 64 & 1) != 0) {
-            refund(evaluation, index,
-                   l7s_image_policy(evaluation->image, index)->limits.count);
+            const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+            refund(evaluation, policy, policy->limits.count);
         }
     }
 }
@@ -311,16 +343,15 @@ static void book(l7s_evaluation_t *evaluation, uint32_t index)
     for (uint32_t i = 0; i < policy->limits.count; i++) {
         const l7s_image_limit_t *limit =
             limit_at(evaluation->image, policy->limits.first + i);
-        uint32_t place = evaluation->taken[policy->limits.first + i];
-        if (place == L7S_NONE) {
+        l7s_slot_t *slot = table->slots + evaluation->slots[policy->limits.first + i];
+        if (evaluation->slots[policy->limits.first + i] == L7S_NONE) {
             continue;
         }
         if (limit->fleet) {
-            l7s_table_mark(table, table->slots + place, 1, evaluation->now);
+            l7s_table_mark(table, slot, 1, evaluation->now);
         }
-        if (i == 0) {
-            l7s_settle_passed(evaluation, index, key_of(evaluation, index, limit),
-                              table->slots + place);
+        if (i == 0 && atomic_load_explicit(&slot->episode, memory_order_relaxed) != 0) {
+            l7s_settle_passed(evaluation, index, slot);
         }
     }
 }
@@ -333,7 +364,8 @@ static void charge_all(l7s_evaluation_t *evaluation)
         uint64_t bits = evaluation->conforming[word];
         for (; bits != 0; bits &= bits - 1) {
             uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (!take(evaluation, index) && trip_late(evaluation, index)) {
+            if (!take(evaluation, l7s_image_policy(evaluation->image, index)) &&
+                trip_late(evaluation, index)) {
                 refund_all_before(evaluation, index);
                 return;
             }

@@ -24,8 +24,8 @@ typedef struct {
     l7s_matcher_t matcher;
     l7s_tuples_t tuples;
     uint64_t conforming[L7S_POLICIES_MAX / 64]; /* policies to be charged */
-    /* By limit: the slot whose token was taken, or L7S_NONE. */
-    uint32_t taken[L7S_POLICIES_MAX * L7S_LIMITS_PER_POLICY];
+    /* By limit: the slot that was seen when asking and charged later, or L7S_NONE. */
+    uint32_t slots[L7S_POLICIES_MAX * L7S_LIMITS_PER_POLICY];
 } l7s_evaluation_t;
 
 /* A policy regarded for this request. */
@@ -50,9 +50,9 @@ bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode
  */
 bool l7s_settle_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
 
-/* The request was admitted: counts in its key's episode, if one runs. */
-void l7s_settle_passed(l7s_evaluation_t *evaluation, uint32_t policy, l7s_hash128_t key,
-                       l7s_slot_t *slot);
+/* The request was admitted and the slot of the policy's first limit carries an episode:
+ * counts there, if it still runs. */
+void l7s_settle_passed(l7s_evaluation_t *evaluation, uint32_t policy, l7s_slot_t *slot);
 
 /* Is a ban in force that an observing policy would have made? */
 bool l7s_would_be_banned(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip);

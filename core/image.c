@@ -86,19 +86,13 @@ const l7s_entry_t *l7s_names_find(const l7s_image_t *image, const l7s_names_t *n
 uint32_t l7s_names_index(const l7s_image_t *image, const l7s_names_t *names,
                          const char *text)
 {
-    uint32_t hash = L7S_FNV_BASIS;
-    size_t length = 0;
+    size_t length = strlen(text);
     const l7s_entry_t *entry;
 
-    for (; text[length] != '\0'; length++) {
-        if (length >= names->longest) {
-            return L7S_NONE;
-        }
-        hash = l7s_fnv_step(hash, text[length]);
-    }
-    if (names->longest == 0) {
+    if (!l7s_names_has_length(names, length)) {
         return L7S_NONE;
     }
-    entry = l7s_names_find(image, names, hash, text, length);
+    entry =
+        l7s_names_find(image, names, l7s_fnv(L7S_FNV_BASIS, text, length), text, length);
     return entry ? entry->sure : L7S_NONE;
 }

@@ -266,7 +266,7 @@ static l7s_names_t finish_draft(l7s_builder_t *builder, l7s_draft_t *draft, bool
         entry.length = entries[i].length;
         entry.text = add_key_text(builder, &entries[i]);
         place_entry(builder, &names, &entry);
-        names.longest = entry.length > names.longest ? entry.length : names.longest;
+        names.lengths |= 1ULL << (entry.length < 63 ? entry.length : 63);
     }
     free(draft->entries.items);
     draft->entries = (l7s_vector_t){0};

@@ -103,7 +103,7 @@ static bool check_names(const l7s_image_t *image, const l7s_names_t *names,
     const l7s_entry_t *entries = l7s_image_section(image, L7S_SECTION_ENTRIES);
     uint64_t places = (uint64_t)names->mask + 1;
 
-    if (names->longest == 0) {
+    if (names->lengths == 0) {
         return true;
     }
     if ((places & (places - 1)) != 0 ||

@@ -74,12 +74,18 @@ typedef struct {
     uint32_t hash, text, length, sure, maybe;
 } l7s_entry_t;
 
+/* `lengths` has bit n for strings of n bytes, bit 63 for all longer ones: most strings of
+ * a request need not be hashed to know that they are not in the table. */
 typedef struct {
+    uint64_t lengths; /* 0 = nothing in it */
     uint32_t first;   /* in the entries' section */
     uint32_t mask;    /* places - 1 */
-    uint32_t longest; /* length of the longest string: 0 = nothing in it */
-    uint32_t reserved;
 } l7s_names_t;
+
+static inline bool l7s_names_has_length(const l7s_names_t *names, size_t length)
+{
+    return (names->lengths >> (length < 63 ? length : 63) & 1) != 0;
+}
 
 /* One tuple that something counts by; policies that count alike share it. */
 typedef struct {
@@ -197,6 +203,14 @@ static inline const l7s_image_policy_t *l7s_image_policy(const l7s_image_t *imag
 static inline uint32_t l7s_fnv_step(uint32_t hash, char byte)
 {
     return (hash ^ (uint8_t)byte) * 16777619U;
+}
+
+static inline uint32_t l7s_fnv(uint32_t hash, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        hash = l7s_fnv_step(hash, text[i]);
+    }
+    return hash;
 }
 
 /* The low bits of FNV are weak in their last byte: fold before masking. */

@@ -57,38 +57,59 @@ void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
 
 /* --- the index --- */
 
+static void unite_prefix(l7s_matcher_t *matcher, uint32_t hash, size_t length,
+                         uint64_t *sure, uint64_t *maybe)
+{
+    const l7s_image_t *image = matcher->image;
+    const l7s_entry_t *entry = NULL;
+
+    if (l7s_names_has_length(&image->prefixes, length)) {
+        entry =
+            l7s_names_find(image, &image->prefixes, hash, matcher->request->path, length);
+    }
+    if (entry != NULL) {
+        unite(sure, image, entry->sure);
+        unite(maybe, image, entry->maybe);
+    }
+}
+
+/* Walks the path once. Bytes are hashed only as far as a table may hold the prefix. */
 static void walk_path(l7s_matcher_t *matcher, uint64_t *sure, uint64_t *maybe)
 {
     const l7s_image_t *image = matcher->image;
-    const l7s_names_t *prefixes = &image->prefixes, *paths = &image->paths;
-    size_t most = prefixes->longest > paths->longest ? prefixes->longest : paths->longest;
     const char *path = matcher->request->path;
+    const l7s_entry_t *entry;
     uint32_t hash = L7S_FNV_BASIS;
+    size_t hashed = 0, i = 0;
 
-    for (size_t i = 0; most > 0; i++) {
-        char byte = path[i];
-        if ((byte == '/' || byte == '\0') && i > 0 && i <= prefixes->longest) {
-            const l7s_entry_t *entry = l7s_names_find(image, prefixes, hash, path, i);
-            if (entry != NULL) {
-                unite(sure, image, entry->sure);
-                unite(maybe, image, entry->maybe);
-            }
+    for (; path[i] != '\0'; i++) {
+        if (path[i] != '/' || i == 0 || !l7s_names_has_length(&image->prefixes, i)) {
+            continue;
         }
-        if (byte == '\0') {
-            const l7s_entry_t *entry = NULL;
-            if (i <= paths->longest) {
-                entry = l7s_names_find(image, paths, hash, path, i);
-            }
-            if (entry != NULL) {
-                unite(sure, image, entry->sure);
-            }
-            return;
-        }
-        if (i >= most) {
-            return; /* longer than anything that the tables hold */
-        }
-        hash = l7s_fnv_step(hash, byte);
+        hash = l7s_fnv(hash, path + hashed, i - hashed);
+        hashed = i;
+        unite_prefix(matcher, hash, i, sure, maybe);
     }
+    if (l7s_names_has_length(&image->prefixes, i) ||
+        l7s_names_has_length(&image->paths, i)) {
+        hash = l7s_fnv(hash, path + hashed, i - hashed);
+        unite_prefix(matcher, hash, i, sure, maybe);
+        entry = l7s_names_has_length(&image->paths, i)
+                    ? l7s_names_find(image, &image->paths, hash, path, i)
+                    : NULL;
+        if (entry != NULL) {
+            unite(sure, image, entry->sure);
+        }
+    }
+}
+
+/* Adds the bytes in front of those hashed so far: hosts are hashed from their end. */
+static uint32_t hash_back(uint32_t hash, const char *from, const char *to)
+{
+    while (to > from) {
+        hash = l7s_fnv_step(hash, *--to);
+    }
+    return hash;
 }
 
 /* Backwards, so that every suffix behind a dot has its hash on the way. */
@@ -96,30 +117,25 @@ static void walk_host(l7s_matcher_t *matcher, uint64_t *into)
 {
     const l7s_image_t *image = matcher->image;
     const char *host = matcher->request->host;
-    size_t length = strlen(host);
+    size_t length = strlen(host), hashed = length;
     uint32_t hash = L7S_FNV_BASIS;
-    size_t most = image->suffixes.longest > image->hosts.longest ? image->suffixes.longest
-                                                                 : image->hosts.longest;
+    const l7s_entry_t *entry;
 
-    for (size_t i = length; i > 0; i--) {
-        size_t behind = length - i; /* bytes hashed so far */
-        /* "*." stands for at least one byte in front of the dot. */
-        if (host[i - 1] == '.' && i > 1 && behind > 0 &&
-            behind <= image->suffixes.longest) {
-            const l7s_entry_t *entry =
-                l7s_names_find(image, &image->suffixes, hash, host + i, behind);
-            if (entry != NULL) {
-                unite(into, image, entry->sure);
-            }
+    /* "*." stands for at least one byte in front of the dot. */
+    for (size_t i = length; image->suffixes.lengths != 0 && i > 1; i--) {
+        if (host[i - 1] != '.' || !l7s_names_has_length(&image->suffixes, length - i)) {
+            continue;
         }
-        if (behind >= most) {
-            return;
+        hash = hash_back(hash, host + i, host + hashed);
+        hashed = i;
+        entry = l7s_names_find(image, &image->suffixes, hash, host + i, length - i);
+        if (entry != NULL) {
+            unite(into, image, entry->sure);
         }
-        hash = l7s_fnv_step(hash, host[i - 1]);
     }
-    if (length > 0 && length <= image->hosts.longest) {
-        const l7s_entry_t *entry =
-            l7s_names_find(image, &image->hosts, hash, host, length);
+    if (l7s_names_has_length(&image->hosts, length)) {
+        hash = hash_back(hash, host, host + hashed);
+        entry = l7s_names_find(image, &image->hosts, hash, host, length);
         if (entry != NULL) {
             unite(into, image, entry->sure);
         }
@@ -130,22 +146,20 @@ static void narrow_by_method(l7s_matcher_t *matcher)
 {
     const l7s_image_t *image = matcher->image;
     const char *method = matcher->request->method;
-    uint32_t hash = L7S_FNV_BASIS;
-    size_t length = 0;
+    const l7s_entry_t *entry = NULL;
+    size_t length;
 
     copy_set(matcher->candidates, image, image->any_method);
-    if (image->methods.longest == 0) {
+    if (image->methods.lengths == 0) {
         return;
     }
-    for (; method[length] != '\0' && length <= image->methods.longest; length++) {
-        hash = l7s_fnv_step(hash, method[length]);
+    length = strlen(method);
+    if (l7s_names_has_length(&image->methods, length)) {
+        entry = l7s_names_find(image, &image->methods,
+                               l7s_fnv(L7S_FNV_BASIS, method, length), method, length);
     }
-    if (length <= image->methods.longest) {
-        const l7s_entry_t *entry =
-            l7s_names_find(image, &image->methods, hash, method, length);
-        if (entry != NULL) {
-            unite(matcher->candidates, image, entry->sure);
-        }
+    if (entry != NULL) {
+        unite(matcher->candidates, image, entry->sure);
     }
 }
 
@@ -154,7 +168,7 @@ static void narrow_by_host(l7s_matcher_t *matcher)
     const l7s_image_t *image = matcher->image;
     uint64_t set[L7S_WORDS_MAX];
 
-    if (image->hosts.longest == 0 && image->suffixes.longest == 0) {
+    if ((image->hosts.lengths | image->suffixes.lengths) == 0) {
         intersect(matcher->candidates, image, set_at(image, image->any_host));
         return;
     }
@@ -170,7 +184,9 @@ static void narrow_by_path(l7s_matcher_t *matcher)
 
     copy_set(sure, image, image->any_path);
     copy_set(maybe, image, image->any_path_maybe);
-    walk_path(matcher, sure, maybe);
+    if ((image->prefixes.lengths | image->paths.lengths) != 0) {
+        walk_path(matcher, sure, maybe);
+    }
     for (uint32_t w = 0; w < image->words; w++) {
         matcher->candidates[w] &= sure[w] | maybe[w];
         matcher->unsure[w] = matcher->candidates[w] & ~sure[w];
@@ -429,7 +445,7 @@ static bool holds_whole(l7s_matcher_t *matcher, const l7s_image_match_t *match)
            holds_client(matcher, match) && holds_conditions(matcher, match->conditions);
 }
 
-bool l7s_matcher_policy(l7s_matcher_t *matcher, uint32_t index)
+bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(matcher->image, index);
     const l7s_image_match_t *matches =
@@ -438,9 +454,6 @@ bool l7s_matcher_policy(l7s_matcher_t *matcher, uint32_t index)
 
     if (has_bit(matcher->unsure, index) && !any_path(matcher, own->paths)) {
         return false;
-    }
-    if (!policy->closer) {
-        return true;
     }
     if (!holds_client(matcher, own) || !holds_conditions(matcher, own->conditions)) {
         return false;

@@ -34,8 +34,14 @@ void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
 /* Walks the index: fills candidates and finds the app. Once per request. */
 void l7s_matcher_index(l7s_matcher_t *matcher);
 
-/* Does this candidate match? */
-bool l7s_matcher_policy(l7s_matcher_t *matcher, uint32_t index);
+/* Does this candidate match? Mostly the index has told already. */
+bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index);
+static inline bool l7s_matcher_policy(l7s_matcher_t *matcher, uint32_t index)
+{
+    return (!l7s_image_policy(matcher->image, index)->closer &&
+            (matcher->unsure[index / 64] >> index % 64 & 1) == 0) ||
+           l7s_matcher_closer(matcher, index);
+}
 
 /* The value of a header by the index of its name, or NULL. */
 const char *l7s_matcher_header(l7s_matcher_t *matcher, uint32_t header);

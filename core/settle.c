@@ -211,7 +211,7 @@ static l7s_episode_t *episode_of_slot(const l7s_evaluation_t *evaluation, uint32
     const l7s_episodes_t *episodes = &evaluation->shared->episodes;
     l7s_episode_t *episode = l7s_episode_at(episodes, index, key);
 
-    if (episode != NULL || index > L7S_EPISODES) {
+    if (episode != NULL || index == 0 || index > L7S_EPISODES) {
         return episode;
     }
     episode = &episodes->entries[index - 1];
@@ -222,18 +222,15 @@ static l7s_episode_t *episode_of_slot(const l7s_evaluation_t *evaluation, uint32
                : NULL;
 }
 
-void l7s_settle_passed(l7s_evaluation_t *evaluation, uint32_t policy, l7s_hash128_t key,
-                       l7s_slot_t *slot)
+void l7s_settle_passed(l7s_evaluation_t *evaluation, uint32_t index, l7s_slot_t *slot)
 {
-    uint32_t index = atomic_load_explicit(&slot->episode, memory_order_relaxed);
-    const char *name;
-    l7s_episode_t *episode;
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+    l7s_hash128_t key =
+        l7s_hash128_xor(evaluation->tuples.digests[policy->spec], policy->identity);
+    uint32_t place = atomic_load_explicit(&slot->episode, memory_order_relaxed);
+    l7s_episode_t *episode =
+        episode_of_slot(evaluation, place, key, text_at(evaluation, policy->name));
 
-    if (index == 0) {
-        return;
-    }
-    name = text_at(evaluation, l7s_image_policy(evaluation->image, policy)->name);
-    episode = episode_of_slot(evaluation, index, key, name);
     if (episode == NULL) { /* it is over */
         atomic_store_explicit(&slot->episode, 0, memory_order_relaxed);
     }
@@ -329,15 +326,21 @@ bool l7s_would_be_banned(const l7s_evaluation_t *evaluation, const l7s_trip_t *t
 
 /* The episode that the ban's policy opened for the banned key; another node may have,
  * then it opens here too, for this node's share. */
-static l7s_episode_t *episode_of_ban(const l7s_evaluation_t *evaluation,
-                                     const l7s_ban_t *ban, uint32_t policy,
-                                     l7s_mode_t mode)
+static l7s_episode_t *episode_of_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban,
+                                     uint32_t policy, l7s_mode_t mode)
 {
+    const l7s_image_policy_t *record = l7s_image_policy(evaluation->image, policy);
     l7s_trip_t trip = {.policy = policy, .mode = mode, .limit = L7S_NONE};
     l7s_episode_t *episode;
+    l7s_cidr_t network;
 
-    trip.key = l7s_hash128_xor(ban->digest,
-                               l7s_image_policy(evaluation->image, policy)->identity);
+    /* An address is banned under its own digest, whatever the policy counts by. */
+    trip.digest = ban->digest;
+    if (ban->is_address &&
+        l7s_tuples_ban_network(&evaluation->tuples, record->spec, &network)) {
+        trip.digest = *l7s_tuples_digest(&evaluation->tuples, record->spec);
+    }
+    trip.key = l7s_hash128_xor(trip.digest, record->identity);
     episode = episode_of(evaluation, &trip, ban->id);
     if (episode != NULL) {
         raise_until(episode, ban->until_ms);

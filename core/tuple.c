@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KNOWN = 1, SKIPPED = 2, HAS_CLIENT = 4 };
-
 static const l7s_spec_t *spec_at(const l7s_tuples_t *tuples, uint32_t spec)
 {
     return (const l7s_spec_t *)l7s_image_section(tuples->matcher->image,
@@ -105,7 +103,7 @@ static void add_string(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spe
  * the policy says otherwise. */
 static uint8_t encode(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spec_t *spec)
 {
-    uint8_t state = KNOWN;
+    uint8_t state = L7S_TUPLE_KNOWN;
     bool absent = false;
     l7s_cidr_t cidr;
 
@@ -116,7 +114,7 @@ static uint8_t encode(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spec
             cidr = spec->parts[i] == L7S_PART_CLIENT ? client_of(tuples)
                                                      : network_of(tuples, spec);
             l7s_key_add_cidr(key, spec->parts[i], &cidr);
-            state |= HAS_CLIENT;
+            state |= L7S_TUPLE_HAS_CLIENT;
             continue;
         }
         value = value_of(tuples, spec, i);
@@ -124,12 +122,12 @@ static uint8_t encode(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spec
         add_string(key, tuples, spec, i, value);
     }
     if (absent && spec->when_absent == L7S_ABSENT_SKIP) {
-        return KNOWN | SKIPPED;
+        return L7S_TUPLE_KNOWN | L7S_TUPLE_SKIPPED;
     }
     if (absent && spec->when_absent == L7S_ABSENT_CLIENT) {
         cidr = client_of(tuples);
         l7s_key_add_cidr(key, L7S_PART_CLIENT, &cidr);
-        state |= HAS_CLIENT;
+        state |= L7S_TUPLE_HAS_CLIENT;
     }
     return state;
 }
@@ -140,12 +138,12 @@ static __attribute__((noinline)) void digest_any(l7s_tuples_t *tuples, uint32_t 
     l7s_key_t key;
 
     tuples->states[index] = encode(&key, tuples, spec_at(tuples, index));
-    if ((tuples->states[index] & SKIPPED) == 0) {
+    if ((tuples->states[index] & L7S_TUPLE_SKIPPED) == 0) {
         tuples->digests[index] = l7s_key_digest(&tuples->matcher->image->count_key, &key);
     }
 }
 
-static void compute(l7s_tuples_t *tuples, uint32_t index)
+void l7s_tuples_compute(l7s_tuples_t *tuples, uint32_t index)
 {
     const l7s_spec_t *spec = spec_at(tuples, index);
     l7s_cidr_t cidr;
@@ -154,25 +152,8 @@ static void compute(l7s_tuples_t *tuples, uint32_t index)
         digest_any(tuples, index);
         return;
     }
-    tuples->states[index] = KNOWN | HAS_CLIENT;
+    tuples->states[index] = L7S_TUPLE_KNOWN | L7S_TUPLE_HAS_CLIENT;
     tuples->digests[index] = digest_cidr(tuples, spec->parts[0], &cidr);
-}
-
-bool l7s_tuples_digest(l7s_tuples_t *tuples, uint32_t spec, l7s_hash128_t *out)
-{
-    if (tuples->states[spec] == 0) {
-        compute(tuples, spec);
-    }
-    if ((tuples->states[spec] & SKIPPED) != 0) {
-        return false;
-    }
-    *out = tuples->digests[spec];
-    return true;
-}
-
-bool l7s_tuples_has_client(const l7s_tuples_t *tuples, uint32_t spec)
-{
-    return (tuples->states[spec] & HAS_CLIENT) != 0;
 }
 
 l7s_hash128_t l7s_tuples_client(const l7s_tuples_t *tuples)

@@ -21,11 +21,27 @@ typedef struct {
 
 void l7s_tuples_begin(l7s_tuples_t *tuples, l7s_matcher_t *matcher);
 
-/* False: the request lacks what is counted by and such requests are not counted. */
-bool l7s_tuples_digest(l7s_tuples_t *tuples, uint32_t spec, l7s_hash128_t *out);
+/* What is known of a spec's tuple; 0: nothing yet. */
+enum { L7S_TUPLE_KNOWN = 1, L7S_TUPLE_SKIPPED = 2, L7S_TUPLE_HAS_CLIENT = 4 };
+
+void l7s_tuples_compute(l7s_tuples_t *tuples, uint32_t spec);
+
+/* The digest, or NULL: the request lacks what is counted by, and the policy does not
+ * count such requests. */
+static inline const l7s_hash128_t *l7s_tuples_digest(l7s_tuples_t *tuples, uint32_t spec)
+{
+    if (tuples->states[spec] == 0) {
+        l7s_tuples_compute(tuples, spec);
+    }
+    return (tuples->states[spec] & L7S_TUPLE_SKIPPED) != 0 ? NULL
+                                                           : &tuples->digests[spec];
+}
 
 /* Does the tuple hold the client's address or network? After l7s_tuples_digest. */
-bool l7s_tuples_has_client(const l7s_tuples_t *tuples, uint32_t spec);
+static inline bool l7s_tuples_has_client(const l7s_tuples_t *tuples, uint32_t spec)
+{
+    return (tuples->states[spec] & L7S_TUPLE_HAS_CLIENT) != 0;
+}
 
 /* The digest of ["client"], whether anything counts by it or not. */
 l7s_hash128_t l7s_tuples_client(const l7s_tuples_t *tuples);

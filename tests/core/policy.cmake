@@ -1,0 +1,9 @@
+# The image and the decision on it: compiled, checked, compared with a naive reference.
+add_library(policy_fixture STATIC policy_fixture.c policy_random.c policy_reference.c)
+target_link_libraries(policy_fixture PUBLIC l7s_json)
+
+l7s_unit(decide_random policy_fixture)
+
+# Instructions per decision, under callgrind.
+add_executable(bench_decide bench_decide.c)
+target_link_libraries(bench_decide PRIVATE policy_fixture)

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A small node for tests of policies: the shared memory without a segment around it, an
+ * image compiled from a hand-made configuration, and memory for that configuration that
+ * is freed all at once.
+ */
+#ifndef POLICY_FIXTURE_H
+#define POLICY_FIXTURE_H
+
+#include "../../core/compile.h"
+#include "../../core/decide.h"
+
+#define FIXTURE_BANS 1024
+#define FIXTURE_HEADERS 8
+
+typedef struct {
+    l7s_shared_t shared;
+    l7s_config_t config;
+    l7s_hashkey_t count_key;
+    l7s_now_t now;
+    uint64_t next_expiry_ms;
+    void *image_memory;
+    const l7s_image_t *image;
+    void *blocks; /* of fixture_alloc */
+} fixture_t;
+
+/* `buckets`: of the table, a power of two. */
+void fixture_open(fixture_t *fixture, uint32_t buckets);
+void fixture_close(fixture_t *fixture);
+
+/* Forgets counters, bans, episodes, statistics and the configuration. */
+void fixture_reset(fixture_t *fixture);
+
+/* Zeroed memory that lives until reset or close. */
+void *fixture_alloc(fixture_t *fixture, size_t size);
+char *fixture_text(fixture_t *fixture, const char *text);
+/* "a b c" → three strings; "" → none. */
+l7s_strings_t fixture_strings(fixture_t *fixture, const char *words);
+
+/* A new policy at the end: enforce, count by client, one rate of `requests` per
+ * `per_seconds` (0: always), status 403, spec as its name. The caller changes what it
+ * wants before fixture_compile. */
+l7s_policy_t *fixture_policy(fixture_t *fixture, const char *name, l7s_action_t action,
+                             uint32_t requests, uint32_t per_seconds);
+l7s_list_t *fixture_list(fixture_t *fixture, const char *name, l7s_effect_t effect,
+                         const char *networks);
+l7s_app_t *fixture_app(fixture_t *fixture, const char *name, const char *hosts,
+                       const char *paths);
+void fixture_by(fixture_t *fixture, l7s_policy_t *policy, const char *parts);
+void fixture_match_header(fixture_t *fixture, l7s_match_t *match, const char *name,
+                          l7s_is_t is, const char *values);
+void fixture_match_client(fixture_t *fixture, l7s_match_t *match, const char *in);
+l7s_match_t *fixture_except(fixture_t *fixture, l7s_policy_t *policy);
+
+void fixture_compile(fixture_t *fixture);
+
+/* "203.0.113.7" */
+l7s_addr_t fixture_addr(const char *text);
+
+/* A request; headers are "name: value" texts. */
+typedef struct {
+    l7s_request_t facts;
+    const char *headers[FIXTURE_HEADERS];
+} fixture_request_t;
+
+fixture_request_t fixture_request(const char *client, const char *method,
+                                  const char *host, const char *path);
+l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request);
+void fixture_pass_ms(fixture_t *fixture, uint64_t ms);
+
+l7s_stats_row_t *fixture_stats(fixture_t *fixture, const char *policy);
+/* The only running episode of this policy, or NULL. */
+l7s_episode_t *fixture_episode(fixture_t *fixture, const char *policy);
+
+#endif

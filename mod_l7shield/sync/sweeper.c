@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See sweeper.h. One round over the table takes half a minute; the table does not depend
+ * See sweeper.h. One round over the table takes ten seconds; the table does not depend
  * on it, since a full bucket of slots evicts drained ones by itself.
  */
 #include "sweeper.h"
@@ -8,7 +8,7 @@
 #include "log.h"
 #include <stdlib.h>
 
-#define ROUND_MS 30000
+#define ROUND_MS 10000
 /* A limit that no policy has any more: its counters stay a while, an edit may be undone.
  */
 #define ORPHAN_IDLE_S 600

@@ -172,7 +172,8 @@ static void renew(admin_publisher_t *publisher)
     }
     admin_log(ADMIN_INFO, "L7S3505", "The bus begins anew as epoch %s.", epoch);
     admin_bus_enter(publisher->bus, epoch);
-    publisher->renewed_ms = mono_ms;
+    /* The first one, after the start, makes nobody repeat anything. */
+    publisher->renewed_ms = publisher->manifest_written == NULL ? 0 : mono_ms;
     publisher->renew_wanted = false;
     publisher->ban_log_end = 1;
     publisher->bans_read = false; /* with the ban log's new position */

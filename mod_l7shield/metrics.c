@@ -104,6 +104,12 @@ static void sync_state(request_rec *r, const l7s_segment_t *header)
            atomic_load(&header->store_up));
     single(r, "l7shield_live_nodes", "gauge", "Nodes of the fleet that are alive.",
            atomic_load(&header->live_nodes));
+    head(r, "l7shield_workers", "gauge", "Workers of httpd, looked at every 10 s.");
+    ap_rprintf(r,
+               "l7shield_workers{node=\"%s\",state=\"busy\"} %u\n"
+               "l7shield_workers{node=\"%s\",state=\"total\"} %u\n",
+               shield_process.node->name, atomic_load(&header->workers_busy),
+               shield_process.node->name, atomic_load(&header->workers_total));
     head(r, "l7shield_mode", "gauge", "The node's mode: 2 enforce, 1 observe, 0 off.");
     ap_rprintf(r, "l7shield_mode{node=\"%s\",because=\"%s\"} %u\n",
                shield_process.node->name,

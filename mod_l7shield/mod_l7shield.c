@@ -14,12 +14,14 @@
 #include "metrics.h"
 #include "shared_memory.h"
 #include "sync_process.h"
+#include "workers.h"
 
 #include "ap_mpm.h"
 #include "http_connection.h"
 #include "http_core.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "mpm_common.h"
 
 shield_process_t shield_process;
 
@@ -82,6 +84,7 @@ static int post_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_
     if (!segment) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    (void)shield_workers(pool, server);
     shield_sync_start(pool, server, node, segment);
     return OK;
 }
@@ -98,6 +101,9 @@ static void register_hooks(apr_pool_t *pool)
     /* As the parent, after the logs are open: shared memory, then the sync process, then
      * its first image, before the first request. */
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+
+    /* How busy the server is, now and then, in the parent. */
+    ap_hook_monitor(shield_workers, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* Pins belong to a process. */
     ap_hook_child_init(shield_segment_child, NULL, NULL, APR_HOOK_MIDDLE);

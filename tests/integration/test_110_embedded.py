@@ -573,6 +573,7 @@ def test_110_74_metrics_count_decisions(httpd):
     assert figures['l7shield_requests_total{node="web-1",verdict="denied"}'] == 3
     assert figures['l7shield_requests_total{node="web-1",verdict="admitted"}'] >= 1
     assert figures['l7shield_sync_lag_seconds{node="web-1"}'] < 2
+    assert figures['l7shield_workers{node="web-1",state="total"}'] == 5 * 25
     assert figures['l7shield_live_evictions_total{node="web-1"}'] == 0
 
 

@@ -356,12 +356,17 @@ l7s_status_t l7s_bans_put(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_
     if (ban->until_ms <= now.wall_ms) {
         return L7S_OK;
     }
+    /* A slot whose writer was preempted is passed over for one that stands beside it. */
     uint32_t i = 0;
-    l7s_ban_slot_t *slot = next_slot(bans, ban->digest, &i);
-    if (slot != NULL && update_slot(bans, slot, ban, now)) {
-        return is_held_off(bans, ban, now) ? L7S_CONFLICT : L7S_OK;
+    for (;;) {
+        l7s_ban_slot_t *slot = next_slot(bans, ban->digest, &i);
+        if (slot == NULL) {
+            return insert(bans, ban, now);
+        }
+        if (update_slot(bans, slot, ban, now)) {
+            return is_held_off(bans, ban, now) ? L7S_CONFLICT : L7S_OK;
+        }
     }
-    return insert(bans, ban, now);
 }
 
 static void read_body(const l7s_ban_slot_t *slot, l7s_ban_t *out)

@@ -284,8 +284,8 @@ static void test_spare_arena_pins_of_the_dead_are_freed(void **state)
     }
 }
 
-#define READERS 6
-#define IMAGES 2000
+#define READERS 4
+#define IMAGES 300
 #define WORDS 64
 
 static _Atomic bool stop;

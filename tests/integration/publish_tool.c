@@ -56,7 +56,7 @@ static void must(l7s_status_t status, const char *what)
 
 static void answer(json_t *json)
 {
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
 
     printf("%s\n", text);
     fflush(stdout);

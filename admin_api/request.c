@@ -310,19 +310,26 @@ void admin_request_check(admin_request_t *request, const char *target,
     request->refused = call->status != 0 || !find_route(request) || !check_who(request) ||
                        !check_parameters(request) || !check_accept(request) ||
                        !check_body_head(request);
-    /* What is left of the body cannot be told from the next request any more. */
-    request->closes = request->refused && (call->status == 400 || has_body(request));
+    if (!request->refused || !has_body(request)) {
+        request->closes = request->refused && call->status == 400;
+        return;
+    }
+    /* Most clients look for an answer only after they have sent all of the body. */
+    const char *expect = header(request, "Expect");
+    request->drains = call->status != 400 && expect == NULL;
+    request->closes = !request->drains;
 }
 
 /* -- body and handler -- */
 
-/* After the limit a sender is read to its end, but not for ever. */
+/* A body that nobody wants is read to its end, but not for ever. */
 #define DRAIN_MAX ((size_t)64 << 20)
 
 bool admin_request_body(admin_request_t *request, const char *data, size_t size)
 {
-    if (request->body_size + size > request->route->body_max || request->too_large) {
-        request->too_large = request->closes = true;
+    if (request->refused || request->too_large ||
+        request->body_size + size > request->route->body_max) {
+        request->too_large = !request->refused;
         request->body_size += size;
         return request->body_size <= DRAIN_MAX;
     }

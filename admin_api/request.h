@@ -30,7 +30,8 @@ typedef struct {
     size_t body_size, body_capacity;
     uint64_t started_us;
     bool checked;     /* the head was checked */
-    bool refused;     /* before the body: answer at once */
+    bool refused;     /* before the body: the answer stands */
+    bool drains;      /* … and is sent after the body was read and dropped */
     bool closes;      /* the connection ends with this answer */
     bool too_large;   /* the body went over the limit: read on, drop, answer 413 */
     bool started;     /* the handler has been started */

@@ -144,6 +144,9 @@ static enum MHD_Result refuse_busy(admin_request_t *request)
 static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
 {
     admin_deadline_set(deadline_of(request->connection), 0);
+    if (request->refused) {
+        return request->drains ? admin_request_send(request) : MHD_YES;
+    }
     if (atomic_load(&request->done)) {
         return admin_request_send(request);
     }
@@ -172,7 +175,7 @@ static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connec
     *state = request;
     admin_deadline_set(deadline_of(connection), BODY_MS);
     admin_request_check(request, target, version);
-    return request->refused ? admin_request_send(request) : MHD_YES;
+    return request->refused && !request->drains ? admin_request_send(request) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
@@ -186,11 +189,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     }
     admin_request_t *request = *state;
     if (*upload_size > 0) {
-        bool more = request->refused || admin_request_body(request, upload, *upload_size);
+        bool more = admin_request_body(request, upload, *upload_size);
         *upload_size = 0;
         return more ? MHD_YES : MHD_NO;
     }
-    return request->refused ? MHD_YES : finish(listener->server, request);
+    return finish(listener->server, request);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,

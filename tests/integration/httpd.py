@@ -24,8 +24,12 @@ BUILD = Path(os.environ.get("L7S_BUILD_DIR", Path(__file__).resolve().parents[2]
 MODULE = BUILD / "mod_l7shield" / "mod_l7shield.so"
 APACHE = "/usr/sbin/apache2"
 MODULES = Path("/usr/lib/apache2/modules")
-ALWAYS = ("mpm_event", "authz_core", "authz_host", "alias", "dir", "mime", "env",
+ALWAYS = ("authz_core", "authz_host", "alias", "dir", "mime", "env",
           "setenvif", "headers", "reqtimeout")
+# A module built with sanitizers needs their runtime in httpd, too; leaks are httpd's own.
+PRELOAD = os.environ.get("L7S_PRELOAD")
+ENVIRONMENT = {**os.environ, **({"LD_PRELOAD": PRELOAD, "ASAN_OPTIONS": "detect_leaks=0"}
+                                if PRELOAD else {})}
 LEVEL = re.compile(r"^\[[^\]]*\] \[\w*:(\w+)\]|^\[l7shield:(\w+)\]")
 HARMLESS = {"notice", "info", "debug", "trace1", "trace2", "trace3"}
 
@@ -114,14 +118,15 @@ class Httpd:
     """
 
     def __init__(self, policies=None, directives="", host="", modules=(), children=1,
-                 threads=25, tls=False, shield=True, node="web-1", hosts=""):
+                 threads=25, tls=False, shield=True, node="web-1", hosts="", mpm="event"):
         self.root = Path(tempfile.mkdtemp(prefix="l7s-httpd-"))
         self.root.chmod(0o755)
         self.port = free_port()
         self.tls_port = free_port() if tls else None
         self.tls, self.shield, self.node = tls, shield, node
         self.directives, self.host, self.hosts = directives, host, hosts
-        self.modules, self.children, self.threads = tuple(modules), children, threads
+        self.modules, self.children, self.mpm = tuple(modules), children, mpm
+        self.threads = 1 if mpm == "prefork" else threads
         self.document_root = self.root / "htdocs"
         self.state_dir = self.root / "state"
         self.policy_file = self.root / "policies.json"
@@ -165,7 +170,7 @@ class Httpd:
         new.rename(self.policy_file)
 
     def _modules(self):
-        names = list(ALWAYS) + list(self.modules)
+        names = [f"mpm_{self.mpm}", *ALWAYS, *self.modules]
         if self.tls:
             names += ["socache_shmcb", "ssl", "http2"]
         lines = [f"LoadModule {name}_module {MODULES}/mod_{name}.so"
@@ -185,6 +190,13 @@ class Httpd:
         return "\n".join(line for line in lines
                          if not re.search(rf"^\s*{line.split()[0]}\s", self.directives,
                                           re.MULTILINE))
+
+    def _threads(self):
+        if self.mpm == "prefork":
+            return f"MinSpareServers 1\nMaxSpareServers {self.children + 4}"
+        return (f"ThreadsPerChild {self.threads}\n"
+                f"MinSpareThreads {(self.children - 1) * self.threads + 1}\n"
+                f"MaxSpareThreads {(self.children + 4) * self.threads}")
 
     def _tls_host(self):
         if not self.tls:
@@ -214,7 +226,7 @@ PidFile {self.root}/httpd.pid
 DefaultRuntimeDir {self.root}
 Listen 127.0.0.1:{self.port}
 ErrorLog {self.error_log}
-LogLevel warn mpm_event:notice{' l7shield:info' if self.shield else ''}
+LogLevel warn mpm_{self.mpm}:notice{' l7shield:info' if self.shield else ''}
 LogFormat "%h %>s \\"%r\\" action=%{{L7SHIELD_ACTION}}e policy=%{{L7SHIELD_POLICY}}e \
 incident=%{{L7SHIELD_INCIDENT}}e key=%{{L7SHIELD_KEY}}e" shield
 CustomLog {self.access_log} shield
@@ -224,10 +236,8 @@ KeepAliveTimeout 15
 MaxKeepAliveRequests 0
 StartServers {self.children}
 ServerLimit {self.children + 4}
-ThreadsPerChild {self.threads}
+{self._threads()}
 MaxRequestWorkers {(self.children + 4) * self.threads}
-MinSpareThreads {max(1, (self.children - 1) * self.threads + 1)}
-MaxSpareThreads {(self.children + 4) * self.threads}
 DocumentRoot {self.document_root}
 {self._shield()}
 {self.directives}
@@ -256,7 +266,7 @@ DocumentRoot {self.document_root}
     def configtest(self):
         """(exit status, what it said) of `apachectl -t`."""
         done = subprocess.run(self.command("-t"), capture_output=True, text=True,
-                              timeout=30)
+                              timeout=30, env=ENVIRONMENT)
         return done.returncode, done.stderr + done.stdout
 
     def start(self, *arguments):
@@ -265,7 +275,10 @@ DocumentRoot {self.document_root}
         self.process = subprocess.Popen(self.command(*(arguments or ("-DFOREGROUND",))),
                                         stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL,
-                                        stderr=open(self.root / "stderr.log", "ab"))
+                                        stderr=open(self.root / "stderr.log", "ab"),
+                                        env=ENVIRONMENT,
+                                        # prefork ends its whole process group
+                                        start_new_session=True)
         if "-X" in arguments:  # says nothing; connections queue until it is ready
             wait_until(self._listens, 10, "httpd's start")
         else:

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from httpd import MODULE, config, policy, rate
+from httpd import ENVIRONMENT, MODULE, config, policy, rate
 
 BAD = [
     ("L7Shield Maybe", "L7Shield must be On, Off or Observe, not 'Maybe'"),
@@ -135,7 +135,7 @@ def test_100_09_start_with_a_bad_policy_file_fails(httpd):
     server = httpd(start=False, policies="{")
     server.expects("L7ShieldPolicyFile", "Configuration check failed", "AH00014", "AH00013")
     done = subprocess.run(server.command("-DFOREGROUND"), capture_output=True, text=True,
-                          timeout=20)
+                          timeout=20, env=ENVIRONMENT)
     assert done.returncode != 0
     assert "L7ShieldPolicyFile" in done.stderr
 

@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 from httpd import Client, config, is_alive, policy, rate, wait_until
 
 METRICS = '<Location "/l7shield-metrics">\nSetHandler l7shield-metrics\n</Location>\n'
@@ -230,3 +232,17 @@ def test_120_14_bans_and_policies_survive_a_stop(httpd):
     assert server.get("/").status == 200
     wait_until(lambda: server.get("/", address="127.0.0.9").status == 403, 2,
                "the ban of before")
+
+
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
+def test_120_15_other_mpms_enforce_too(httpd, mpm):
+    server = httpd(mpm=mpm, children=3, policies=config(
+        policy("trap", {"ban": {"seconds": 600}}, match={"paths": ["/trap"]}),
+        policy("per-client", {"throttle": {}}, detect=rate(3, 600))))
+    assert server.get("/trap", address="127.0.0.9").status == 403
+    banned = server.get("/", address="127.0.0.9")
+    assert (banned.status, banned.headers["connection"]) == (403, "close")
+    assert [server.get("/").status for _ in range(4)] == [200, 200, 200, 429]
+    server.graceful()
+    assert server.get("/", address="127.0.0.9").status == 403
+    assert server.get("/").status == 429

@@ -16,10 +16,12 @@
 /* The exclusive-or of a limit's key and this names a ban that is only simulated. */
 static const l7s_hash128_t SHADOW = {0x6f62736572766564ULL, 0x776f756c64206261ULL};
 
+/* Cuts what does not fit. */
 static void copy_text(char *out, size_t capacity, const char *text)
 {
-    size_t length = strnlen(text, capacity - 1);
+    size_t length = strlen(text);
 
+    length = length < capacity ? length : capacity - 1;
     memcpy(out, text, length);
     out[length] = '\0';
 }
@@ -65,7 +67,7 @@ static l7s_verdict_t *take_verdict(l7s_evaluation_t *evaluation, l7s_outcome_t o
     verdict->outcome = outcome;
     verdict->status = 0;
     verdict->retry_after_seconds = 0;
-    memcpy(verdict->action, "would_", 6);
+    COPY(verdict->action, would ? "would_" : "");
     copy_text(verdict->action + (would ? 6 : 0), sizeof verdict->action - 6, action);
     verdict->policy[0] = '\0';
     verdict->incident[0] = '\0';

@@ -310,10 +310,13 @@ static void make_tuple(const run_t *run, const l7s_policy_t *policy, tuple_t *tu
     }
 }
 
-static bool is_address_tuple(const l7s_policy_t *policy)
+/* A single IPv6 address is no client: it is banned like any other tuple. */
+static bool is_address_tuple(const run_t *run, const l7s_policy_t *policy)
 {
-    return policy->by_count == 1 && (policy->by[0].part == L7S_PART_CLIENT ||
-                                     policy->by[0].part == L7S_PART_NETWORK);
+    return policy->by_count == 1 &&
+           (policy->by[0].part == L7S_PART_CLIENT ||
+            (policy->by[0].part == L7S_PART_NETWORK &&
+             (l7s_addr_is_v4(&run->request->client) || policy->ipv6_prefix < 128)));
 }
 
 l7s_hash128_t reference_digest(const reference_t *reference, const l7s_policy_t *policy,
@@ -583,7 +586,7 @@ static void start_ban(run_t *run, size_t index, const tuple_t *tuple, l7s_mode_t
 
     if (mode != L7S_MODE_ENFORCE) {
         snprintf(key, sizeof key, "shadow of %s: %s", policy->name, tuple->text);
-    } else if (is_address_tuple(policy) && policy->by[0].part == L7S_PART_NETWORK &&
+    } else if (is_address_tuple(run, policy) && policy->by[0].part == L7S_PART_NETWORK &&
                policy->ipv4_prefix == 32 && l7s_addr_is_v4(&run->request->client)) {
         snprintf(key, sizeof key, "client=%s", tuple->text + strlen("network="));
     } else {
@@ -652,7 +655,7 @@ static answer_t ask(run_t *run, size_t index, char tuple_text[REFERENCE_KEY])
     }
     mode = policy_mode(run, policy, &tuple);
     run->all->stats[index].matched++;
-    ban = is_address_tuple(policy) ? NULL : find_ban(run, tuple.text);
+    ban = is_address_tuple(run, policy) ? NULL : find_ban(run, tuple.text);
     if (ban != NULL) {
         bool spared = run->request->client_is_proxy && tuple.has_client;
         l7s_mode_t stage =

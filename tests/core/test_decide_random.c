@@ -39,9 +39,21 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
     return text != NULL ? strtoull(text, NULL, 0) : otherwise;
 }
 
+static uint64_t current_seed; /* of this configuration: said when it fails */
+
 static void same_verdict(const l7s_verdict_t *verdict,
                          const reference_verdict_t *expected)
 {
+    if (verdict->outcome != expected->outcome ||
+        (expected->outcome != L7S_OUTCOME_ADMITTED &&
+         (strcmp(verdict->policy, expected->policy) != 0 ||
+          verdict->retry_after_seconds != expected->retry_after_seconds))) {
+        print_message("L7S_SEED=%" PRIu64 ": the image says %u by %s (%u s), the "
+                      "reference %u by %s (%u s)\n",
+                      current_seed, verdict->outcome, verdict->policy,
+                      verdict->retry_after_seconds, expected->outcome, expected->policy,
+                      expected->retry_after_seconds);
+    }
     assert_int_equal(verdict->outcome, expected->outcome);
     if (expected->outcome != L7S_OUTCOME_ADMITTED) {
         assert_string_equal(verdict->policy, expected->policy);
@@ -243,10 +255,10 @@ static void test_decide_random_policies_like_reference(void **state)
     printf("L7S_SEED=%" PRIu64 "\n", first);
     for (uint64_t i = 0; i < configs; i++) {
         uint64_t seed = first + i; /* so that a failure can be run alone */
-        print_message("%s", i % 250 == 0 ? "." : "");
+        current_seed = seed;
         run_config(&fixture, &seed, digests, outcomes);
     }
-    print_message("\noutcomes:");
+    print_message("outcomes:");
     for (unsigned i = 0; i < L7S_OUTCOMES; i++) {
         print_message(" %" PRIu64, outcomes[i]);
         if (configs == CONFIGS) {

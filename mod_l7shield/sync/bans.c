@@ -105,6 +105,10 @@ static void rekey(visit_t *visit, const l7s_ban_t *ban, bool published)
         return;
     }
     moved.digest = address_digest(visit->new_key, &ban->network);
+    if (moved.digest.lo == ban->digest.lo && moved.digest.hi == ban->digest.hi) {
+        return; /* moved already: the visit came by its new place */
+    }
+    (void)l7s_bans_lift(&visit->bans->shared->bans, ban->digest, 0, visit->now);
     if (l7s_bans_put(&visit->bans->shared->bans, &moved, visit->now) != L7S_OK) {
         visit->lost++;
         return;

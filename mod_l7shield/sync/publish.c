@@ -18,6 +18,7 @@
 
 struct sync_publisher {
     const l7s_shared_t *shared;
+    const l7s_image_t *image; /* in force; checking it takes a walk through it */
     l7s_config_t *config;
     l7s_hashkey_t count_key; /* of `config` */
     uint64_t config_epoch, revision;
@@ -26,6 +27,21 @@ struct sync_publisher {
     sync_log_gate_t pinned_gate;
 };
 
+/* The image that the segment says is in force; NULL: none, or not one for this program.
+ */
+static const l7s_image_t *find_image(const l7s_shared_t *shared)
+{
+    l7s_segment_t *header = shared->header;
+    uint64_t generation = atomic_load(&header->image_generation);
+    unsigned arena = generation % 2;
+
+    if (generation == 0) {
+        return NULL;
+    }
+    return l7s_image_check((const char *)header + header->arena_at[arena],
+                           (size_t)atomic_load(&header->image_size[arena]));
+}
+
 l7s_status_t sync_publisher_create(const l7s_shared_t *shared, sync_publisher_t **out)
 {
     *out = calloc(1, sizeof **out);
@@ -33,6 +49,7 @@ l7s_status_t sync_publisher_create(const l7s_shared_t *shared, sync_publisher_t 
         return L7S_NO_MEMORY;
     }
     (*out)->shared = shared;
+    (*out)->image = find_image(shared);
     return L7S_OK;
 }
 
@@ -46,15 +63,7 @@ void sync_publisher_free(sync_publisher_t *publisher)
 
 const l7s_image_t *sync_publisher_image(const sync_publisher_t *publisher)
 {
-    l7s_segment_t *header = publisher->shared->header;
-    uint64_t generation = atomic_load(&header->image_generation);
-    unsigned arena = generation % 2;
-
-    if (generation == 0) {
-        return NULL;
-    }
-    return l7s_image_check((const char *)header + header->arena_at[arena],
-                           (size_t)atomic_load(&header->image_size[arena]));
+    return publisher->image;
 }
 
 const l7s_config_t *sync_publisher_config(const sync_publisher_t *publisher)
@@ -67,9 +76,8 @@ const l7s_hashkey_t *sync_publisher_count_key(const sync_publisher_t *publisher)
     if (publisher->config != NULL) {
         return &publisher->count_key;
     }
-    const l7s_image_t *image = sync_publisher_image(publisher);
-    return image != NULL ? l7s_image_count_key(image)
-                         : &publisher->shared->header->boot_count_key;
+    return publisher->image != NULL ? l7s_image_count_key(publisher->image)
+                                    : &publisher->shared->header->boot_count_key;
 }
 
 static void *spare_arena(sync_publisher_t *publisher, size_t *capacity, l7s_now_t now)
@@ -135,6 +143,7 @@ static l7s_status_t publish(sync_publisher_t *publisher, const l7s_config_t *con
         return status;
     }
     l7s_segment_publish(publisher->shared, size, config_epoch, revision);
+    publisher->image = find_image(publisher->shared);
     publisher->next_expiry_ms = next_expiry_ms;
     return L7S_OK;
 }

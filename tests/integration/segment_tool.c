@@ -38,7 +38,7 @@ static l7s_shared_t shared;
 static l7s_pin_t *worker_pin, *held_pin;
 static char **program;
 static int program_arguments;
-static pid_t child;
+static pid_t child; /* 0: none, or its end has been seen */
 
 static l7s_now_t now(void)
 {
@@ -125,6 +125,10 @@ static void wait_child(const char *milliseconds)
     int status = 0;
     pid_t done;
 
+    if (child == 0) {
+        answer(json_pack("{s:b, s:i}", "ended", 1, "status", 0));
+        return;
+    }
     for (;;) {
         done = waitpid(child, &status, WNOHANG);
         if (done != 0 || left <= 0) {
@@ -133,6 +137,7 @@ static void wait_child(const char *milliseconds)
         nanosleep(&pause, NULL);
         left -= 5;
     }
+    child = done > 0 ? 0 : child;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
     answer(done > 0 ? json_pack("{s:b, s:i}", "ended", 1, "status", code)
                     : json_pack("{s:b}", "ended", 0));
@@ -183,22 +188,32 @@ static void decide(char **words, unsigned count)
     answer(out);
 }
 
+static void number(json_t *out, const char *name, uint64_t value)
+{
+    json_object_set_new(out, name, json_integer((json_int_t)value));
+}
+
 static void state(void)
 {
     l7s_segment_t *header = shared.header;
+    json_t *out = json_object();
 
-    answer(json_pack("{s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
-                     "generation", (json_int_t)atomic_load(&header->image_generation),
-                     "config_epoch", (json_int_t)atomic_load(&header->config_epoch),
-                     "revision", (json_int_t)atomic_load(&header->revision), "mode",
-                     l7s_mode_name((l7s_mode_t)atomic_load(&header->mode)), "because",
-                     l7s_because_name((l7s_because_t)atomic_load(&header->because)),
-                     "live_nodes", (json_int_t)atomic_load(&header->live_nodes),
-                     "store_up", (json_int_t)atomic_load(&header->store_up), "ready",
-                     (json_int_t)atomic_load(&header->sync_ready), "pid",
-                     (json_int_t)atomic_load(&header->sync_pid), "claimed",
-                     (json_int_t)atomic_load(&header->table_stats.claimed), "released",
-                     (json_int_t)atomic_load(&header->table_stats.released)));
+    number(out, "generation", atomic_load(&header->image_generation));
+    number(out, "config_epoch", atomic_load(&header->config_epoch));
+    number(out, "revision", atomic_load(&header->revision));
+    number(out, "live_nodes", atomic_load(&header->live_nodes));
+    number(out, "store_up", atomic_load(&header->store_up));
+    number(out, "ready", atomic_load(&header->sync_ready));
+    number(out, "pid", (uint64_t)atomic_load(&header->sync_pid));
+    number(out, "beat", atomic_load(&header->sync_beat_ms));
+    number(out, "claimed", atomic_load(&header->table_stats.claimed));
+    number(out, "released", atomic_load(&header->table_stats.released));
+    json_object_set_new(
+        out, "mode", json_string(l7s_mode_name((l7s_mode_t)atomic_load(&header->mode))));
+    json_object_set_new(
+        out, "because",
+        json_string(l7s_because_name((l7s_because_t)atomic_load(&header->because))));
+    answer(out);
 }
 
 static void add_ban(void *context, const l7s_ban_t *ban)
@@ -234,7 +249,9 @@ static void obey(char **words, unsigned count)
     if (strcmp(words[0], "spawn") == 0 && count == 2) {
         spawn(words[1]);
     } else if (strcmp(words[0], "kill") == 0 && count == 2) {
-        kill(child, atoi(words[1]));
+        if (child != 0) {
+            kill(child, atoi(words[1]));
+        }
         answer(json_incref(done));
     } else if (strcmp(words[0], "wait") == 0 && count == 2) {
         wait_child(words[1]);

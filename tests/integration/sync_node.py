@@ -103,8 +103,14 @@ class Node:
         self.expected += tags
 
     def close(self):
-        self.tool.close()
+        """Stops it cleanly; returns what the log should not hold."""
         unexpected = []
+        if self.tool.process.poll() is None:
+            self.kill(signal.SIGTERM)
+            status = self.ended(3000)
+            if status != 0:
+                unexpected.append(f"{self.name}: ended with {status}")
+            self.tool.close()
         for line in self.lines():
             match = LEVEL.match(line)
             if not match or (match[1] != "info" and match[2] not in self.expected):

@@ -19,34 +19,65 @@
 #include "util_filter.h"
 #include "util_time.h"
 
-#include <stdio.h>
+#include <string.h>
 
 typedef struct {
     const char *content_type;
-    const char *text; /* NULL: nothing to send, the ErrorDocument answers */
+    const char *text;
+    size_t length;
 } body_t;
+
+/* A default body or a whole head; every part of them has a maximum. */
+#define TEXT_MAX 1024
+#define DECIMAL_MAX 11
+
+/* Text under construction, cut at its end. Formatting functions cost more than all the
+ * rest of a refusal, and refusals come in floods. */
+typedef struct {
+    char *at, *end;
+} text_t;
+
+static void put(text_t *text, const char *part)
+{
+    size_t length = strlen(part), room = (size_t)(text->end - text->at);
+    length = length < room ? length : room;
+    memcpy(text->at, part, length);
+    text->at += length;
+}
+
+/* `value` in decimal, at the end of `out`. */
+static const char *decimal(uint32_t value, char out[DECIMAL_MAX])
+{
+    char *at = out + DECIMAL_MAX - 1;
+    *at = '\0';
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    return at;
+}
 
 /* Puts the incident and the seconds to wait in the place of their names. */
 static const char *fill_in(apr_pool_t *pool, const char *body,
                            const l7s_verdict_t *verdict)
 {
     static const char incident[] = "{incident}", seconds[] = "{retry_after_seconds}";
-    size_t room = strlen(body) * 4 + 1; /* the longest value for the shortest name */
-    char *out = apr_palloc(pool, room), *at = out, *end = out + room;
+    size_t room = strlen(body) * 4; /* the longest value for the shortest name */
+    char number[DECIMAL_MAX], *start = apr_palloc(pool, room + 1);
+    text_t text = {start, start + room};
     while (*body != '\0') {
         if (strncmp(body, incident, sizeof(incident) - 1) == 0) {
-            at = apr_cpystrn(at, verdict->incident, (size_t)(end - at));
+            put(&text, verdict->incident);
             body += sizeof(incident) - 1;
         } else if (strncmp(body, seconds, sizeof(seconds) - 1) == 0) {
-            at +=
-                apr_snprintf(at, (size_t)(end - at), "%u", verdict->retry_after_seconds);
+            put(&text, decimal(verdict->retry_after_seconds, number));
             body += sizeof(seconds) - 1;
         } else {
-            *at++ = *body++;
+            *text.at++ = *body++;
         }
     }
-    *at = '\0';
-    return out;
+    *text.at = '\0';
+    return start;
 }
 
 /* The policy's own response. It is copied, since the image may go when it is released. */
@@ -64,25 +95,68 @@ static bool custom_body(request_rec *r, const l7s_verdict_t *verdict, body_t *ou
     if (found) {
         out->content_type = apr_pstrdup(r->pool, type);
         out->text = fill_in(r->pool, text, verdict);
+        out->length = strlen(out->text);
     }
     shield_image_release();
     return found;
 }
 
-static const char *when(apr_pool_t *pool, const l7s_verdict_t *verdict)
+/* "The request was refused. Try again in 7 seconds. Reference: inc_….", what is known. */
+static void put_sentences(text_t *text, const l7s_verdict_t *verdict, bool reference)
 {
-    if (verdict->retry_after_seconds == 0) {
-        return "";
+    char seconds[DECIMAL_MAX];
+    put(text, "The request was refused.");
+    if (verdict->retry_after_seconds > 0) {
+        put(text, " Try again in ");
+        put(text, decimal(verdict->retry_after_seconds, seconds));
+        put(text, " seconds.");
     }
-    return apr_psprintf(pool, " Try again in %u seconds.", verdict->retry_after_seconds);
+    if (reference && verdict->incident[0] != '\0') {
+        put(text, " Reference: ");
+        put(text, verdict->incident);
+        put(text, ".");
+    }
 }
 
-static const char *reference(apr_pool_t *pool, const l7s_verdict_t *verdict)
+static const char *put_problem(text_t *text, const l7s_verdict_t *verdict,
+                               const char *line)
 {
-    if (verdict->incident[0] == '\0') {
-        return "";
-    }
-    return apr_pstrcat(pool, " Reference: ", verdict->incident, ".", NULL);
+    char number[DECIMAL_MAX];
+    put(text, "{\"type\":\"about:blank\",\"title\":\"");
+    put(text, line + 4);
+    put(text, "\",\"status\":");
+    put(text, decimal(verdict->status, number));
+    put(text, ",\"code\":\"refused\",\"detail\":\"");
+    put_sentences(text, verdict, false);
+    put(text, "\",\"policy\":\"");
+    put(text, verdict->policy);
+    put(text, "\",\"incident\":\"");
+    put(text, verdict->incident);
+    put(text, "\",\"retry_after_seconds\":");
+    put(text, decimal(verdict->retry_after_seconds, number));
+    put(text, "}\n");
+    return "application/problem+json";
+}
+
+static const char *put_html(text_t *text, const l7s_verdict_t *verdict, const char *line)
+{
+    put(text, "<!DOCTYPE html>\n<html><head><title>");
+    put(text, line);
+    put(text, "</title></head>\n<body><h1>");
+    put(text, line + 4);
+    put(text, "</h1>\n<p>");
+    put_sentences(text, verdict, true);
+    put(text, "</p></body></html>\n");
+    return "text/html; charset=utf-8";
+}
+
+static const char *put_plain(text_t *text, const l7s_verdict_t *verdict, const char *line)
+{
+    put(text, line);
+    put(text, "\n");
+    put_sentences(text, verdict, true);
+    put(text, "\n");
+    return "text/plain; charset=utf-8";
 }
 
 /* Whichever of HTML and JSON the client names first; text for one that names neither. */
@@ -92,30 +166,13 @@ static body_t default_body(request_rec *r, const l7s_verdict_t *verdict)
     const char *html = accept ? strstr(accept, "text/html") : NULL;
     const char *json = accept ? strstr(accept, "json") : NULL;
     const char *line = ap_get_status_line(verdict->status);
-    apr_pool_t *pool = r->pool;
-    if (json && (!html || json < html)) {
-        return (body_t){
-            "application/problem+json",
-            apr_psprintf(pool,
-                         "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
-                         "\"code\":\"refused\",\"detail\":\"The request was refused.%s\","
-                         "\"policy\":\"%s\",\"incident\":\"%s\","
-                         "\"retry_after_seconds\":%u}\n",
-                         line + 4, verdict->status, when(pool, verdict), verdict->policy,
-                         verdict->incident, verdict->retry_after_seconds)};
-    }
-    if (html) {
-        return (body_t){"text/html; charset=utf-8",
-                        apr_pstrcat(pool, "<!DOCTYPE html>\n<html><head><title>", line,
-                                    "</title></head>\n<body><h1>", line + 4,
-                                    "</h1>\n<p>The request was refused.",
-                                    when(pool, verdict), reference(pool, verdict),
-                                    "</p></body></html>\n", NULL)};
-    }
-    return (body_t){"text/plain; charset=utf-8",
-                    apr_pstrcat(pool, line, "\nThe request was refused.",
-                                when(pool, verdict), reference(pool, verdict), "\n",
-                                NULL)};
+    char *start = apr_palloc(r->pool, TEXT_MAX);
+    text_t text = {start, start + TEXT_MAX};
+    bool wants_json = json && (!html || json < html);
+    const char *type = wants_json ? put_problem(&text, verdict, line)
+                       : html     ? put_html(&text, verdict, line)
+                                  : put_plain(&text, verdict, line);
+    return (body_t){type, start, (size_t)(text.at - start)};
 }
 
 /* These survive ap_die and the internal redirect to an ErrorDocument. */
@@ -123,8 +180,9 @@ static void set_headers(request_rec *r, const l7s_verdict_t *verdict)
 {
     apr_table_t *headers = r->err_headers_out;
     if (verdict->retry_after_seconds > 0) {
+        char *room = apr_palloc(r->pool, DECIMAL_MAX);
         apr_table_setn(headers, "Retry-After",
-                       apr_psprintf(r->pool, "%u", verdict->retry_after_seconds));
+                       decimal(verdict->retry_after_seconds, room));
     }
     if (verdict->policy[0] != '\0') {
         apr_table_setn(headers, "L7Shield-Policy", verdict->policy);
@@ -137,16 +195,15 @@ static void set_headers(request_rec *r, const l7s_verdict_t *verdict)
 
 static int send_answer(request_rec *r, int status, const body_t *body)
 {
-    size_t length = strlen(body->text);
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
     r->status = status;
     ap_set_content_type(r, body->content_type);
-    ap_set_content_length(r, (apr_off_t)length);
+    ap_set_content_length(r, (apr_off_t)body->length);
     /* "Header always set …" holds for refusals as for any other error. */
     ap_run_insert_error_filter(r);
-    APR_BRIGADE_INSERT_TAIL(brigade,
-                            apr_bucket_pool_create(body->text, length, r->pool, alloc));
+    APR_BRIGADE_INSERT_TAIL(
+        brigade, apr_bucket_pool_create(body->text, body->length, r->pool, alloc));
     APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
     /* A client that has gone is not our concern; httpd logs and closes. */
     (void)ap_pass_brigade(r->output_filters, brigade);
@@ -167,30 +224,36 @@ int shield_refuse(request_rec *r, const l7s_verdict_t *verdict)
 }
 
 /* "Name: value\r\n", or nothing when there is no value. */
-static size_t header(char *out, size_t capacity, const char *name, const char *value)
+static void put_header(text_t *text, const char *name, const char *value)
 {
-    return value[0] == '\0'
-               ? 0
-               : (size_t)apr_snprintf(out, capacity, "%s: %s\r\n", name, value);
+    if (value[0] != '\0') {
+        put(text, name);
+        put(text, ": ");
+        put(text, value);
+        put(text, "\r\n");
+    }
 }
 
 size_t shield_refuse_render(const l7s_verdict_t *verdict, char *out, size_t capacity)
 {
     const char *line = ap_get_status_line(verdict->status);
-    char date[APR_RFC822_DATE_LEN], seconds[12] = "";
-    size_t at = 0;
+    char date[APR_RFC822_DATE_LEN], number[DECIMAL_MAX];
+    text_t text = {out, out + capacity};
     ap_recent_rfc822_date(date, apr_time_now());
+    put(&text, "HTTP/1.1 ");
+    put(&text, line);
+    put(&text, "\r\n");
+    put_header(&text, "Date", date);
     if (verdict->retry_after_seconds > 0) {
-        apr_snprintf(seconds, sizeof(seconds), "%u", verdict->retry_after_seconds);
+        put_header(&text, "Retry-After", decimal(verdict->retry_after_seconds, number));
     }
-    at += (size_t)apr_snprintf(out, capacity, "HTTP/1.1 %s\r\nDate: %s\r\n", line, date);
-    at += header(out + at, capacity - at, "Retry-After", seconds);
-    at += header(out + at, capacity - at, "L7Shield-Policy", verdict->policy);
-    at += header(out + at, capacity - at, "L7Shield-Incident", verdict->incident);
-    at += (size_t)apr_snprintf(out + at, capacity - at,
-                               "Cache-Control: no-store\r\nConnection: close\r\n"
-                               "Content-Type: text/plain; charset=utf-8\r\n"
-                               "Content-Length: %" APR_SIZE_T_FMT "\r\n\r\n%s\n",
-                               strlen(line) + 1, line);
-    return at;
+    put_header(&text, "L7Shield-Policy", verdict->policy);
+    put_header(&text, "L7Shield-Incident", verdict->incident);
+    put(&text, "Cache-Control: no-store\r\nConnection: close\r\n"
+               "Content-Type: text/plain; charset=utf-8\r\n");
+    put_header(&text, "Content-Length", decimal((uint32_t)strlen(line) + 1, number));
+    put(&text, "\r\n");
+    put(&text, line);
+    put(&text, "\n");
+    return (size_t)(text.at - out);
 }

@@ -16,7 +16,7 @@
 int shield_refuse(request_rec *r, const l7s_verdict_t *verdict);
 
 /* A whole HTTP/1.1 answer with "Connection: close" for `verdict`. Returns its length, at
- * most `capacity` - 1. */
+ * most `capacity`; there is no NUL. */
 size_t shield_refuse_render(const l7s_verdict_t *verdict, char *out, size_t capacity);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Addresses and networks. Everything is 16 bytes: IPv4 is held v4-mapped (::ffff:a.b.c.d),
- * so one code path serves both families and a dual-stack listener cannot be a bypass.
- * Prefixes are counted in the 128-bit form; 10.0.0.0/8 is held as /104.
+ * Addresses and networks. Everything is 16 bytes: IPv4 is held v4-mapped
+ * (::ffff:a.b.c.d), so one code path serves both families and a dual-stack listener
+ * cannot be a bypass. Prefixes are counted in the 128-bit form; 10.0.0.0/8 is held as
+ * /104.
  */
 #ifndef L7S_ADDR_H
 #define L7S_ADDR_H
@@ -39,6 +40,7 @@ L7S_MUST_USE l7s_status_t l7s_cidr_parse(const char *text, l7s_cidr_t *out);
 
 /* "192.0.2.0/24"; a single address has no suffix. */
 void l7s_cidr_text(const l7s_cidr_t *cidr, char out[L7S_CIDR_TEXT]);
+/* A network wider than the mapped block (::/0 … ::/95) contains IPv6 addresses only. */
 bool l7s_cidr_contains(const l7s_cidr_t *cidr, const l7s_addr_t *addr);
 
 #endif

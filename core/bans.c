@@ -399,6 +399,31 @@ static bool read_slot(const l7s_ban_slot_t *slot, l7s_hash128_t digest, l7s_now_
     return false;
 }
 
+/* A tag matched: read the slots. Apart, so that the common loop stays small. */
+static __attribute__((noinline)) bool read_candidates(const l7s_bans_t *bans,
+                                                      l7s_hash128_t digest, l7s_now_t now,
+                                                      l7s_ban_t *out)
+{
+    uint32_t i = 0;
+    for (;;) {
+        const l7s_ban_slot_t *slot = next_slot(bans, digest, &i);
+        if (slot == NULL || read_slot(slot, digest, now, out)) {
+            return slot != NULL;
+        }
+    }
+}
+
+static inline bool has_tag(const _Atomic uint32_t *tags, uint32_t wanted)
+{
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < BUCKET; i++) {
+        if (atomic_load_explicit(&tags[i], memory_order_acquire) == wanted) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool l7s_bans_find(const l7s_bans_t *bans, l7s_hash128_t digest, l7s_now_t now,
                    l7s_ban_t *out)
 {
@@ -407,12 +432,9 @@ bool l7s_bans_find(const l7s_bans_t *bans, l7s_hash128_t digest, l7s_now_t now,
     }
     const _Atomic uint32_t *tags = tags_of(bans);
     uint32_t wanted = tag_of(digest);
-    for (uint32_t i = 0; i < CANDIDATES; i++) {
-        uint32_t index = candidate(bans, digest, i);
-        if (atomic_load_explicit(&tags[index], memory_order_acquire) == wanted &&
-            read_slot(&bans->slots[index], digest, now, out)) {
-            return true;
-        }
+    if (has_tag(tags + first_of(bans, digest.lo), wanted) ||
+        has_tag(tags + first_of(bans, digest.hi), wanted)) {
+        return read_candidates(bans, digest, now, out);
     }
     return false;
 }

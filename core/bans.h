@@ -2,10 +2,12 @@
  *
  * The bans in force on this node: a table in shared memory, keyed by the digest of the
  * banned tuple (key.h). Workers add their own bans, the sync process adds the fleet's and
- * applies lifts. Address bans are checked on every request: one look-up for the client and
- * one per network width that is in use at all (`widths`), mostly none.
+ * applies lifts. Address bans are checked on every request: one look-up for the client
+ * and one per network width that is in use at all (`widths`), mostly none.
  *
- * A tombstone (lifted_until_ms) keeps a key from being banned again until then.
+ * A lift leaves a tombstone: it keeps the key from being banned again until its hold
+ * time, and bans that are older than the lift for ever (ten minutes: longer than they
+ * travel).
  */
 #ifndef L7S_BANS_H
 #define L7S_BANS_H
@@ -27,17 +29,17 @@ typedef enum {
 
 /* Who is banned, by what, until when: what travels between workers, sync and bus. */
 typedef struct {
-    l7s_hash128_t digest;  /* of the tuple */
+    l7s_hash128_t digest;    /* of the tuple */
     char id[L7S_BAN_ID_MAX]; /* "ip:203.0.113.7", "net:203.0.113.0_24", "header:h-…" */
-    l7s_cidr_t network;    /* address bans: whom it covers */
+    l7s_cidr_t network;      /* address bans: whom it covers */
     bool is_address;
     uint64_t since_ms;
-    uint64_t until_ms;     /* UINT64_MAX: until lifted */
-    uint16_t status;       /* of the refusal, 403 unless the policy says otherwise */
+    uint64_t until_ms; /* UINT64_MAX: until lifted */
+    uint16_t status;   /* of the refusal, 403 unless the policy says otherwise */
     l7s_origin_t origin;
-    char policy[L7S_POLICY_NAME_MAX];     /* "" for a ban made by hand */
-    char incident[L7S_INCIDENT_ID_MAX];   /* "" for a ban made by hand */
-    char response[L7S_POLICY_NAME_MAX];   /* name of the refusal body, "" = default */
+    char policy[L7S_POLICY_NAME_MAX];   /* "" for a ban made by hand */
+    char incident[L7S_INCIDENT_ID_MAX]; /* "" for a ban made by hand */
+    char response[L7S_POLICY_NAME_MAX]; /* name of the refusal body, "" = default */
 } l7s_ban_t;
 
 typedef struct l7s_ban_slot l7s_ban_slot_t; /* in bans.c; 384 bytes */
@@ -63,7 +65,8 @@ typedef struct {
 size_t l7s_bans_memory(uint32_t capacity);
 
 /* Records a ban; the later end wins over an earlier one. L7S_CONFLICT: a tombstone holds
- * it off, or the ban is older than its lifting. L7S_TOO_BIG: table full. Safe from any worker. */
+ * it off, or the ban is older than its lifting. L7S_TOO_BIG: table full. Safe from any
+ * worker. */
 L7S_MUST_USE l7s_status_t l7s_bans_put(const l7s_bans_t *bans, const l7s_ban_t *ban,
                                        l7s_now_t now);
 

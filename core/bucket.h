@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One rate limit: GCRA in its virtual-scheduling form (ITU-T I.371, annex A). The state is
- * a single 64-bit word, the theoretical arrival time (TAT), so a decision is one
+ * One rate limit: GCRA in its virtual-scheduling form (ITU-T I.371, annex A). The state
+ * is a single 64-bit word, the theoretical arrival time (TAT), so a decision is one
  * compare-and-swap.
  *
  * Exactness: TAT is kept in units of 1/requests microseconds. One request then costs
  * exactly period_us units and one microsecond gives back exactly `requests` units: no
- * division, no remainder to lose. The product now_us * requests wraps modulo 2^64 and only
- * differences are used (as signed numbers), which is sound while
- * (requests + burst) * period_us < 2^62 (l7s_rate_valid) and an idle slot is released long
- * before 2^63 / requests microseconds (106 days at a million requests) have passed.
+ * division, no remainder to lose. The product now_us * requests wraps modulo 2^64 and
+ * only differences are used (as signed numbers), which is sound while (requests + burst)
+ * * period_us < 2^62 (l7s_rate_valid) and an idle slot is released long before 2^63 /
+ * requests microseconds (106 days at a million requests) have passed.
  *
  * Nothing here reads a clock, locks or allocates.
  */
@@ -21,8 +21,8 @@
 #include <stdint.h>
 
 typedef struct {
-    uint32_t requests;  /* tokens given back per period, at least 1 */
-    uint32_t burst;     /* capacity of the bucket in tokens, at least 1 */
+    uint32_t requests; /* tokens given back per period, at least 1 */
+    uint32_t burst;    /* capacity of the bucket in tokens, at least 1 */
     uint64_t period_us;
 } l7s_rate_t;
 

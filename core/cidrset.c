@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An address as three words that compare like its place in the order. */
+/* An address as a number and its family: together its place in the order. */
 typedef struct {
-    uint64_t family, hi, lo;
+    unsigned __int128 number;
+    bool v6;
 } place_t;
 
 static inline uint64_t load_be64(const uint8_t *bytes)
@@ -26,17 +27,14 @@ static inline uint64_t load_be64(const uint8_t *bytes)
 
 static inline place_t place_of(const l7s_addr_t *addr)
 {
-    place_t place = {.hi = load_be64(addr->bytes), .lo = load_be64(addr->bytes + 8)};
-    place.family = place.hi != 0 || place.lo >> 32 != 0xffff;
-    return place;
+    uint64_t hi = load_be64(addr->bytes), lo = load_be64(addr->bytes + 8);
+    return (place_t){.number = (unsigned __int128)hi << 64 | lo,
+                     .v6 = (hi | (lo >> 32 ^ 0xffff)) != 0};
 }
 
 static inline bool before(place_t a, place_t b)
 {
-    if (a.family != b.family) {
-        return a.family < b.family;
-    }
-    return a.hi != b.hi ? a.hi < b.hi : a.lo < b.lo;
+    return a.v6 != b.v6 ? b.v6 : a.number < b.number;
 }
 
 static int compare(const void *left, const void *right)
@@ -64,18 +62,12 @@ static l7s_addr_t last_of(const l7s_cidr_t *network)
 /* Does `next` begin inside `range` or right behind it, in the same family? */
 static bool touches(const l7s_addr_range_t *range, const l7s_addr_t *next)
 {
-    place_t first = place_of(&range->first), last = place_of(&range->last);
     place_t begin = place_of(next);
-    if (begin.family != first.family) {
+    if (begin.v6 != place_of(&range->first).v6) {
         return false;
     }
-    last.family = first.family; /* of a wide IPv6 network the end may look like IPv4 */
-    if (!before(last, begin)) {
-        return true;
-    }
-    last.lo++;
-    last.hi += last.lo == 0;
-    return last.hi == begin.hi && last.lo == begin.lo;
+    unsigned __int128 last = place_of(&range->last).number;
+    return begin.number <= last || begin.number - last == 1;
 }
 
 size_t l7s_cidrset_build(l7s_cidr_t *networks, size_t count, l7s_addr_range_t *out)
@@ -114,6 +106,6 @@ bool l7s_cidrset_contains(const l7s_addr_range_t *ranges, size_t count,
         return false;
     }
     const l7s_addr_range_t *range = &ranges[low - 1];
-    return place_of(&range->first).family == place.family &&
+    return place_of(&range->first).v6 == place.v6 &&
            memcmp(addr, &range->last, sizeof *addr) <= 0;
 }

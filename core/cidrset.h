@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A set of networks as a flat, sorted array of disjoint ranges: built once, placed in an
- * image at any offset, searched in place by binary search (17 steps for 100,000 networks).
- * Membership only; it does not tell which network matched.
+ * image at any offset, searched in place by binary search (17 steps for 100,000
+ * networks). Membership only; it does not tell which network matched.
  */
 #ifndef L7S_CIDRSET_H
 #define L7S_CIDRSET_H

@@ -5,8 +5,8 @@
  * entry (and mint the incident's id, which the refusal carries) and count in it; the sync
  * process reads, reports and closes. One incident is one episode, never one request.
  *
- * Bounded: the table has a fixed size, and above 32 running episodes of one policy further
- * keys count in that policy's campaign entry.
+ * Bounded: the table has a fixed size, and above 32 running episodes of one policy
+ * further keys count in that policy's campaign entry.
  */
 #ifndef L7S_EPISODE_H
 #define L7S_EPISODE_H
@@ -23,9 +23,9 @@
 typedef struct {
     char id[L7S_INCIDENT_ID_MAX];
     char policy[L7S_POLICY_NAME_MAX];
-    char action[12];       /* "throttle", "ban", … what was or would have been done */
-    char detector[12];     /* "rate", "always" */
-    char key[160];         /* JSON text of source.key, e.g. {"client":"203.0.113.7"} */
+    char action[12];   /* "throttle", "ban", … what was or would have been done */
+    char detector[12]; /* "rate", "always" */
+    char key[160];     /* JSON text of source.key, e.g. {"client":"203.0.113.7"} */
     char ban_id[L7S_BAN_ID_MAX]; /* of a ban action */
     char app[L7S_POLICY_NAME_MAX];
     char host[64];
@@ -33,20 +33,20 @@ typedef struct {
     char method[12];
     char user_agent[120];
     l7s_addr_t client;
-    uint64_t revision;     /* of the image that decided */
+    uint64_t revision; /* of the image that decided */
     uint64_t started_ms;
-    l7s_mode_t mode;       /* the effective one: observe means nothing was done */
+    l7s_mode_t mode;             /* the effective one: observe means nothing was done */
     uint32_t limit, per_seconds; /* 0 when the detector has none */
-    uint8_t campaign;      /* 1: many keys, `key` is that of the first */
+    uint8_t campaign;            /* 1: many keys, `key` is that of the first */
 } l7s_episode_facts_t;
 
 typedef struct {
     _Atomic uint64_t key_lo, key_hi; /* (policy, tuple); in key_lo 0 = free, below 2^32 =
                                         being opened (cell.h): not to be read */
-    _Atomic uint64_t requests;   /* acted + passed + would have acted */
-    _Atomic uint64_t acted;      /* refused; stays 0 in observe */
-    _Atomic uint64_t passed;     /* admitted while it ran */
-    _Atomic uint64_t last_ms;    /* last request that tripped */
+    _Atomic uint64_t requests;       /* acted + passed + would have acted */
+    _Atomic uint64_t acted;          /* refused; stays 0 in observe */
+    _Atomic uint64_t passed;         /* admitted while it ran */
+    _Atomic uint64_t last_ms;        /* last request that tripped */
     _Atomic uint64_t ban_until_ms;
     _Atomic uint64_t clients[4]; /* linear-counting bitmap of client hashes, campaigns */
     _Atomic uint64_t second;     /* running second and its count, packed: s << 24 | n */
@@ -62,7 +62,7 @@ typedef struct {
      * policies that share one only fold into campaigns earlier. NULL: no campaigns. */
     _Atomic uint32_t *running;
     _Atomic uint64_t *tickets; /* numbers the claims, see cell.h */
-    l7s_hashkey_t mint_key; /* for ids: secret of this boot */
+    l7s_hashkey_t mint_key;    /* for ids: secret of this boot */
 } l7s_episodes_t;
 
 /* Finds the running episode of `key` or opens one with `facts` (its id is minted here).

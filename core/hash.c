@@ -40,35 +40,22 @@ static inline uint64_t load_le64(const uint8_t *bytes)
     return word;
 }
 
-/* The last 0…7 bytes and, on top, the length modulo 256. */
+/* The last 0…7 bytes and, on top, the length modulo 256. Behind a whole word they are cut
+ * from the eight bytes that end the message: no loop over bytes. */
 static inline uint64_t last_word(const uint8_t *tail, size_t size)
 {
+    unsigned rest = size & 7;
     uint64_t word = (uint64_t)size << 56;
-    switch (size & 7) {
-    case 7:
-        word |= (uint64_t)tail[6] << 48;
-        /* fall through */
-    case 6:
-        word |= (uint64_t)tail[5] << 40;
-        /* fall through */
-    case 5:
-        word |= (uint64_t)tail[4] << 32;
-        /* fall through */
-    case 4:
-        word |= (uint64_t)tail[3] << 24;
-        /* fall through */
-    case 3:
-        word |= (uint64_t)tail[2] << 16;
-        /* fall through */
-    case 2:
-        word |= (uint64_t)tail[1] << 8;
-        /* fall through */
-    case 1:
-        word |= tail[0];
-        /* fall through */
-    default:
+    if (rest == 0) {
         return word;
     }
+    if (size >= 8) {
+        return word | load_le64(tail + rest - 8) >> (64 - 8 * rest);
+    }
+    for (unsigned i = 0; i < rest; i++) {
+        word |= (uint64_t)tail[i] << (8 * i);
+    }
+    return word;
 }
 
 static inline __attribute__((always_inline)) sip_t sip_absorb(sip_t s, uint64_t word)

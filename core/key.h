@@ -45,8 +45,8 @@ void l7s_key_add(l7s_key_t *key, l7s_part_t part, const char *name, const void *
 void l7s_key_add_cidr(l7s_key_t *key, l7s_part_t part, const l7s_cidr_t *cidr);
 l7s_hash128_t l7s_key_digest(const l7s_hashkey_t *count_key, const l7s_key_t *key);
 
-/* The identity of one limit. `spec` is the canonical JSON text (sorted keys, no blanks) of
- * the policy's {"count":…,"detect":…}; `index` the rate's place in its list. */
+/* The identity of one limit. `spec` is the canonical JSON text (sorted keys, no blanks)
+ * of the policy's {"count":…,"detect":…}; `index` the rate's place in its list. */
 l7s_hash128_t l7s_limit_identity(const l7s_hashkey_t *count_key, const char *policy,
                                  const char *spec, unsigned index);
 

@@ -13,8 +13,8 @@ typedef enum { L7S_MODE_OFF = 0, L7S_MODE_OBSERVE = 1, L7S_MODE_ENFORCE = 2 } l7
 typedef enum {
     L7S_BECAUSE_DEFAULT = 0, /* nothing lowers it */
     L7S_BECAUSE_DIRECTIVE,
-    L7S_BECAUSE_MODE_FILE,   /* break glass: "mode" in the state directory */
-    L7S_BECAUSE_MODE_ITEM,   /* the kill switch, straight from the bus */
+    L7S_BECAUSE_MODE_FILE, /* break glass: "mode" in the state directory */
+    L7S_BECAUSE_MODE_ITEM, /* the kill switch, straight from the bus */
     L7S_BECAUSE_SETTINGS
 } l7s_because_t;
 

@@ -10,6 +10,7 @@
  */
 #include "path.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* out[0…size) is "/a/b" without a slash at the end; `slash` says that one belongs there.
@@ -137,17 +138,22 @@ static size_t normalise(const char *raw, char *out, size_t capacity, bool *cut)
 /* Copies a path that is normal already; returns 0 when it is not (or is too long). */
 static size_t copy_plain(const char *raw, char *out, size_t capacity)
 {
+    /* 1: ends a path or may have to be normalised. */
+    static const uint8_t special[256] = {['\0'] = 1, ['?'] = 1, ['%'] = 1, ['/'] = 1};
     if (raw[0] != '/') {
         return 0;
     }
     for (size_t i = 0; i < capacity; i++) {
         char c = raw[i];
+        out[i] = c;
+        if (__builtin_expect(special[(uint8_t)c] == 0, 1)) {
+            continue;
+        }
         if (c == '\0' || c == '?') {
             out[i] = '\0';
             return i;
         }
-        out[i] = c;
-        if (c == '%' || (c == '/' && (raw[i + 1] == '/' || raw[i + 1] == '.'))) {
+        if (c == '%' || raw[i + 1] == '/' || raw[i + 1] == '.') {
             return 0;
         }
     }
@@ -169,7 +175,7 @@ bool l7s_path_matches(const char *glob, const char *path)
     for (;;) {
         if (*glob == '/') {
             star = *path == '/' ? NULL : star;
-            if (strcmp(glob, "/**") == 0 && (*path == '/' || *path == '\0')) {
+            if (glob[1] == '*' && glob[2] == '*' && (*path == '/' || *path == '\0')) {
                 return true;
             }
         }
@@ -240,28 +246,40 @@ bool l7s_host_matches(const char *pattern, const char *host)
     return size > suffix && memcmp(host + size - suffix, pattern + 1, suffix) == 0;
 }
 
-/* Length of the host's name in "name:port" or "[address]:port". */
-static size_t name_length(const char *raw)
+static inline char lower(char c)
 {
-    if (raw[0] == '[') {
-        size_t inside = strcspn(raw, "]");
-        return raw[inside] == ']' ? inside + 1 : inside;
+    return (char)(c + ((unsigned)(c - 'A') < 26 ? 'a' - 'A' : 0));
+}
+
+/* "[address]:port": colons inside the brackets belong to the name. */
+static size_t copy_bracketed(const char *raw, char *out, size_t capacity)
+{
+    size_t size = strcspn(raw, "]");
+    size += raw[size] == ']' ? 1 : 0;
+    for (size_t i = 0; i < size && i < capacity; i++) {
+        out[i] = lower(raw[i]);
     }
-    return strcspn(raw, ":");
+    return size;
+}
+
+/* Returns the length of the name; nothing is written behind `capacity`. */
+static size_t copy_name(const char *raw, char *out, size_t capacity)
+{
+    size_t size = 0;
+    for (; size < capacity && raw[size] != '\0' && raw[size] != ':'; size++) {
+        out[size] = lower(raw[size]);
+    }
+    return size;
 }
 
 bool l7s_host_normalise(const char *raw, char *out, size_t capacity)
 {
-    size_t size = name_length(raw);
-    if (size > 0 && raw[size - 1] == '.') {
-        size--;
-    }
+    size_t size = raw[0] == '[' ? copy_bracketed(raw, out, capacity)
+                                : copy_name(raw, out, capacity);
     if (size >= capacity) {
         return false;
     }
-    for (size_t i = 0; i < size; i++) {
-        out[i] = raw[i] >= 'A' && raw[i] <= 'Z' ? (char)(raw[i] | 0x20) : raw[i];
-    }
+    size -= size > 0 && out[size - 1] == '.' ? 1 : 0;
     out[size] = '\0';
     return true;
 }

@@ -28,7 +28,8 @@ const char *l7s_path_glob_error(const char *glob);
  * Both sides are lower case already. */
 bool l7s_host_matches(const char *pattern, const char *host);
 
-/* Lower-cases `raw` and strips port and the root dot. Returns false when it does not fit. */
+/* Lower-cases `raw` and strips port and the root dot. Returns false when it does not fit.
+ */
 bool l7s_host_normalise(const char *raw, char *out, size_t capacity);
 
 #endif

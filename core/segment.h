@@ -52,19 +52,21 @@ typedef struct {
     uint64_t pins_at, stats_at, bans_at, episodes_at, dirty_at, table_at, arena_at[2];
     uint64_t arena_size;
     uint32_t buckets, ban_capacity;
-    l7s_hashkey_t place_key; /* secret of this boot: where a key lives */
-    l7s_hashkey_t mint_key;  /* secret of this boot: incident ids */
+    l7s_hashkey_t place_key;      /* secret of this boot: where a key lives */
+    l7s_hashkey_t mint_key;       /* secret of this boot: incident ids */
     l7s_hashkey_t boot_count_key; /* K_count of a node without a fleet */
 
     /* httpd -> sync */
-    _Alignas(64) _Atomic uint64_t config_generation; /* of httpd; an older sync process retires */
+    _Alignas(64) _Atomic uint64_t
+        config_generation; /* of httpd; an older sync process retires */
     _Atomic uint32_t workers_busy, workers_total;
 
     /* sync -> workers. The arena of an image is its generation modulo 2. */
-    _Alignas(64) _Atomic uint64_t image_generation; /* 0 = no image yet: everything is admitted */
+    _Alignas(64) _Atomic uint64_t
+        image_generation; /* 0 = no image yet: everything is admitted */
     _Atomic uint64_t image_size[2];
-    _Atomic uint32_t mode;    /* l7s_mode_t of the node */
-    _Atomic uint32_t because; /* l7s_because_t */
+    _Atomic uint32_t mode;                   /* l7s_mode_t of the node */
+    _Atomic uint32_t because;                /* l7s_because_t */
     _Atomic uint64_t config_epoch, revision; /* of the image in force */
 
     /* sync -> everybody */
@@ -103,13 +105,15 @@ L7S_MUST_USE l7s_status_t l7s_segment_attach(void *memory, size_t size,
                                              l7s_shared_t *out);
 
 /* Pins the image in force for the calling thread. `pin` is the thread's (NULL: claims one
- * for `pid` and stores it there). Returns the image or NULL (none yet, or no pin free). */
+ * for `pid` and stores it there). Returns the image or NULL (none yet, or no pin free).
+ */
 const void *l7s_segment_pin(const l7s_shared_t *shared, l7s_pin_t **pin, int32_t pid);
 void l7s_segment_unpin(l7s_pin_t *pin);
 void l7s_segment_drop_pin(l7s_pin_t *pin); /* the thread ends */
 
 /* Sync process only. The arena that the next image may be written to, or NULL while a
- * living reader still holds it (try again next tick); frees the pins of dead processes. */
+ * living reader still holds it (try again next tick); frees the pins of dead processes.
+ */
 void *l7s_segment_spare_arena(const l7s_shared_t *shared, size_t *capacity);
 /* Makes what was written there the image in force. */
 void l7s_segment_publish(const l7s_shared_t *shared, size_t image_size,

@@ -16,7 +16,7 @@
 
 typedef enum {
     L7S_OK = 0,
-    L7S_INVALID,   /* the input is wrong; the problems say where */
+    L7S_INVALID, /* the input is wrong; the problems say where */
     L7S_NOT_FOUND,
     L7S_CONFLICT,  /* it exists already, or somebody else owns it */
     L7S_TOO_BIG,   /* it does not fit into the memory it was given */

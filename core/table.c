@@ -188,9 +188,10 @@ static bool occupy(const l7s_table_t *table, const l7s_window_t *window,
     return true;
 }
 
-static __attribute__((noinline)) l7s_slot_t *
-create(const l7s_table_t *table, const l7s_window_t *window, const claim_t *claim)
+static __attribute__((noinline)) l7s_slot_t *create(const l7s_table_t *table,
+                                                    const claim_t *claim)
 {
+    l7s_window_t home = window_of(table, claim->key), *window = &home;
     for (unsigned attempt = 0; attempt < L7S_CELL_ATTEMPTS; attempt++) {
         victim_t victim = choose(window, claim, attempt < L7S_CELL_ATTEMPTS / 2);
         if (victim.slot != NULL && occupy(table, window, &victim, claim, attempt)) {
@@ -218,7 +219,7 @@ l7s_slot_t *l7s_table_claim(const l7s_table_t *table, l7s_hash128_t key, uint32_
     l7s_slot_t *slot = (l7s_slot_t *)l7s_window_find(&window, key);
     if (__builtin_expect(slot == NULL, 0)) {
         claim_t claim = {.key = key, .rate = rate, .limit = limit, .now = now};
-        return create(table, &window, &claim);
+        return create(table, &claim);
     }
     touch(slot, seconds(now));
     return slot;

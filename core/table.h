@@ -10,8 +10,9 @@
  *
  * A key lives in its home bucket only: a look-up touches at most 8 lines, mostly one. A
  * full bucket evicts its least valuable slot (drained first, then the longest untouched
- * below its limit; one over its limit last, and never while it is in use). Where nothing may be evicted the claim fails:
- * the caller admits, counts on the limit's overflow and an alarm is raised.
+ * below its limit; one over its limit last, and never while it is in use). Where nothing
+ * may be evicted the claim fails: the caller admits, counts on the limit's overflow and
+ * an alarm is raised.
  *
  * Ownership: workers create slots and move TAT and pending; the sync process reads both,
  * owns total and period, and releases drained slots. A worker killed in the middle of a
@@ -28,18 +29,19 @@
 
 /* Layout version 1. All times are of this boot. */
 typedef struct {
-    _Atomic uint64_t key_lo;        /*  0 0 = free, below 2^32 = being claimed (cell.h) */
-    _Atomic uint64_t key_hi;        /*  8 */
-    _Atomic uint64_t tat;           /* 16 bucket state, see bucket.h */
-    _Atomic uint32_t pending;       /* 24 tokens taken here and not yet pushed */
-    _Atomic uint32_t pending_since; /* 28 low 32 bits of mono milliseconds, set at 0 -> n */
-    _Atomic uint64_t total;         /* 32 fleet total last seen in `period` */
-    _Atomic uint32_t period;        /* 40 number of the bucket period, 0 = never pushed */
-    _Atomic uint32_t touched_s;     /* 44 mono seconds of the last take */
-    _Atomic uint32_t limit;         /* 48 low 32 bits of the limit's identity */
-    _Atomic uint32_t episode;       /* 52 1 + index of the running episode, 0 = none */
-    _Atomic uint32_t standing;      /* 56 reserved: standing of the client */
-    _Atomic uint32_t requests;      /* 60 of its rate: tells without an image if it drained */
+    _Atomic uint64_t key_lo;  /*  0 0 = free, below 2^32 = being claimed (cell.h) */
+    _Atomic uint64_t key_hi;  /*  8 */
+    _Atomic uint64_t tat;     /* 16 bucket state, see bucket.h */
+    _Atomic uint32_t pending; /* 24 tokens taken here and not yet pushed */
+    _Atomic uint32_t
+        pending_since;          /* 28 low 32 bits of mono milliseconds, set at 0 -> n */
+    _Atomic uint64_t total;     /* 32 fleet total last seen in `period` */
+    _Atomic uint32_t period;    /* 40 number of the bucket period, 0 = never pushed */
+    _Atomic uint32_t touched_s; /* 44 mono seconds of the last take */
+    _Atomic uint32_t limit;     /* 48 low 32 bits of the limit's identity */
+    _Atomic uint32_t episode;   /* 52 1 + index of the running episode, 0 = none */
+    _Atomic uint32_t standing;  /* 56 reserved: standing of the client */
+    _Atomic uint32_t requests;  /* 60 of its rate: tells without an image if it drained */
 } l7s_slot_t;
 
 _Static_assert(sizeof(l7s_slot_t) == 64, "one slot is one cache line");

@@ -295,13 +295,13 @@ static void *read_images(void *argument)
     const l7s_shared_t *shared = argument;
     l7s_pin_t *pin = NULL;
     uint64_t torn = 0;
-    while (!stop) {
+    do { /* at least once: the writer may be done before this thread begins */
         const uint64_t *image = l7s_segment_pin(shared, &pin, getpid());
         for (int i = 1; image != NULL && i < WORDS; i++) {
             torn += image[i] != image[0];
         }
         l7s_segment_unpin(pin);
-    }
+    } while (!stop);
     l7s_segment_drop_pin(pin);
     return (void *)(uintptr_t)torn;
 }

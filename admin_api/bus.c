@@ -133,7 +133,7 @@ l7s_status_t admin_bus_check_chunk(admin_bus_t *bus, const char *hash, uint64_t 
     l7s_status_t status = l7s_pool_get(bus->pool, name, now_ms, &data, &size);
     if (status == L7S_OK) {
         l7s_sha256_text(data, size, actual);
-        status = strcmp(actual, hash) == 0 ? L7S_OK : L7S_NOT_FOUND;
+        status = strcmp(actual, hash) == 0 ? L7S_OK : L7S_UNTRUSTED;
     }
     free(data);
     return status;
@@ -163,7 +163,7 @@ l7s_status_t admin_bus_get(admin_bus_t *bus, admin_place_t place, uint64_t now_m
     if (status == L7S_OK) {
         status = open_item(bus, place.kind, name, data, size, now_ms, &item) == L7S_OK
                      ? L7S_OK
-                     : L7S_NOT_FOUND;
+                     : L7S_UNTRUSTED;
     }
     if (status == L7S_OK) {
         *payload = strndup(item.payload, item.size);

@@ -151,12 +151,13 @@ static void forget(admin_publisher_t *publisher)
     publisher->published = false;
 }
 
-static void lost(admin_publisher_t *publisher, const char *what)
+/* What is missing means that logs lost entries, too; what was overwritten does not. */
+static void lost(admin_publisher_t *publisher, const char *what, bool missing)
 {
-    admin_log(ADMIN_WARN, "L7S3503", "memcached lost the %s; publishing everything anew.",
-              what);
+    admin_log(ADMIN_WARN, "L7S3503", "memcached %s the %s; publishing everything anew.",
+              missing ? "lost" : "has something else instead of", what);
     forget(publisher);
-    publisher->renew_wanted = true;
+    publisher->renew_wanted |= missing;
 }
 
 /* Begins a new bus epoch when one is wanted and the last one is not too young. */
@@ -191,7 +192,7 @@ static bool greet(admin_publisher_t *publisher, uint64_t now_ms)
     bool same = status == L7S_OK && ours != NULL && strcmp(there, ours) == 0;
     free(there);
     free(ours);
-    if (status != L7S_OK && status != L7S_NOT_FOUND) {
+    if (status != L7S_OK && status != L7S_NOT_FOUND && status != L7S_UNTRUSTED) {
         complain(publisher, status);
         return false;
     }
@@ -206,7 +207,7 @@ static l7s_status_t check_text(admin_publisher_t *publisher, l7s_item_kind_t kin
     char *payload;
     l7s_status_t status = admin_bus_get(publisher->bus, place(kind), now_ms, &payload);
     if (status == L7S_OK && (written == NULL || strcmp(payload, written) != 0)) {
-        status = L7S_NOT_FOUND;
+        status = L7S_UNTRUSTED;
     }
     free(payload);
     return status;
@@ -224,7 +225,7 @@ static l7s_status_t check_mode(admin_publisher_t *publisher, uint64_t now_ms)
         (!l7s_mode_item_read(payload, strlen(payload), &there) ||
          l7s_revision_compare(there.config_epoch, there.number, ours.config_epoch,
                               ours.number) < 0)) {
-        status = L7S_NOT_FOUND;
+        status = L7S_UNTRUSTED;
     }
     free(payload);
     return status;
@@ -258,8 +259,8 @@ static void look(admin_publisher_t *publisher, uint64_t now_ms)
         what = "chunks";
         status = check_chunk(publisher, now_ms);
     }
-    if (status == L7S_NOT_FOUND) {
-        lost(publisher, what);
+    if (status == L7S_NOT_FOUND || status == L7S_UNTRUSTED) {
+        lost(publisher, what, status == L7S_NOT_FOUND);
     } else if (status != L7S_OK) {
         complain(publisher, status);
         forget(publisher);

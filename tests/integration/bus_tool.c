@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A node of the fleet, or an attacker, for tests of the daemon: speaks the real bus, has
- * no httpd behind it. Usage: bus_tool MEMCACHED SECRET_FILE TRUST_FILE COMMAND… get
- * head|mode|manifest        payload of the daemon's item, if its seal holds part NAME
- * text of one part of the snapshot bans FROM COUNT               entries of the ban log,
- * one JSON text a line forge KIND DETAIL INDEX FILE JSON   an item under its right name,
- * but sealed with the (wrong) secret of FILE garble KIND DETAIL INDEX      the same
- * place, full of nonsense node NAME                     a living node: holds a seat,
- * obeys lines on stdin: incident JSON · ban JSON · ack · set MEMBER JSON · apply on|off ·
- * quit A node answers every line with one line of JSON. Exit 1: not there; 2: usage or
- * trouble.
+ * A node of the fleet, or an attacker, for tests of the daemon: speaks the real bus, but
+ * has no httpd behind it. `usage` says how it is called; bus.py calls it.
  */
 #include "../../core/bus/manifest.h"
 #include "../../core/config.h"
@@ -21,6 +13,19 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+static const char usage[] =
+    "bus_tool MEMCACHED SECRET_FILE TRUST_FILE COMMAND...\n"
+    "  get head|mode|manifest        payload of the daemon's item, if its seal holds\n"
+    "  part NAME                     text of one part of the snapshot\n"
+    "  bans FROM COUNT               entries of the ban log, one a line\n"
+    "  forge KIND DETAIL INDEX FOLDER JSON   an item under its right name, but sealed\n"
+    "                                with another fleet's secret and signing.key\n"
+    "  garble KIND DETAIL INDEX      the same place, full of nonsense\n"
+    "  node NAME                     a living node: holds a seat, obeys lines on stdin\n"
+    "    incident JSON | resend INDEX JSON | ban JSON | at INDEX | ack |\n"
+    "    set MEMBER JSON | apply on|off | quit      each answered by a line of JSON\n"
+    "Exit 1: there is no such thing; 2: usage or trouble.\n";
 
 #define LINE_BYTES 65536
 #define BEAT_MS 200
@@ -242,8 +247,14 @@ static void apply_manifest(node_t *node)
 
 static void beat(node_t *node)
 {
-    if (node->bus->epoch[0] == '\0' && !read_epoch(node->bus)) {
+    char before[sizeof(node->bus->epoch)];
+    memcpy(before, node->bus->epoch, sizeof(before));
+    if (!read_epoch(node->bus) && before[0] == '\0') {
         return;
+    }
+    if (strcmp(before, node->bus->epoch) != 0) {
+        node->seated = false;
+        node->ban_end = 1;
     }
     apply_manifest(node);
     char *text = json_dumps(node->seat, JSON_COMPACT);
@@ -349,6 +360,9 @@ static bool obey(node_t *node, char *line)
         add_again(node, line + 7);
     } else if (strncmp(line, "ban ", 4) == 0) {
         add_ban(node, line + 4);
+    } else if (strncmp(line, "at ", 3) == 0) {
+        node->ban_end = strtoull(line + 3, NULL, 10);
+        answer("index", node->ban_end);
     } else if (strcmp(line, "ack") == 0) {
         show_ack(node);
     } else if (strncmp(line, "set ", 4) == 0) {
@@ -444,7 +458,7 @@ static int command(bus_t *bus, int count, char **arguments)
     if (strcmp(verb, "garble") == 0 && count == 4) {
         return garble(bus, arguments + 1);
     }
-    fail("usage", verb);
+    fail(verb, usage);
 }
 
 int main(int argc, char **argv)
@@ -454,7 +468,7 @@ int main(int argc, char **argv)
     const char *servers[1];
     sigset_t all;
     if (argc < 5) {
-        fail("usage", "MEMCACHED SECRET_FILE TRUST_FILE COMMAND…");
+        fail("usage", usage);
     }
     servers[0] = argv[1];
     sigfillset(&all);

@@ -196,5 +196,5 @@ def test_400_10_restart_of_the_daemon_changes_nothing_on_the_bus(bus):  # noqa: 
     bus.daemon.start()
     wait_until(lambda: len(bus.bans()) == 2, 3, "the ban of the meantime")
     assert bus.get("head") == head
+    wait_until(lambda: node.acknowledged() == 1, 3, "the incident of the meantime")
     assert [item["id"] for item in bus.incidents()] == [incident_id(3)]
-    assert node.acknowledged() == 1

@@ -40,6 +40,8 @@
 #define SHORT_LIFE apr_time_from_sec(2)
 #define BACKOFF_MAX_S 30
 #define RETIRED_MAX 16
+#define EXIT_NOT_PREPARED 126 /* by our own child, before the program runs */
+#define EXIT_NOT_RUN 127
 
 /* Over restarts: processes of older configurations, whose end is still to be collected.
  */
@@ -98,6 +100,14 @@ const char *shield_sync_program(apr_pool_t *pool, const shield_node_t *node)
                        "l7shield-sync", NULL);
 }
 
+static const char *explain(int status)
+{
+    return status == EXIT_NOT_RUN
+               ? " (httpd's User cannot execute it: check the path's permissions)"
+           : status == EXIT_NOT_PREPARED ? " (httpd's User or its groups cannot be set)"
+                                         : "";
+}
+
 static void launch_as_user(launch_t *launch)
 {
     launch->drop = geteuid() == 0;
@@ -124,7 +134,7 @@ static void become(const launch_t *launch, pid_t parent)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
         (launch->error_fd >= 0 && dup2(launch->error_fd, STDERR_FILENO) < 0)) {
-        _exit(126);
+        _exit(EXIT_NOT_PREPARED);
     }
     unsigned first = SEGMENT_FD;
     if (launch->segment_fd >= 0) {
@@ -132,7 +142,7 @@ static void become(const launch_t *launch, pid_t parent)
                         ? fcntl(SEGMENT_FD, F_SETFD, 0)
                         : dup2(launch->segment_fd, SEGMENT_FD);
         if (flags < 0) {
-            _exit(126);
+            _exit(EXIT_NOT_PREPARED);
         }
         first++;
     }
@@ -143,7 +153,7 @@ static void become(const launch_t *launch, pid_t parent)
     }
     if (launch->drop && (setgroups((size_t)launch->groups_count, launch->groups) != 0 ||
                          setgid(launch->gid) != 0 || setuid(launch->uid) != 0)) {
-        _exit(126);
+        _exit(EXIT_NOT_PREPARED);
     }
     /* After setuid, which clears it. A parent that died before is seen by getppid. */
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -154,7 +164,7 @@ static void become(const launch_t *launch, pid_t parent)
         _exit(0);
     }
     execv(launch->program, launch->argv);
-    _exit(127);
+    _exit(EXIT_NOT_RUN);
 }
 
 /* The pid, or -1 with errno. */
@@ -190,8 +200,8 @@ static char *read_all(apr_pool_t *pool, int fd, int timeout_ms)
     return text;
 }
 
-/* Its output has ended, and so has it, or it hangs. The exit status, 127 for a program
- * that could not be run, -1 for one that had to be killed. */
+/* Its output has ended, and so has it, or it hangs. The exit status, or -1 for one
+ * that had to be killed. */
 static int collect(pid_t pid)
 {
     int status = 0;
@@ -251,8 +261,9 @@ bool shield_sync_check_policies(apr_pool_t *pool, server_rec *server,
                      node->policy_file);
     } else {
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, server,
-                     "L7ShieldPolicyFile %s could not be checked: %s ended with %d",
-                     node->policy_file, program, status);
+                     "L7ShieldPolicyFile %s could not be checked: %s ended with status "
+                     "%d%s",
+                     node->policy_file, program, status, explain(status));
     }
     return false;
 }

@@ -31,6 +31,8 @@ PRELOAD = os.environ.get("L7S_PRELOAD")
 ENVIRONMENT = {**os.environ, **({"LD_PRELOAD": PRELOAD, "ASAN_OPTIONS": "detect_leaks=0"}
                                 if PRELOAD else {})}
 LEVEL = re.compile(r"^\[[^\]]*\] \[\w*:(\w+)\]|^\[l7shield:(\w+)\]")
+# httpd's own race: it is stopped while a connection lingers.
+STOPPING = re.compile(r"AH03092: process_lingering_close: apr_pollset_add failure")
 HARMLESS = {"notice", "info", "debug", "trace1", "trace2", "trace3"}
 
 
@@ -374,7 +376,7 @@ DocumentRoot {self.document_root}
         return [line for line in lines if line.strip() and not self._is_fine(line)]
 
     def _is_fine(self, line):
-        if any(pattern.search(line) for pattern in self.expected):
+        if any(pattern.search(line) for pattern in (*self.expected, STOPPING)):
             return True
         match = LEVEL.match(line)
         level = match and (match.group(1) or match.group(2))

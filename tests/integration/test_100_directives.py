@@ -140,6 +140,19 @@ def test_100_09_start_with_a_bad_policy_file_fails(httpd):
     assert "L7ShieldPolicyFile" in done.stderr
 
 
+def test_100_13_program_that_cannot_be_run_is_explained(httpd):
+    server = httpd(start=False, policies=config())
+    program = server.root / "hidden" / "l7shield-sync"
+    program.parent.mkdir(mode=0o700)
+    program.write_text("#!/nonexistent\n")
+    program.chmod(0o755)
+    server.directives = f"L7ShieldSync {program}"
+    server.write_config()
+    status, said = server.configtest()
+    assert status != 0
+    assert "could not be checked" in said and "cannot execute it" in said
+
+
 def test_100_10_htaccess_may_not_switch_the_shield_off(httpd):
     server = httpd(host="<Location />\nRequire all granted\n</Location>",
                    directives="<Directory /tmp>\nAllowOverride All\n</Directory>")

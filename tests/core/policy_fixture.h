@@ -9,6 +9,7 @@
 
 #include "../../core/compile.h"
 #include "../../core/decide.h"
+#include "../../core/path.h"
 
 #define FIXTURE_BANS 1024
 #define FIXTURE_HEADERS 8

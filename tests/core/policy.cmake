@@ -2,8 +2,10 @@
 add_library(policy_fixture STATIC policy_fixture.c policy_random.c policy_reference.c)
 target_link_libraries(policy_fixture PUBLIC l7s_json)
 
+l7s_unit(compile policy_fixture)
 l7s_unit(decide policy_fixture)
 l7s_unit(decide_random policy_fixture)
+l7s_unit(image policy_fixture)
 
 # Instructions per decision, under callgrind.
 add_executable(bench_decide bench_decide.c)

@@ -7,47 +7,16 @@
  *   | head | slots, 384 bytes each      | tags, 4 bytes    |
  *   +------+----------------------------+------------------+
  *
- * A slot is read under its sequence number (odd: being written), so that readers take no
- * lock and never see half a ban. Two workers that ban the same key at once may fill two
- * slots; that is harmless, since any slot in force bans and a lift goes through all.
+ * Two workers that ban the same key at once may fill two slots; that is harmless, since
+ * any slot in force bans and a lift goes through all.
  */
 #include "bans.h"
 
+#include "ban_slot.h"
 #include "key.h"
-
-#include <string.h>
 
 #define BUCKET 8
 #define CANDIDATES (2 * BUCKET)
-#define BODY_WORDS 40
-#define TRIES 1000
-
-/* How long a lift is remembered at least: longer than a ban travels on the bus. */
-#define LIFT_MEMORY_MS 600000
-
-/* Where a ban is counted in the head, so that the same is taken back with it. */
-#define COUNTED_ACTIVE 1u
-#define COUNTED_OTHER 2u
-#define COUNTED_CLIENT 4u
-#define COUNTED_WIDTH 8u
-#define COUNTED_WIDTH_SHIFT 8
-
-/* Free: tag 0. In force: until_ms > now. Lifted: until_ms 0 and lifted_ms set. All but
- * sequence and watched are written under an odd sequence only. */
-struct l7s_ban_slot {
-    _Atomic uint64_t sequence;
-    _Atomic uint64_t digest_lo, digest_hi;
-    _Atomic uint64_t until_ms;
-    _Atomic uint64_t lifted_ms; /* when it was lifted, 0 = it was not */
-    _Atomic uint64_t hold_ms;   /* until when it stays lifted */
-    _Atomic uint64_t counted;
-    _Atomic uint64_t watched;          /* odd sequence that the last visit saw */
-    _Atomic uint64_t body[BODY_WORDS]; /* l7s_ban_t */
-};
-
-_Static_assert(sizeof(l7s_ban_slot_t) == 384, "six cache lines");
-_Static_assert(sizeof(l7s_ban_t) <= 8 * BODY_WORDS && sizeof(l7s_ban_t) % 8 == 0,
-               "a ban fits into whole words of a slot");
 
 size_t l7s_bans_memory(uint32_t capacity)
 {
@@ -78,153 +47,6 @@ static inline uint32_t candidate(const l7s_bans_t *bans, l7s_hash128_t digest, u
     return first_of(bans, half) + i % BUCKET;
 }
 
-static inline uint64_t get(const _Atomic uint64_t *word)
-{
-    return atomic_load_explicit(word, memory_order_acquire);
-}
-
-/* Released, so that no write of a slot is seen before its sequence is odd. */
-static inline void set(_Atomic uint64_t *word, uint64_t value)
-{
-    atomic_store_explicit(word, value, memory_order_release);
-}
-
-static bool lock_slot(l7s_ban_slot_t *slot)
-{
-    for (unsigned i = 0; i < TRIES; i++) {
-        uint64_t seen = get(&slot->sequence);
-        if (seen % 2 == 0 &&
-            atomic_compare_exchange_weak(&slot->sequence, &seen, seen + 1)) {
-            return true;
-        }
-    }
-    return false; /* its writer was preempted or killed; visit frees it */
-}
-
-static void unlock_slot(l7s_ban_slot_t *slot)
-{
-    set(&slot->sequence, get(&slot->sequence) + 1);
-}
-
-static bool has_digest(const l7s_ban_slot_t *slot, l7s_hash128_t digest)
-{
-    return get(&slot->digest_lo) == digest.lo && get(&slot->digest_hi) == digest.hi;
-}
-
-static bool in_force(const l7s_ban_slot_t *slot, l7s_now_t now)
-{
-    return get(&slot->until_ms) > now.wall_ms;
-}
-
-/* Nothing in it is needed any more. */
-static bool is_spent(const l7s_ban_slot_t *slot, l7s_now_t now)
-{
-    uint64_t lifted = get(&slot->lifted_ms);
-    return !in_force(slot, now) && get(&slot->hold_ms) <= now.wall_ms &&
-           (lifted == 0 || now.wall_ms - lifted >= LIFT_MEMORY_MS);
-}
-
-/* Does the lifting recorded in `slot` stand against a ban made at `since_ms`? */
-static bool holds_off(const l7s_ban_slot_t *slot, uint64_t since_ms, l7s_now_t now)
-{
-    uint64_t lifted = get(&slot->lifted_ms);
-    return lifted != 0 && (now.wall_ms < get(&slot->hold_ms) || since_ms <= lifted);
-}
-
-/* Counts before bits, and after clearing a bit a second look at its count: a ban that
- * comes at the same moment sets the bit again or is seen here. */
-static void count_width(l7s_bans_head_t *head, uint32_t width, bool more)
-{
-    _Atomic uint64_t *word = &head->widths[width / 64];
-    uint64_t bit = (uint64_t)1 << (width % 64);
-    if (more) {
-        atomic_fetch_add(&head->width_counts[width], 1);
-        atomic_fetch_or(word, bit);
-        return;
-    }
-    if (atomic_fetch_sub(&head->width_counts[width], 1) == 1) {
-        atomic_fetch_and(word, ~bit);
-        if (atomic_load(&head->width_counts[width]) != 0) {
-            atomic_fetch_or(word, bit);
-        }
-    }
-}
-
-static uint64_t how_counted(const l7s_ban_t *ban)
-{
-    if (!ban->is_address) {
-        return COUNTED_ACTIVE | COUNTED_OTHER;
-    }
-    /* The id of an IPv6 client is written "net:…_64", like that of the network. */
-    bool network = strncmp(ban->id, "ip:", 3) != 0;
-    bool client = strncmp(ban->id, "net:", 4) != 0 ||
-                  (ban->network.prefix == 64 && !l7s_addr_is_v4(&ban->network.base));
-    return COUNTED_ACTIVE | (client ? COUNTED_CLIENT : 0) |
-           (network ? COUNTED_WIDTH : 0) |
-           (uint64_t)ban->network.prefix << COUNTED_WIDTH_SHIFT;
-}
-
-static void count_in(l7s_bans_head_t *head, l7s_ban_slot_t *slot, uint64_t counted)
-{
-    if (counted & COUNTED_CLIENT) {
-        count_width(head, L7S_BAN_WIDTH_CLIENT, true);
-    }
-    if (counted & COUNTED_WIDTH) {
-        count_width(head, (uint32_t)(counted >> COUNTED_WIDTH_SHIFT), true);
-    }
-    if (counted & COUNTED_OTHER) {
-        atomic_fetch_add(&head->other, 1);
-    }
-    atomic_fetch_add(&head->active, 1);
-    set(&slot->counted, counted);
-}
-
-static void count_out(l7s_bans_head_t *head, l7s_ban_slot_t *slot)
-{
-    uint64_t counted = get(&slot->counted);
-    set(&slot->counted, 0);
-    if (counted & COUNTED_CLIENT) {
-        count_width(head, L7S_BAN_WIDTH_CLIENT, false);
-    }
-    if (counted & COUNTED_WIDTH) {
-        count_width(head, (uint32_t)(counted >> COUNTED_WIDTH_SHIFT), false);
-    }
-    if (counted & COUNTED_OTHER) {
-        atomic_fetch_sub(&head->other, 1);
-    }
-    if (counted & COUNTED_ACTIVE) {
-        atomic_fetch_sub(&head->active, 1);
-    }
-}
-
-/* The functions from here to free_slot want the slot locked. */
-static void write_ban(const l7s_bans_t *bans, l7s_ban_slot_t *slot, const l7s_ban_t *ban)
-{
-    count_out(bans->head, slot);
-    uint64_t words[sizeof(l7s_ban_t) / 8];
-    memcpy(words, ban, sizeof words);
-    for (size_t i = 0; i < sizeof words / 8; i++) {
-        set(&slot->body[i], words[i]);
-    }
-    set(&slot->digest_lo, ban->digest.lo);
-    set(&slot->digest_hi, ban->digest.hi);
-    set(&slot->lifted_ms, 0);
-    set(&slot->hold_ms, 0);
-    set(&slot->until_ms, ban->until_ms);
-    count_in(bans->head, slot, how_counted(ban));
-}
-
-static void write_lift(const l7s_bans_t *bans, l7s_ban_slot_t *slot, l7s_hash128_t digest,
-                       uint64_t hold_until_ms, l7s_now_t now)
-{
-    count_out(bans->head, slot);
-    set(&slot->digest_lo, digest.lo);
-    set(&slot->digest_hi, digest.hi);
-    set(&slot->until_ms, 0);
-    set(&slot->lifted_ms, now.wall_ms != 0 ? now.wall_ms : 1);
-    set(&slot->hold_ms, hold_until_ms);
-}
-
 static void set_tag(const l7s_bans_t *bans, const l7s_ban_slot_t *slot, uint32_t tag)
 {
     atomic_store_explicit(&tags_of(bans)[slot - bans->slots], tag, memory_order_release);
@@ -237,10 +59,7 @@ static uint32_t get_tag(const l7s_bans_t *bans, const l7s_ban_slot_t *slot)
 
 static void free_slot(const l7s_bans_t *bans, l7s_ban_slot_t *slot)
 {
-    count_out(bans->head, slot);
-    set(&slot->until_ms, 0);
-    set(&slot->lifted_ms, 0);
-    set(&slot->hold_ms, 0);
+    l7s_ban_slot_clear(bans->head, slot);
     set_tag(bans, slot, 0);
 }
 
@@ -253,7 +72,7 @@ static l7s_ban_slot_t *next_slot(const l7s_bans_t *bans, l7s_hash128_t digest,
     while (*i < CANDIDATES) {
         uint32_t index = candidate(bans, digest, (*i)++);
         if (atomic_load_explicit(&tags[index], memory_order_acquire) == wanted &&
-            has_digest(&bans->slots[index], digest)) {
+            l7s_ban_slot_holds(&bans->slots[index], digest)) {
             return &bans->slots[index];
         }
     }
@@ -268,7 +87,7 @@ static l7s_ban_slot_t *take_slot(const l7s_bans_t *bans, l7s_hash128_t digest,
     uint32_t found[2] = {0, 0};
     for (uint32_t i = 0; i < CANDIDATES; i++) {
         l7s_ban_slot_t *slot = &bans->slots[candidate(bans, digest, i)];
-        if (get_tag(bans, slot) == 0 || is_spent(slot, now)) {
+        if (get_tag(bans, slot) == 0 || l7s_ban_slot_is_spent(slot, now)) {
             open[i / BUCKET * BUCKET + found[i / BUCKET]++] = slot;
         }
     }
@@ -276,13 +95,13 @@ static l7s_ban_slot_t *take_slot(const l7s_bans_t *bans, l7s_hash128_t digest,
     for (uint32_t round = 0; round < 2; round++, better ^= 1) {
         for (uint32_t i = 0; i < found[better]; i++) {
             l7s_ban_slot_t *slot = open[better * BUCKET + i];
-            if (!lock_slot(slot)) {
+            if (!l7s_ban_slot_lock(slot)) {
                 continue;
             }
-            if (get_tag(bans, slot) == 0 || is_spent(slot, now)) {
+            if (get_tag(bans, slot) == 0 || l7s_ban_slot_is_spent(slot, now)) {
                 return slot;
             }
-            unlock_slot(slot);
+            l7s_ban_slot_unlock(slot);
         }
     }
     return NULL;
@@ -296,7 +115,7 @@ static bool is_held_off(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_t 
         if (slot == NULL) {
             return false;
         }
-        if (holds_off(slot, ban->since_ms, now)) {
+        if (l7s_ban_slot_holds_off(slot, ban->since_ms, now)) {
             return true;
         }
     }
@@ -307,19 +126,20 @@ static bool is_held_off(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_t 
 static bool update_slot(const l7s_bans_t *bans, l7s_ban_slot_t *slot,
                         const l7s_ban_t *ban, l7s_now_t now)
 {
-    if (in_force(slot, now) && get(&slot->until_ms) >= ban->until_ms) {
+    if (l7s_ban_slot_in_force(slot, now) &&
+        l7s_ban_slot_until_ms(slot) >= ban->until_ms) {
         return true;
     }
-    if (!lock_slot(slot)) {
+    if (!l7s_ban_slot_lock(slot)) {
         return false;
     }
-    bool same = get_tag(bans, slot) != 0 && has_digest(slot, ban->digest);
-    if (same && !holds_off(slot, ban->since_ms, now) &&
-        get(&slot->until_ms) < ban->until_ms) {
-        write_ban(bans, slot, ban);
+    bool same = get_tag(bans, slot) != 0 && l7s_ban_slot_holds(slot, ban->digest);
+    if (same && !l7s_ban_slot_holds_off(slot, ban->since_ms, now) &&
+        l7s_ban_slot_until_ms(slot) < ban->until_ms) {
+        l7s_ban_slot_write(bans->head, slot, ban);
         atomic_fetch_add(&bans->head->changes, 1);
     }
-    unlock_slot(slot);
+    l7s_ban_slot_unlock(slot);
     return same;
 }
 
@@ -332,18 +152,19 @@ static l7s_status_t insert(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now
         atomic_fetch_add(&bans->head->dropped, 1);
         return L7S_TOO_BIG;
     }
-    write_ban(bans, slot, ban);
+    l7s_ban_slot_write(bans->head, slot, ban);
     set_tag(bans, slot, tag_of(ban->digest));
-    unlock_slot(slot);
+    l7s_ban_slot_unlock(slot);
     atomic_fetch_add(&bans->head->changes, 1);
     if (!is_held_off(bans, ban, now)) {
         return L7S_OK;
     }
-    if (lock_slot(slot)) {
-        if (has_digest(slot, ban->digest) && get(&slot->until_ms) == ban->until_ms) {
+    if (l7s_ban_slot_lock(slot)) {
+        if (l7s_ban_slot_holds(slot, ban->digest) &&
+            l7s_ban_slot_until_ms(slot) == ban->until_ms) {
             free_slot(bans, slot);
         }
-        unlock_slot(slot);
+        l7s_ban_slot_unlock(slot);
     }
     return L7S_CONFLICT;
 }
@@ -369,36 +190,6 @@ l7s_status_t l7s_bans_put(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_
     }
 }
 
-static void read_body(const l7s_ban_slot_t *slot, l7s_ban_t *out)
-{
-    uint64_t words[sizeof(l7s_ban_t) / 8];
-    for (size_t i = 0; i < sizeof words / 8; i++) {
-        words[i] = get(&slot->body[i]);
-    }
-    memcpy(out, words, sizeof words);
-}
-
-/* Reads a slot as one piece. False: no ban of `digest` is in force in it, or its writer
- * did not finish in time. */
-static bool read_slot(const l7s_ban_slot_t *slot, l7s_hash128_t digest, l7s_now_t now,
-                      l7s_ban_t *out)
-{
-    for (unsigned i = 0; i < TRIES; i++) {
-        uint64_t before = get(&slot->sequence);
-        if (before % 2 != 0) {
-            continue;
-        }
-        bool banned = has_digest(slot, digest) && in_force(slot, now);
-        if (banned && out != NULL) {
-            read_body(slot, out);
-        }
-        if (get(&slot->sequence) == before) {
-            return banned;
-        }
-    }
-    return false;
-}
-
 /* A tag matched: read the slots. Apart, so that the common loop stays small. */
 static __attribute__((noinline)) bool read_candidates(const l7s_bans_t *bans,
                                                       l7s_hash128_t digest, l7s_now_t now,
@@ -407,7 +198,7 @@ static __attribute__((noinline)) bool read_candidates(const l7s_bans_t *bans,
     uint32_t i = 0;
     for (;;) {
         const l7s_ban_slot_t *slot = next_slot(bans, digest, &i);
-        if (slot == NULL || read_slot(slot, digest, now, out)) {
+        if (slot == NULL || l7s_ban_slot_read(slot, digest, now, out)) {
             return slot != NULL;
         }
     }
@@ -501,15 +292,15 @@ static bool lift_slots(const l7s_bans_t *bans, l7s_hash128_t digest,
         if (slot == NULL) {
             return carried;
         }
-        if (!lock_slot(slot)) {
+        if (!l7s_ban_slot_lock(slot)) {
             continue;
         }
-        if (has_digest(slot, digest)) {
-            *was = *was || in_force(slot, now);
-            write_lift(bans, slot, digest, hold_until_ms, now);
+        if (l7s_ban_slot_holds(slot, digest)) {
+            *was = *was || l7s_ban_slot_in_force(slot, now);
+            l7s_ban_slot_lift(bans->head, slot, digest, hold_until_ms, now);
             carried = true;
         }
-        unlock_slot(slot);
+        l7s_ban_slot_unlock(slot);
     }
 }
 
@@ -522,43 +313,33 @@ bool l7s_bans_lift(const l7s_bans_t *bans, l7s_hash128_t digest, uint64_t hold_u
         if (slot == NULL) {
             atomic_fetch_add(&bans->head->dropped, 1);
         } else {
-            write_lift(bans, slot, digest, hold_until_ms, now);
+            l7s_ban_slot_lift(bans->head, slot, digest, hold_until_ms, now);
             set_tag(bans, slot, tag_of(digest));
-            unlock_slot(slot);
-            lift_slots(bans, digest, hold_until_ms, now, &was);
+            l7s_ban_slot_unlock(slot);
         }
     }
     atomic_fetch_add(&bans->head->changes, 1);
+    /* Once more for a ban that was written meanwhile and did not see the tombstone. */
+    lift_slots(bans, digest, hold_until_ms, now, &was);
     return was;
-}
-
-/* A slot whose sequence is odd at two visits in a row has lost its writer. */
-static void recover(const l7s_bans_t *bans, l7s_ban_slot_t *slot, uint64_t sequence)
-{
-    if (get(&slot->watched) != sequence) {
-        set(&slot->watched, sequence);
-        return;
-    }
-    free_slot(bans, slot);
-    unlock_slot(slot);
 }
 
 static void visit_slot(const l7s_bans_t *bans, l7s_ban_slot_t *slot, l7s_now_t now,
                        l7s_bans_visit_fn visit, void *context)
 {
-    if (is_spent(slot, now)) {
-        if (lock_slot(slot)) {
-            if (is_spent(slot, now)) {
+    if (l7s_ban_slot_is_spent(slot, now)) {
+        if (l7s_ban_slot_lock(slot)) {
+            if (l7s_ban_slot_is_spent(slot, now)) {
                 free_slot(bans, slot);
                 atomic_fetch_add(&bans->head->changes, 1);
             }
-            unlock_slot(slot);
+            l7s_ban_slot_unlock(slot);
         }
         return;
     }
-    l7s_hash128_t digest = {get(&slot->digest_lo), get(&slot->digest_hi)};
+    l7s_hash128_t digest = l7s_ban_slot_digest(slot);
     l7s_ban_t ban;
-    if (visit != NULL && read_slot(slot, digest, now, &ban) &&
+    if (visit != NULL && l7s_ban_slot_read(slot, digest, now, &ban) &&
         ban.origin != L7S_ORIGIN_SHADOW) {
         visit(context, &ban);
     }
@@ -569,9 +350,9 @@ void l7s_bans_visit(const l7s_bans_t *bans, l7s_now_t now, l7s_bans_visit_fn vis
 {
     for (uint32_t i = 0; i < bans->capacity; i++) {
         l7s_ban_slot_t *slot = &bans->slots[i];
-        uint64_t sequence = get(&slot->sequence);
-        if (sequence % 2 != 0) {
-            recover(bans, slot, sequence);
+        if (l7s_ban_slot_is_abandoned(slot)) {
+            free_slot(bans, slot);
+            l7s_ban_slot_unlock(slot);
         } else if (get_tag(bans, slot) != 0) {
             visit_slot(bans, slot, now, visit, context);
         }
@@ -586,9 +367,10 @@ void l7s_bans_scan(const l7s_bans_t *bans, l7s_now_t now, l7s_bans_visit_fn visi
         if (get_tag(bans, slot) == 0) {
             continue;
         }
-        l7s_hash128_t digest = {get(&slot->digest_lo), get(&slot->digest_hi)};
+        l7s_hash128_t digest = l7s_ban_slot_digest(slot);
         l7s_ban_t ban;
-        if (read_slot(slot, digest, now, &ban) && ban.origin != L7S_ORIGIN_SHADOW) {
+        if (l7s_ban_slot_read(slot, digest, now, &ban) &&
+            ban.origin != L7S_ORIGIN_SHADOW) {
             visit(context, &ban);
         }
     }

@@ -19,7 +19,7 @@ uint32_t l7s_stats_row(const l7s_stats_t *stats, const char *policy)
             atomic_store_explicit(&row->used, 1, memory_order_release);
             return i;
         }
-        if (strcmp(row->name, policy) == 0) {
+        if (strncmp(row->name, policy, sizeof row->name - 1) == 0) {
             return i;
         }
     }

@@ -12,6 +12,7 @@
 // clang-format on
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int create(void **state)
 {
@@ -41,6 +42,17 @@ static void test_row_same_name_gives_same_row(void **state)
     assert_int_equal(stats->rows[first].used, 1);
 }
 
+static void test_row_name_that_is_cut_is_found_again(void **state)
+{
+    const l7s_stats_t *stats = *state;
+    char name[100];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    uint32_t row = l7s_stats_row(stats, name);
+    assert_int_equal(l7s_stats_row(stats, name), row);
+    assert_int_equal(strlen(stats->rows[row].name), L7S_POLICY_NAME_MAX - 1);
+}
+
 static void test_row_table_full_gives_last_row(void **state)
 {
     const l7s_stats_t *stats = *state;
@@ -58,6 +70,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_row_same_name_gives_same_row, create,
+                                        destroy),
+        cmocka_unit_test_setup_teardown(test_row_name_that_is_cut_is_found_again, create,
                                         destroy),
         cmocka_unit_test_setup_teardown(test_row_table_full_gives_last_row, create,
                                         destroy),

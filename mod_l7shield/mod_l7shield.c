@@ -12,6 +12,7 @@
 #include "directives.h"
 #include "head.h"
 #include "metrics.h"
+#include "policy_check.h"
 #include "shared_memory.h"
 #include "sync_process.h"
 #include "workers.h"
@@ -54,7 +55,7 @@ static int check_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     if (is_rehearsal() && node->policy_file &&
-        !shield_sync_check_policies(temp_pool, server, node)) {
+        !shield_policy_check(temp_pool, server, node)) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;

@@ -7,14 +7,6 @@
 
 #include "shared_memory.h"
 
-/* The program's path: L7ShieldSync, else beside the module's own file. */
-const char *shield_sync_program(apr_pool_t *pool, const shield_node_t *node);
-
-/* Runs `l7shield-sync --check-policy-file` as httpd's User. False: the file is bad, or
- * the program cannot be run; every problem has been logged. */
-bool shield_sync_check_policies(apr_pool_t *pool, server_rec *server,
-                                const shield_node_t *node);
-
 /* Starts the sync process of this configuration and looks after it for as long as `pool`
  * (the configuration's) lives. Waits up to two seconds for its first image, if the
  * segment has none, so that no request is admitted just because httpd was faster. */

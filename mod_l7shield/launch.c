@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Fork and exec of l7shield-sync. What talks to the network holds none of the server's
+ * keys and sockets: it runs as httpd's User, everything but the segment and the error log
+ * is closed, and it ends with its parent. All that allocates happens before fork.
+ */
+#include "launch.h"
+
+#include "apr_strings.h"
+#include "unixd.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define EXIT_NOT_PREPARED 126 /* by our own child, before the program runs */
+#define EXIT_NOT_RUN 127
+
+const char *shield_launch_program(apr_pool_t *pool, const shield_node_t *node)
+{
+    if (node->sync_program) {
+        return node->sync_program;
+    }
+    Dl_info info;
+    if (dladdr(&l7shield_module, &info) == 0 || !info.dli_fname) {
+        return "l7shield-sync";
+    }
+    const char *slash = strrchr(info.dli_fname, '/');
+    size_t folder = slash ? (size_t)(slash - info.dli_fname) + 1 : 0;
+    return apr_pstrcat(pool, apr_pstrmemdup(pool, info.dli_fname, folder),
+                       "l7shield-sync", NULL);
+}
+
+const char *shield_launch_explain(int status)
+{
+    return status == EXIT_NOT_RUN
+               ? " (httpd's User cannot execute it: check the path's permissions)"
+           : status == EXIT_NOT_PREPARED ? " (httpd's User or its groups cannot be set)"
+                                         : "";
+}
+
+void shield_launch_prepare(const char *program, char *const *argv,
+                           shield_launch_t *launch)
+{
+    memset(launch, 0, sizeof(*launch));
+    launch->program = program;
+    launch->argv = argv;
+    launch->segment_fd = -1;
+    launch->error_fd = -1;
+    launch->drop = geteuid() == 0;
+    launch->uid = ap_unixd_config.user_id;
+    launch->gid = ap_unixd_config.group_id;
+    launch->groups_count = SHIELD_GROUPS_MAX;
+    if (!ap_unixd_config.user_name || ap_unixd_config.user_name[0] == '#' ||
+        getgrouplist(ap_unixd_config.user_name, launch->gid, launch->groups,
+                     &launch->groups_count) < 0) {
+        launch->groups[0] = launch->gid;
+        launch->groups_count = 1;
+    }
+}
+
+/* Nothing is left but null, null, the log and perhaps the segment. */
+static bool keep_descriptors(const shield_launch_t *launch)
+{
+    unsigned first = SHIELD_SEGMENT_FD;
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+        (launch->error_fd >= 0 && dup2(launch->error_fd, STDERR_FILENO) < 0)) {
+        return false;
+    }
+    if (launch->segment_fd >= 0) {
+        /* dup2 onto itself would leave the close-on-exec flag. */
+        int done = launch->segment_fd == SHIELD_SEGMENT_FD
+                       ? fcntl(SHIELD_SEGMENT_FD, F_SETFD, 0)
+                       : dup2(launch->segment_fd, SHIELD_SEGMENT_FD);
+        if (done < 0) {
+            return false;
+        }
+        first++;
+    }
+    if (close_range(first, ~0U, 0) != 0) { /* a kernel before 5.9 */
+        for (int fd = (int)first; fd < sysconf(_SC_OPEN_MAX); fd++) {
+            close(fd);
+        }
+    }
+    return true;
+}
+
+/* In the forked child: async-signal-safe calls only, and no return. */
+static void become(const shield_launch_t *launch, pid_t parent)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    for (int number = 1; number < NSIG; number++) {
+        (void)signal(number, SIG_DFL);
+    }
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    if (!keep_descriptors(launch)) {
+        _exit(EXIT_NOT_PREPARED);
+    }
+    if (launch->drop && (setgroups((size_t)launch->groups_count, launch->groups) != 0 ||
+                         setgid(launch->gid) != 0 || setuid(launch->uid) != 0)) {
+        _exit(EXIT_NOT_PREPARED);
+    }
+    /* After setuid, which clears it. A parent that died before is seen by getppid. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (launch->sleep_s > 0) {
+        sleep(launch->sleep_s);
+    }
+    if (getppid() != parent) {
+        _exit(0);
+    }
+    execv(launch->program, launch->argv);
+    _exit(EXIT_NOT_RUN);
+}
+
+pid_t shield_launch_fork(const shield_launch_t *launch)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        become(launch, parent);
+    }
+    return pid;
+}

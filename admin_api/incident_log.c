@@ -108,6 +108,8 @@ static uint64_t count_of(const json_t *object, const char *name)
     return value > 0 ? (uint64_t)value : 0;
 }
 
+/* Only a live seat says where its log stands: an old one would throw the position back.
+ */
 static void note_seat(void *context, const admin_seat_t *seat)
 {
     admin_incident_log_t *log = context;
@@ -116,11 +118,15 @@ static void note_seat(void *context, const admin_seat_t *seat)
     if (reader == NULL) {
         return;
     }
-    reader->first = count_of(bounds, "first");
-    reader->next = count_of(bounds, "next");
-    reader->live = seat->live && reader->next >= reader->first;
-    if (reader->position < reader->first || reader->position > reader->next) {
-        reader->position = reader->first;
+    reader->live = seat->live;
+    reader->first = reader->next = 0;
+    if (seat->live) {
+        reader->first = count_of(bounds, "first");
+        reader->next = count_of(bounds, "next");
+        if (reader->position < reader->first || reader->position > reader->next) {
+            reader->position = reader->first;
+        }
+        reader->live = reader->next >= reader->first;
     }
     reader->read_to = reader->position;
 }

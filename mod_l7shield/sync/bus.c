@@ -16,6 +16,7 @@
 /* No exchange begins later than this: its own timeout must still fit. */
 #define LAST_START_MS (SYNC_NETWORK_MS - DEAD_SERVERS_MS)
 #define RELOAD_MS 1000
+#define TRUST_FILE_MAX 4096
 #define LOG_INTERVAL_MS 10000
 /* A busy machine misses a deadline now and then; that is not worth a line. */
 #define DOWN_BEFORE_LOG_MS 1000
@@ -29,6 +30,7 @@ struct sync_bus {
     const sync_options_t *options;
     l7s_pool_t *pool;
     l7s_trust_t *trust;
+    char trust_id[L7S_SHA256_TEXT];
     sync_stamp_t secret_stamp, trust_stamp;
     l7s_hashkey_t name_key;
     char name_secret[L7S_SECRET_ID_MAX]; /* "" until the daemon's is known */
@@ -53,6 +55,19 @@ static void derive_name_key(sync_bus_t *bus)
     }
 }
 
+/* The trust file holds nothing but the public key. */
+static void identify_daemon(sync_bus_t *bus)
+{
+    char *text = NULL;
+    size_t size = 0;
+
+    if (sync_file_read(bus->options->trust_file, TRUST_FILE_MAX, &text, &size) ==
+        L7S_OK) {
+        l7s_sha256_text(text, size, bus->trust_id);
+    }
+    free(text);
+}
+
 /* A file that has become unreadable leaves the keys that we have in force. */
 static void load_trust(sync_bus_t *bus)
 {
@@ -70,6 +85,7 @@ static void load_trust(sync_bus_t *bus)
     }
     l7s_trust_free(bus->trust);
     bus->trust = trust;
+    identify_daemon(bus);
     derive_name_key(bus);
     bus->turn++;
 }
@@ -174,6 +190,11 @@ unsigned sync_bus_time_left_ms(const sync_bus_t *bus)
 const l7s_trust_t *sync_bus_trust(const sync_bus_t *bus)
 {
     return bus->trust;
+}
+
+const char *sync_bus_trust_id(const sync_bus_t *bus)
+{
+    return bus->trust_id;
 }
 
 l7s_pool_t *sync_bus_pool(const sync_bus_t *bus)

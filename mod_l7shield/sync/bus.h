@@ -33,6 +33,8 @@ bool sync_bus_has_time(const sync_bus_t *bus);
 unsigned sync_bus_time_left_ms(const sync_bus_t *bus);
 
 const l7s_trust_t *sync_bus_trust(const sync_bus_t *bus);
+/* Tells one daemon's signing key from another's; "" without trust. */
+const char *sync_bus_trust_id(const sync_bus_t *bus);
 l7s_pool_t *sync_bus_pool(const sync_bus_t *bus);
 unsigned sync_bus_servers_up(const sync_bus_t *bus);
 

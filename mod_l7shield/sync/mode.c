@@ -67,6 +67,11 @@ bool sync_mode_last_item(const sync_mode_t *mode, l7s_mode_item_t *out)
     return mode->has_item;
 }
 
+void sync_mode_forget_item(sync_mode_t *mode)
+{
+    mode->has_item = false;
+}
+
 /* The first word of the file. */
 static void read_file(sync_mode_t *mode)
 {

@@ -23,6 +23,9 @@ bool sync_mode_item(sync_mode_t *mode, const l7s_mode_item_t *item);
 /* The newest item seen; false: there was none. */
 bool sync_mode_last_item(const sync_mode_t *mode, l7s_mode_item_t *out);
 
+/* The daemon that wrote it is not ours any more. */
+void sync_mode_forget_item(sync_mode_t *mode);
+
 /* Looks at the file, combines, writes header->mode and header->because and says a change
  * in the log. `config` may be NULL. */
 void sync_mode_tick(sync_mode_t *mode, const l7s_config_t *config, l7s_now_t now);

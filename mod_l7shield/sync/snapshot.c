@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define LOG_INTERVAL_MS 10000
+/* A manifest whose parts do not come for so long is not worth hurrying for. */
+#define PATIENCE_MS 2000
 
 struct sync_snapshot {
     sync_snapshot_links_t links;
@@ -24,8 +26,8 @@ struct sync_snapshot {
     json_t *wanted;   /* accepted; NULL when all of it is in force or refused */
     bool refused;     /* the policies of `wanted` cannot be used */
     l7s_config_t *pending; /* `wanted`, parsed: waits for the arena */
-    char *raw;             /* the payload of the manifest seen last */
-    size_t raw_size;
+    sync_items_t *items;
+    uint64_t wanted_since_ms;
     bool bans_known; /* a whole set of bans has been applied in this turn */
     uint64_t bans_generation;
     uint64_t turn;
@@ -46,8 +48,9 @@ l7s_status_t sync_snapshot_create(const sync_snapshot_links_t *links,
         (void)snprintf(snapshot->path, sizeof snapshot->path, "%s/snapshot.json",
                        links->state_dir);
     }
-    if (sync_parts_create(&snapshot->parts) != L7S_OK) {
-        free(snapshot);
+    if (sync_parts_create(&snapshot->parts) != L7S_OK ||
+        sync_items_create(&snapshot->items) != L7S_OK) {
+        sync_snapshot_free(snapshot);
         return L7S_NO_MEMORY;
     }
     *out = snapshot;
@@ -70,13 +73,14 @@ void sync_snapshot_free(sync_snapshot_t *snapshot)
     forget_wanted(snapshot);
     json_decref(snapshot->state.manifest);
     sync_parts_free(snapshot->parts);
-    free(snapshot->raw);
+    sync_items_free(snapshot->items);
     free(snapshot);
 }
 
 bool sync_snapshot_waits(const sync_snapshot_t *snapshot)
 {
-    return snapshot->wanted != NULL;
+    return snapshot->wanted != NULL &&
+           sync_mono_ms(snapshot->now) - snapshot->wanted_since_ms < PATIENCE_MS;
 }
 
 /* ---- the disk ---- */
@@ -183,6 +187,27 @@ static l7s_status_t count_key(const sync_snapshot_t *snapshot, const json_t *man
     return trust == NULL ? L7S_NOT_FOUND : l7s_trust_count_key(trust, id, out);
 }
 
+/* Epochs and revisions are one daemon's: another signing key begins to count anew. What
+ * is in force stays until the new one says something else. */
+static void keep_order_of_one_daemon(sync_snapshot_t *snapshot)
+{
+    sync_snapshot_state_t *state = &snapshot->state;
+    const char *id = sync_bus_trust_id(snapshot->links.bus);
+
+    if (id[0] != '\0' && strcmp(state->trust_id, id) != 0) {
+        if (state->trust_id[0] != '\0') {
+            sync_log(SYNC_INFO, "L7S2046",
+                     "the trust file names another daemon; its "
+                     "revisions begin anew");
+            sync_mode_forget_item(snapshot->links.mode);
+        }
+        (void)snprintf(state->trust_id, sizeof state->trust_id, "%s", id);
+        state->seen_epoch = 0;
+        state->seen_revision = 0;
+        state->head_epoch = 0;
+    }
+}
+
 void sync_snapshot_load(sync_snapshot_t *snapshot, l7s_now_t now)
 {
     sync_snapshot_state_t *state = &snapshot->state;
@@ -200,6 +225,7 @@ void sync_snapshot_load(sync_snapshot_t *snapshot, l7s_now_t now)
     if (state->has_mode_item) {
         (void)sync_mode_item(snapshot->links.mode, &state->mode_item);
     }
+    keep_order_of_one_daemon(snapshot);
     if (state->bus_epoch[0] != '\0') {
         sync_bus_enter(snapshot->links.bus, state->bus_epoch, state->name_secret);
     }
@@ -223,29 +249,30 @@ void sync_snapshot_load(sync_snapshot_t *snapshot, l7s_now_t now)
 /* ---- what the bus says ---- */
 
 /* Follows the daemon to another place on the bus. True: everything must be read anew. */
-static bool follow_head(sync_snapshot_t *snapshot, const sync_items_t *items)
+static bool follow_head(sync_snapshot_t *snapshot)
 {
     sync_snapshot_state_t *state = &snapshot->state;
     uint64_t before = sync_bus_turn(snapshot->links.bus);
+    sync_head_t head;
 
-    if (!items->has_head) {
+    if (!sync_items_head(snapshot->items, &head)) {
         return false;
     }
-    if (items->config_epoch < state->head_epoch) {
+    if (head.config_epoch < state->head_epoch) {
         if (sync_log_gate(&snapshot->head_gate, sync_mono_ms(snapshot->now), 60000,
                           NULL)) {
             sync_log(
                 SYNC_ERROR, "L7S2035",
                 "the bus has a head of config epoch %llu, but %llu was seen already; "
                 "after restoring a backup the daemon needs \"l7shieldd new-epoch\"",
-                (unsigned long long)items->config_epoch,
+                (unsigned long long)head.config_epoch,
                 (unsigned long long)state->head_epoch);
         }
         return false;
     }
-    state->head_epoch = items->config_epoch;
-    (void)snprintf(state->bus_epoch, sizeof state->bus_epoch, "%s", items->bus_epoch);
-    (void)snprintf(state->name_secret, sizeof state->name_secret, "%s", items->secret_id);
+    state->head_epoch = head.config_epoch;
+    (void)snprintf(state->bus_epoch, sizeof state->bus_epoch, "%s", head.bus_epoch);
+    (void)snprintf(state->name_secret, sizeof state->name_secret, "%s", head.secret_id);
     sync_bus_enter(snapshot->links.bus, state->bus_epoch, state->name_secret);
     return sync_bus_turn(snapshot->links.bus) != before;
 }
@@ -254,27 +281,17 @@ static bool follow_head(sync_snapshot_t *snapshot, const sync_items_t *items)
  * what stands there now. */
 static void begin_turn(sync_snapshot_t *snapshot, sync_ban_log_t *ban_log)
 {
+    keep_order_of_one_daemon(snapshot);
     snapshot->turn = sync_bus_turn(snapshot->links.bus);
     sync_ban_log_begin(ban_log);
     snapshot->bans_known = false;
-    free(snapshot->raw);
-    snapshot->raw = NULL;
-    snapshot->raw_size = 0;
+    sync_items_forget(snapshot->items);
 }
 
-/* Is this manifest one to follow? It becomes `wanted` then. Steals `payload`. */
-static void consider(sync_snapshot_t *snapshot, char *payload, size_t size)
+/* Is this manifest one to follow? It becomes `wanted` then. */
+static void consider(sync_snapshot_t *snapshot, const char *payload, size_t size)
 {
     sync_snapshot_state_t *state = &snapshot->state;
-
-    if (snapshot->raw != NULL && snapshot->raw_size == size &&
-        memcmp(snapshot->raw, payload, size) == 0) {
-        free(payload);
-        return;
-    }
-    free(snapshot->raw);
-    snapshot->raw = payload;
-    snapshot->raw_size = size;
     json_t *manifest = l7s_json_read(payload, size, NULL);
     if (manifest == NULL || l7s_manifest_check(manifest) != L7S_OK) {
         json_decref(manifest);
@@ -304,6 +321,7 @@ static void consider(sync_snapshot_t *snapshot, char *payload, size_t size)
     forget_wanted(snapshot);
     snapshot->wanted = manifest;
     snapshot->refused = false;
+    snapshot->wanted_since_ms = sync_mono_ms(snapshot->now);
     state->seen_epoch = epoch;
     state->seen_revision = revision;
 }
@@ -469,37 +487,48 @@ static void advance(sync_snapshot_t *snapshot, sync_bans_t *bans, sync_ban_log_t
     }
 }
 
-static void take_mode(sync_snapshot_t *snapshot, const sync_items_t *items)
+static void take_mode(sync_snapshot_t *snapshot)
 {
-    if (items->has_mode && items->mode.config_epoch >= snapshot->state.head_epoch &&
-        sync_mode_item(snapshot->links.mode, &items->mode)) {
+    l7s_mode_item_t mode;
+
+    if (sync_items_mode(snapshot->items, &mode) &&
+        mode.config_epoch >= snapshot->state.head_epoch &&
+        sync_mode_item(snapshot->links.mode, &mode)) {
         save(snapshot); /* the kill switch must survive a cold start */
+    }
+}
+
+/* Reads the bus. A head that moved, or new keys, make everything else void: then it is
+ * read a second time, so that a rollout does not wait for the next tick. */
+static void look(sync_snapshot_t *snapshot, sync_ban_log_t *ban_log)
+{
+    sync_bus_t *bus = snapshot->links.bus;
+
+    if (snapshot->turn != sync_bus_turn(bus)) {
+        begin_turn(snapshot, ban_log);
+    }
+    sync_items_read(snapshot->items, bus);
+    if (follow_head(snapshot)) {
+        begin_turn(snapshot, ban_log);
+        sync_items_read(snapshot->items, bus);
     }
 }
 
 void sync_snapshot_tick(sync_snapshot_t *snapshot, sync_bans_t *bans,
                         sync_ban_log_t *ban_log, l7s_now_t now)
 {
-    sync_items_t items;
+    size_t size = 0;
 
     snapshot->now = now;
     if (sync_bus_trust(snapshot->links.bus) == NULL) {
         return;
     }
-    sync_items_read(snapshot->links.bus, &items);
-    if (follow_head(snapshot, &items)) {
-        sync_items_clear(&items);
-        sync_items_read(snapshot->links.bus, &items);
+    look(snapshot, ban_log);
+    take_mode(snapshot);
+    const char *manifest = sync_items_new_manifest(snapshot->items, &size);
+    if (manifest != NULL && sync_bus_epoch(snapshot->links.bus)[0] != '\0') {
+        consider(snapshot, manifest, size);
     }
-    if (snapshot->turn != sync_bus_turn(snapshot->links.bus)) {
-        begin_turn(snapshot, ban_log);
-    }
-    take_mode(snapshot, &items);
-    if (items.manifest != NULL && sync_bus_epoch(snapshot->links.bus)[0] != '\0') {
-        consider(snapshot, items.manifest, items.manifest_size);
-        items.manifest = NULL;
-    }
-    sync_items_clear(&items);
     if (snapshot->wanted != NULL) {
         advance(snapshot, bans, ban_log);
     }

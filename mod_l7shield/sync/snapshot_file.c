@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See snapshot_file.h. {"version":1,"bus_epoch","name_secret","seen":[epoch,revision],
+ * See snapshot_file.h.
+ * {"version":1,"bus_epoch","name_secret","trust_id","seen":[epoch,revision],
  * "head_epoch","mode":"MODE EPOCH NUMBER UNTIL","manifest":{…},"parts":{NAME:{…}}}. A
  * part is copied as text and never printed from its tree, which would take as long as a
  * rollout.
@@ -69,6 +70,7 @@ static void read_state(const json_t *document, sync_snapshot_state_t *state)
 
     copy_text(document, "bus_epoch", state->bus_epoch, sizeof state->bus_epoch);
     copy_text(document, "name_secret", state->name_secret, sizeof state->name_secret);
+    copy_text(document, "trust_id", state->trust_id, sizeof state->trust_id);
     state->seen_epoch = (uint64_t)json_integer_value(json_array_get(seen, 0));
     state->seen_revision = (uint64_t)json_integer_value(json_array_get(seen, 1));
     state->head_epoch = number(document, "head_epoch");
@@ -140,10 +142,11 @@ static bool write_document(FILE *out, const sync_snapshot_state_t *state,
         return false;
     }
     json_t *head = json_pack(
-        "{s:i, s:s, s:s, s:[I,I], s:I, s:s, s:O?}", "version", FILE_VERSION, "bus_epoch",
-        state->bus_epoch, "name_secret", state->name_secret, "seen",
-        (json_int_t)state->seen_epoch, (json_int_t)state->seen_revision, "head_epoch",
-        (json_int_t)state->head_epoch, "mode", mode, "manifest", state->manifest);
+        "{s:i, s:s, s:s, s:s, s:[I,I], s:I, s:s, s:O?}", "version", FILE_VERSION,
+        "bus_epoch", state->bus_epoch, "name_secret", state->name_secret, "trust_id",
+        state->trust_id, "seen", (json_int_t)state->seen_epoch,
+        (json_int_t)state->seen_revision, "head_epoch", (json_int_t)state->head_epoch,
+        "mode", mode, "manifest", state->manifest);
     char *text = head == NULL ? NULL : json_dumps(head, JSON_COMPACT);
     json_decref(head);
     if (text == NULL) {

@@ -12,6 +12,7 @@
 typedef struct {
     char bus_epoch[40];
     char name_secret[L7S_SECRET_ID_MAX]; /* whose keys named the items */
+    char trust_id[L7S_SHA256_TEXT];      /* of the daemon that counted all this */
     uint64_t seen_epoch, seen_revision;  /* the highest manifest */
     uint64_t head_epoch;                 /* the highest config_epoch of a head */
     bool has_mode_item;

@@ -9,6 +9,7 @@
  *   kill SIGNAL · wait MS       of the process started last; wait: has it ended?
  *   decide N ADDRESS METHOD HOST PATH [HEADER VALUE]   N requests, counted by outcome
  *   state · bans · episodes     what stands in the segment
+ *   age MS                      makes every episode that much older
  *   pin · unpin                 a worker that holds the image
  */
 #define _GNU_SOURCE /* memfd_create */
@@ -242,6 +243,16 @@ static void episodes(void)
     answer(out);
 }
 
+static void age(uint64_t by_ms)
+{
+    for (unsigned i = 0; i < L7S_EPISODES; i++) {
+        l7s_episode_t *episode = &shared.episodes.entries[i];
+        atomic_fetch_sub(&episode->last_ms, by_ms);
+        episode->facts.started_ms -= by_ms;
+    }
+    answer(json_object());
+}
+
 static void obey(char **words, unsigned count)
 {
     json_t *done = json_object();
@@ -263,6 +274,8 @@ static void obey(char **words, unsigned count)
         bans();
     } else if (strcmp(words[0], "episodes") == 0) {
         episodes();
+    } else if (strcmp(words[0], "age") == 0 && count == 2) {
+        age(strtoull(words[1], NULL, 10));
     } else if (strcmp(words[0], "pin") == 0) {
         answer(json_pack("{s:b}", "pinned",
                          l7s_segment_pin(&shared, &held_pin, getpid()) != NULL));

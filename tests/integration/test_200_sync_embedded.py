@@ -174,6 +174,39 @@ def test_200_11_an_incident_has_a_line_when_it_begins(node):
     assert len(one.lines("L7S2101")) == 2
 
 
+def test_200_20_an_incident_ends_after_a_quiet_minute(node):
+    one = node(policy(requests=2))
+    incident = one.decide(5)["incident"]
+    wait_until(lambda: one.lines("L7S2101"), 2, "the first line")
+    one.tool("age", 59000)
+    time.sleep(0.4)
+    assert one.tool("episodes") == [incident]
+    one.tool("age", 1000)
+    wait_until(lambda: one.tool("episodes") == [], 2, "the end")
+    assert (f"policy per-client is done with client=192.0.2.1, incident {incident}: "
+            "3 requests, 3 refused") in one.lines("L7S2102")[0]
+    assert one.decide(5)["incident"] != incident
+
+
+def test_200_21_damaged_state_files_are_said_and_written_anew(node, tmp_path):
+    (tmp_path / "bans.json").write_text("{")
+    one = node(policy(requests=1, action={"ban": {"seconds": 60}}), state=tmp_path)
+    one.expect("L7S2068")
+    wait_until(lambda: one.lines("L7S2068"), 2, "the line")
+    one.decide(2)
+    wait_until(lambda: "192.0.2.1" in (tmp_path / "bans.json").read_text(), 3, "the file")
+
+
+def test_200_22_a_missing_state_folder_is_said_once(node):
+    one = node(policy(requests=1, action={"ban": {"seconds": 60}}))
+    one.expect("L7S2068")
+    one.state_dir.rmdir()
+    for number in range(1, 4):
+        one.decide(2, client=f"192.0.2.{number}")
+        time.sleep(1.1)
+    assert len(one.lines("L7S2068")) == 1 and "No such file" in one.lines("L7S2068")[0]
+
+
 def test_200_12_bans_outlive_a_cold_start_and_end(node, tmp_path):
     ban = policy(requests=1, action={"ban": {"seconds": 600}})
     one = node(ban, state=tmp_path)

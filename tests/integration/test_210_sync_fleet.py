@@ -8,7 +8,8 @@ import time
 import pytest
 
 from httpd import wait_until
-from sync_node import Memcached, Node, Publisher, ban_entry, config, now_ms, policy
+from sync_node import (TOOLS, Memcached, Node, Publisher, Tool, ban_entry, config, now_ms,
+                       policy)
 
 
 class Fleet:
@@ -405,3 +406,78 @@ def test_210_21_garbage_on_the_bus_is_refused_and_said(fleet):
         assert node.state()["generation"] == 0
     finally:
         other.close()
+
+
+def test_210_22_only_the_daemon_lifts_bans(fleet):
+    node = fleet.node()
+    fleet.rollout(config(policy(requests=1000)))
+    fleet.publisher("ban", 1, json.dumps(ban_entry("192.0.2.1")))
+    wait_until(lambda: node.bans() == ["ip:192.0.2.1"], 2, "the ban")
+    keys = fleet.publisher.folder
+    other = Tool([TOOLS / "bus_tool", fleet.memcached[0].address, keys / "secret",
+                  keys / "trust", "node", "web-9"])
+    try:
+        node.expect("L7S2062")
+        lift = ban_entry("192.0.2.1", op="lift", since_ms=now_ms() + 1000,
+                         hold_until_ms=now_ms() + 60000)
+        other("ban", json.dumps(lift))
+        wait_until(lambda: node.lines("L7S2062"), 2, "the refusal")
+        assert node.bans() == ["ip:192.0.2.1"]
+        other("ban", json.dumps(ban_entry("192.0.2.2")))
+        wait_until(lambda: len(node.bans()) == 2, 2, "a ban may come from a node")
+    finally:
+        other.close()
+
+
+def test_210_23_damaged_state_files_are_said_and_the_fleet_heals_them(fleet, tmp_path):
+    for name in ("snapshot.json", "bans.json", "spool.json"):
+        (tmp_path / name).write_text('{"version":1,"manifest":{},"parts"')
+    node = fleet.node(state=tmp_path)
+    node.expect("L7S2044", "L7S2068", "L7S2081")
+    fleet.rollout(config(policy(requests=2)))
+    for tag in node.expected:
+        assert len(node.lines(tag)) == 1, tag
+    snapshot = json.loads((tmp_path / "snapshot.json").read_text())
+    assert snapshot["seen"] == [1, 1] and "policies" in snapshot["parts"]
+
+
+def test_210_24_another_daemon_begins_its_revisions_anew(fleet):
+    node = fleet.node()
+    fleet.publisher.revision = 40
+    fleet.rollout(config(policy(requests=3, per_seconds=1000)))
+    fleet.publisher("mode", "off", 1, 41, 0)
+    wait_until(lambda: node.state()["mode"] == "off", 2, "off")
+    fleet.publisher.close()
+    fleet.publisher = Publisher(fleet.memcached).start("00000000000000e5", 1)
+    for kind in ("secret", "trust"):
+        (node.root / kind).write_text((fleet.publisher.folder / kind).read_text())
+    fleet.rollout(config(policy(requests=4, per_seconds=1000)))
+    node.expect("L7S2033")
+    assert node.state()["revision"] == 1 and node.lines("L7S2046")
+    assert node.state()["mode"] == "enforce"
+
+
+def test_210_25_an_incident_that_ended_says_so(fleet):
+    node = fleet.node()
+    fleet.rollout(config(policy(requests=1, per_seconds=100)))
+    node.decide(3)
+    wait_until(lambda: incidents_of(fleet, node)[1], 2, "the report")
+    node.tool("age", 61000)
+    wait_until(lambda: incidents_of(fleet, node)[1][-1]["state"] == "ended", 3, "the end")
+
+
+def test_210_26_reports_made_without_memcached_arrive_when_it_is_back(fleet):
+    node = fleet.node()
+    node.expect("L7S2031", "L7S2071")
+    fleet.rollout(config(policy(requests=1, per_seconds=100)))
+    fleet.memcached[0].pause()
+    wait_until(lambda: node.lines("L7S2031"), 5, "the line")
+    incidents = {node.decide(2, client=f"192.0.2.{n}")["incident"] for n in range(1, 6)}
+    node.kill(signal.SIGTERM)
+    assert node.ended() == 0
+    node.start(ready=False)
+    time.sleep(0.5)
+    fleet.memcached[0].go_on()
+    wait_until(lambda: "web-1" in fleet.publisher.seats() and
+               {report["id"] for report in incidents_of(fleet, node)[1]} == incidents,
+               8, "all reports")

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Makes room for `count` more items. Doubling, bounded by what an image may hold. */
-static bool vector_reserve(l7s_vector_t *vector, size_t width, size_t count)
+/* Doubling, bounded by what an image may hold. */
+bool l7s_vector_reserve(l7s_vector_t *vector, size_t width, size_t count)
 {
     size_t room = vector->room ? vector->room : 16;
     void *items;
@@ -55,7 +55,7 @@ uint32_t l7s_builder_add(l7s_builder_t *builder, l7s_section_id_t section,
     if (count == 0 || builder->failed) {
         return first;
     }
-    if (!vector_reserve(vector, width, count)) {
+    if (!l7s_vector_reserve(vector, width, count)) {
         builder->failed = true;
         return 0;
     }
@@ -149,7 +149,7 @@ void l7s_draft_add(l7s_builder_t *builder, l7s_draft_t *draft, const char *text,
     if (length == 0) {
         return;
     }
-    if (!vector_reserve(&draft->entries, sizeof *entries, 1)) {
+    if (!l7s_vector_reserve(&draft->entries, sizeof *entries, 1)) {
         builder->failed = true;
         return;
     }

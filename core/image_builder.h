@@ -16,6 +16,9 @@ typedef struct {
     size_t count, room;
 } l7s_vector_t;
 
+/* Makes room for `count` more items of `width` bytes. False: no memory, or too large. */
+bool l7s_vector_reserve(l7s_vector_t *vector, size_t width, size_t count);
+
 typedef struct {
     l7s_image_t head;
     l7s_vector_t sections[L7S_SECTIONS];

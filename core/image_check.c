@@ -20,6 +20,8 @@ const uint16_t l7s_section_width[L7S_SECTIONS] = {
     [L7S_SECTION_REFS] = sizeof(uint32_t),
     [L7S_SECTION_SETS] = sizeof(uint64_t),
     [L7S_SECTION_RANGES] = sizeof(l7s_addr_range_t),
+    [L7S_SECTION_INTERVALS4] = sizeof(l7s_interval4_t),
+    [L7S_SECTION_INTERVALS6] = sizeof(l7s_interval6_t),
     [L7S_SECTION_LISTS] = sizeof(l7s_image_list_t),
     [L7S_SECTION_APPS] = sizeof(l7s_image_app_t),
     [L7S_SECTION_HEADERS] = sizeof(uint32_t),
@@ -93,7 +95,9 @@ static bool check_bounds(const l7s_image_t *image)
            holds_set(image, image->any_method) && holds_set(image, image->any_host) &&
            holds_set(image, image->any_path) && holds_set(image, image->any_path_maybe) &&
            holds_set(image, image->any_app) &&
-           holds_run(image, L7S_SECTION_RANGES, image->listed);
+           holds_run(image, L7S_SECTION_RANGES, image->listed) &&
+           (!image->client_indexed || (sections[L7S_SECTION_INTERVALS4].count > 0 &&
+                                       sections[L7S_SECTION_INTERVALS6].count > 0));
 }
 
 /* `records`: the section that the table's entries name, or SETS. */
@@ -249,6 +253,16 @@ static bool check_response(const l7s_image_t *image, const void *record)
            holds_index(image, L7S_SECTION_TEXT, response->body);
 }
 
+static bool check_interval4(const l7s_image_t *image, const void *record)
+{
+    return holds_set(image, ((const l7s_interval4_t *)record)->set);
+}
+
+static bool check_interval6(const l7s_image_t *image, const void *record)
+{
+    return holds_set(image, ((const l7s_interval6_t *)record)->set);
+}
+
 static bool check_header(const l7s_image_t *image, const void *record)
 {
     const uint32_t *name = record;
@@ -262,10 +276,16 @@ static bool check_records(const l7s_image_t *image)
         l7s_section_id_t section;
         bool (*check)(const l7s_image_t *image, const void *record);
     } table[] = {
-        {L7S_SECTION_POLICIES, check_policy}, {L7S_SECTION_SPECS, check_spec},
-        {L7S_SECTION_MATCHES, check_match},   {L7S_SECTION_CONDITIONS, check_condition},
-        {L7S_SECTION_LISTS, check_list},      {L7S_SECTION_APPS, check_app},
-        {L7S_SECTION_HEADERS, check_header},  {L7S_SECTION_RESPONSES, check_response},
+        {L7S_SECTION_POLICIES, check_policy},
+        {L7S_SECTION_SPECS, check_spec},
+        {L7S_SECTION_MATCHES, check_match},
+        {L7S_SECTION_CONDITIONS, check_condition},
+        {L7S_SECTION_INTERVALS4, check_interval4},
+        {L7S_SECTION_INTERVALS6, check_interval6},
+        {L7S_SECTION_LISTS, check_list},
+        {L7S_SECTION_APPS, check_app},
+        {L7S_SECTION_HEADERS, check_header},
+        {L7S_SECTION_RESPONSES, check_response},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

@@ -48,6 +48,8 @@ typedef enum {
     L7S_SECTION_REFS, /* uint32_t: what a run of indexes or string offsets refers to */
     L7S_SECTION_SETS, /* uint64_t */
     L7S_SECTION_RANGES,
+    L7S_SECTION_INTERVALS4,
+    L7S_SECTION_INTERVALS6,
     L7S_SECTION_LISTS,
     L7S_SECTION_APPS,
     L7S_SECTION_HEADERS, /* uint32_t: the names of the headers that anything asks for */
@@ -87,6 +89,18 @@ static inline bool l7s_names_has_length(const l7s_names_t *names, size_t length)
     return (names->lengths >> (length < 63 ? length : 63) & 1) != 0;
 }
 
+/* From this address on, up to the next interval, clients belong to `set`. The first one
+ * of each family begins at its first address. */
+typedef struct {
+    uint32_t first; /* in host order */
+    uint32_t set;
+} l7s_interval4_t;
+
+typedef struct {
+    uint64_t hi, lo; /* in host order */
+    uint32_t set, reserved;
+} l7s_interval6_t;
+
 /* One tuple that something counts by; policies that count alike share it. */
 typedef struct {
     uint8_t part_count;
@@ -116,6 +130,8 @@ typedef struct {
     l7s_run_t values; /* refs: texts, any of them */
 } l7s_condition_t;
 
+enum { L7S_CLOSER_CLIENT = 1, L7S_CLOSER_HEADERS = 2, L7S_CLOSER_EXCEPT = 4 };
+
 typedef struct {
     l7s_hash128_t identity; /* of its first limit, or of `always` */
     uint32_t name, response;
@@ -129,7 +145,7 @@ typedef struct {
     uint8_t action;  /* l7s_action_t */
     uint8_t mode;    /* l7s_mode_t; a policy that is off has no bit in any set */
     uint8_t rollout; /* percent */
-    uint8_t closer;  /* match or except must be looked at */
+    uint8_t closer;  /* what the index does not tell: L7S_CLOSER_… */
     uint8_t reserved[2];
 } l7s_image_policy_t;
 
@@ -165,9 +181,11 @@ struct l7s_image {
     l7s_names_t app_names, policy_names;
     uint32_t any_method, any_host, any_path, any_path_maybe, any_app; /* sets */
     uint32_t declared_apps;
-    uint32_t needs_app; /* lists or policies ask for the app */
-    uint32_t app_lists; /* some list with an effect is bound to apps */
-    l7s_run_t listed;   /* ranges: union of all lists with an effect */
+    uint32_t needs_app;      /* lists or policies ask for the app */
+    uint32_t app_lists;      /* some list with an effect is bound to apps */
+    uint32_t client_indexed; /* the intervals say something */
+    uint32_t reserved;
+    l7s_run_t listed; /* ranges: union of all lists with an effect */
 };
 
 _Static_assert(sizeof(l7s_image_policy_t) % 8 == 0, "an array of them stays aligned");

@@ -193,6 +193,62 @@ static void narrow_by_path(l7s_matcher_t *matcher)
     }
 }
 
+/* The last interval that begins at or before the address; index 0 begins at the first. */
+static uint32_t set_of_v4(const l7s_image_t *image, const uint8_t *bytes)
+{
+    const l7s_interval4_t *intervals = l7s_image_section(image, L7S_SECTION_INTERVALS4);
+    uint32_t count = image->sections[L7S_SECTION_INTERVALS4].count;
+    uint32_t addr = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+                    (uint32_t)bytes[2] << 8 | bytes[3];
+
+    while (count > 1) {
+        uint32_t half = count / 2;
+        bool behind = intervals[half].first <= addr;
+        intervals += behind ? half : 0;
+        count = behind ? count - half : half;
+    }
+    return intervals->set;
+}
+
+static uint64_t load_be64(const uint8_t *bytes)
+{
+    uint64_t word = 0;
+
+    for (unsigned i = 0; i < 8; i++) {
+        word = word << 8 | bytes[i];
+    }
+    return word;
+}
+
+static uint32_t set_of_v6(const l7s_image_t *image, const uint8_t *bytes)
+{
+    const l7s_interval6_t *intervals = l7s_image_section(image, L7S_SECTION_INTERVALS6);
+    uint32_t count = image->sections[L7S_SECTION_INTERVALS6].count;
+    uint64_t hi = load_be64(bytes), lo = load_be64(bytes + 8);
+
+    while (count > 1) {
+        uint32_t half = count / 2;
+        const l7s_interval6_t *middle = &intervals[half];
+        bool behind = middle->hi < hi || (middle->hi == hi && middle->lo <= lo);
+        intervals += behind ? half : 0;
+        count = behind ? count - half : half;
+    }
+    return intervals->set;
+}
+
+static void narrow_by_client(l7s_matcher_t *matcher)
+{
+    const l7s_image_t *image = matcher->image;
+    const l7s_addr_t *client = &matcher->request->client;
+
+    if (image->client_indexed) {
+        intersect(matcher->candidates, image,
+                  set_at(image, l7s_addr_is_v4(client)
+                                    ? set_of_v4(image, client->bytes + 12)
+                                    : set_of_v6(image, client->bytes)));
+    }
+}
+
 static bool any_path(const l7s_matcher_t *matcher, l7s_run_t globs)
 {
     const uint32_t *refs = l7s_image_refs(matcher->image, globs);
@@ -264,6 +320,7 @@ void l7s_matcher_index(l7s_matcher_t *matcher)
     narrow_by_host(matcher);
     narrow_by_path(matcher);
     narrow_by_app(matcher);
+    narrow_by_client(matcher);
 }
 
 /* --- headers --- */
@@ -455,7 +512,9 @@ bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index)
     if (has_bit(matcher->unsure, index) && !any_path(matcher, own->paths)) {
         return false;
     }
-    if (!holds_client(matcher, own) || !holds_conditions(matcher, own->conditions)) {
+    if (((policy->closer & L7S_CLOSER_CLIENT) != 0 && !holds_client(matcher, own)) ||
+        ((policy->closer & L7S_CLOSER_HEADERS) != 0 &&
+         !holds_conditions(matcher, own->conditions))) {
         return false;
     }
     for (uint32_t i = 0; i < policy->except.count; i++) {

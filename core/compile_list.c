@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lists and other sets of networks in an image: sorted ranges of what is in force now.
+ */
+#include "cidrset.h"
+#include "compiler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+l7s_run_t l7s_compiler_ranges(l7s_compiler_t *compiler, l7s_cidr_t *networks,
+                              size_t count)
+{
+    l7s_builder_t *builder = &compiler->builder;
+    l7s_addr_range_t *ranges = calloc(count + 1, sizeof *ranges);
+    l7s_run_t run = {0, 0};
+
+    if (ranges == NULL) {
+        builder->failed = true;
+        return run;
+    }
+    run.count = (uint32_t)l7s_cidrset_build(networks, count, ranges);
+    run.first = l7s_builder_add(builder, L7S_SECTION_RANGES, ranges, run.count);
+    free(ranges);
+    return run;
+}
+
+static size_t copy_entries(l7s_compiler_t *compiler, const l7s_list_t *list,
+                           l7s_cidr_t *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < list->entry_count; i++) {
+        if (l7s_compiler_in_force(compiler, list->entries[i].expires_ms)) {
+            out[count++] = list->entries[i].network;
+        }
+    }
+    return count;
+}
+
+static void compile_list(l7s_compiler_t *compiler, const l7s_list_t *list,
+                         l7s_cidr_t *scratch)
+{
+    l7s_builder_t *builder = &compiler->builder;
+    l7s_image_list_t out = {.effect = list->effect};
+    size_t count = copy_entries(compiler, list, scratch);
+
+    out.name = l7s_builder_text(builder, list->name);
+    out.ranges = l7s_compiler_ranges(compiler, scratch, count);
+    if (list->effect != L7S_EFFECT_NONE) {
+        out.apps = l7s_compiler_app_refs(compiler, &list->apps);
+        builder->head.app_lists |= list->apps.count > 0;
+    }
+    l7s_builder_add(builder, L7S_SECTION_LISTS, &out, 1);
+}
+
+void l7s_compiler_add_lists(l7s_compiler_t *compiler)
+{
+    const l7s_config_t *config = compiler->config;
+    size_t total = 1, count = 0;
+    l7s_cidr_t *scratch;
+
+    for (size_t i = 0; i < config->list_count; i++) {
+        total += config->lists[i].entry_count;
+    }
+    scratch = calloc(total, sizeof *scratch);
+    if (scratch == NULL) {
+        compiler->builder.failed = true;
+        return;
+    }
+    for (size_t i = 0; i < config->list_count; i++) {
+        compile_list(compiler, &config->lists[i], scratch);
+    }
+    for (size_t i = 0; i < config->list_count; i++) {
+        if (config->lists[i].effect != L7S_EFFECT_NONE) {
+            count += copy_entries(compiler, &config->lists[i], scratch + count);
+        }
+    }
+    compiler->builder.head.listed = l7s_compiler_ranges(compiler, scratch, count);
+    free(scratch);
+}
+
+static const l7s_list_t *find_list(const l7s_compiler_t *compiler, const char *name)
+{
+    for (size_t i = 0; i < compiler->config->list_count; i++) {
+        if (strcmp(compiler->config->lists[i].name, name) == 0) {
+            return &compiler->config->lists[i];
+        }
+    }
+    return NULL;
+}
+
+l7s_run_t l7s_compiler_list_refs(l7s_compiler_t *compiler, const l7s_strings_t *names)
+{
+    l7s_run_t run = {0, 0};
+
+    for (size_t i = 0; i < names->count; i++) {
+        const l7s_list_t *list = find_list(compiler, names->items[i]);
+        if (list != NULL) {
+            uint32_t at = (uint32_t)(list - compiler->config->lists);
+            at = l7s_builder_add(&compiler->builder, L7S_SECTION_REFS, &at, 1);
+            run.first = run.count++ == 0 ? at : run.first;
+        }
+    }
+    return run;
+}
+
+size_t l7s_compiler_count_clients(const l7s_compiler_t *compiler,
+                                  const l7s_match_t *match)
+{
+    size_t count = match->network_count;
+
+    for (size_t i = 0; i < match->client_lists.count; i++) {
+        const l7s_list_t *list = find_list(compiler, match->client_lists.items[i]);
+        count += list != NULL ? list->entry_count : 0;
+    }
+    return count;
+}
+
+size_t l7s_compiler_copy_clients(l7s_compiler_t *compiler, const l7s_match_t *match,
+                                 l7s_cidr_t *out)
+{
+    size_t count = match->network_count;
+
+    if (count > 0) {
+        memcpy(out, match->networks, count * sizeof *out);
+    }
+    for (size_t i = 0; i < match->client_lists.count; i++) {
+        const l7s_list_t *list = find_list(compiler, match->client_lists.items[i]);
+        count += list != NULL ? copy_entries(compiler, list, out + count) : 0;
+    }
+    return count;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Matches in an image. A policy's own match is filed in the index as far as that can tell
+ * (methods, hosts, paths, apps, networks); the rest, and every exception, becomes a
+ * record that is looked at.
+ */
+#include "cidrset.h"
+#include "compiler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static l7s_run_t add_conditions(l7s_compiler_t *compiler, const l7s_match_t *match)
+{
+    l7s_builder_t *builder = &compiler->builder;
+    l7s_run_t run = {
+        l7s_builder_add(builder, L7S_SECTION_CONDITIONS, NULL, match->header_count),
+        (uint32_t)match->header_count};
+
+    for (uint32_t i = 0; i < run.count; i++) {
+        const l7s_header_match_t *from = &match->headers[i];
+        l7s_condition_t condition = {.header = l7s_compiler_header(compiler, from->name),
+                                     .is = from->is};
+        condition.values = l7s_compiler_texts(compiler, &from->values, NULL);
+        if (!builder->failed) {
+            *(l7s_condition_t *)l7s_builder_at(builder, L7S_SECTION_CONDITIONS,
+                                               run.first + i) = condition;
+        }
+    }
+    return run;
+}
+
+static void add_client(l7s_compiler_t *compiler, const l7s_match_t *match,
+                       l7s_image_match_t *out)
+{
+    l7s_cidr_t *networks;
+
+    out->has_client = match->has_client;
+    if (!match->has_client) {
+        return;
+    }
+    out->lists = l7s_compiler_list_refs(compiler, &match->client_lists);
+    networks = calloc(match->network_count + 1, sizeof *networks);
+    if (networks == NULL) {
+        compiler->builder.failed = true;
+        return;
+    }
+    if (match->network_count > 0) {
+        memcpy(networks, match->networks, match->network_count * sizeof *networks);
+    }
+    out->ranges = l7s_compiler_ranges(compiler, networks, match->network_count);
+    free(networks);
+}
+
+l7s_image_match_t l7s_compiler_rest(l7s_compiler_t *compiler, const l7s_match_t *match)
+{
+    l7s_image_match_t out = {0};
+
+    out.paths = l7s_compiler_texts(compiler, &match->paths, l7s_index_is_complex);
+    out.conditions = add_conditions(compiler, match);
+    add_client(compiler, match, &out);
+    return out;
+}
+
+l7s_image_match_t l7s_compiler_whole(l7s_compiler_t *compiler, const l7s_match_t *match)
+{
+    l7s_image_match_t out = {0};
+
+    out.apps = l7s_compiler_app_refs(compiler, &match->apps);
+    out.hosts = l7s_compiler_texts(compiler, &match->hosts, NULL);
+    out.methods = l7s_compiler_texts(compiler, &match->methods, NULL);
+    out.paths = l7s_compiler_texts(compiler, &match->paths, NULL);
+    out.conditions = add_conditions(compiler, match);
+    add_client(compiler, match, &out);
+    return out;
+}
+
+/* --- the index --- */
+
+static void file_apps(l7s_compiler_t *compiler, uint32_t bit, const l7s_strings_t *names)
+{
+    l7s_builder_t *builder = &compiler->builder;
+    l7s_run_t apps = l7s_compiler_app_refs(compiler, names);
+
+    if (names->count == 0) {
+        l7s_builder_set_bit(builder, builder->head.any_app, bit);
+    }
+    for (uint32_t i = 0; i < apps.count && !builder->failed; i++) {
+        const uint32_t *ref = l7s_builder_at(builder, L7S_SECTION_REFS, apps.first + i);
+        const l7s_image_app_t *app = l7s_builder_at(builder, L7S_SECTION_APPS, *ref);
+        l7s_builder_set_bit(builder, app->set, bit);
+    }
+}
+
+/* Networks that are few enough are cut into the index' intervals. */
+static bool cut_client(l7s_compiler_t *compiler, uint32_t bit, const l7s_match_t *match,
+                       size_t count)
+{
+    l7s_cidr_t *networks = calloc(count + 1, sizeof *networks);
+    l7s_addr_range_t *ranges = calloc(count + 1, sizeof *ranges);
+    bool cut = false;
+
+    if (networks == NULL || ranges == NULL) {
+        compiler->builder.failed = true;
+    } else {
+        count = l7s_compiler_copy_clients(compiler, match, networks);
+        count = l7s_cidrset_build(networks, count, ranges);
+        cut = l7s_client_add(&compiler->clients, bit, ranges, count);
+    }
+    free(networks);
+    free(ranges);
+    return cut;
+}
+
+static bool file_client(l7s_compiler_t *compiler, uint32_t bit, const l7s_match_t *match)
+{
+    size_t count = match->has_client ? l7s_compiler_count_clients(compiler, match) : 0;
+
+    if (!match->has_client || count > compiler->clients.room) {
+        l7s_client_add_any(&compiler->clients, bit);
+        return !match->has_client;
+    }
+    return cut_client(compiler, bit, match, count);
+}
+
+uint8_t l7s_compiler_file(l7s_compiler_t *compiler, uint32_t bit,
+                          const l7s_match_t *match)
+{
+    l7s_index_add(&compiler->index, bit, &match->methods, &match->hosts, &match->paths);
+    file_apps(compiler, bit, &match->apps);
+    return file_client(compiler, bit, match) ? 0 : L7S_CLOSER_CLIENT;
+}

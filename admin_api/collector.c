@@ -22,7 +22,7 @@
 
 #define SEATS_EVERY_MS 500
 #define SEATS_QUICK_MS 20 /* while somebody waits for a rollout */
-#define BANS_EVERY_MS 100
+#define BANS_EVERY_MS 30  /* a ban that holds on the other node is in the list, too */
 #define INCIDENTS_EVERY_MS 200
 #define IDLE_EVERY_MS 5000
 #define PRUNE_EVERY_MS 60000

@@ -92,4 +92,6 @@ def test_130_07_post_body_on_a_refused_stream_does_not_stall_the_others(httpd):
          "-sk", "--http2", "-o", "/dev/null", "-w", "%{http_code}\n",
          f"https://127.0.0.1:{server.tls_port}/page.txt"],
         capture_output=True, text=True, timeout=30)
-    assert done.stdout.split() == ["403", "200"], done.stderr
+    # mod_http2 may reset a stream whose body nobody reads before its answer has left, for
+    # "Require all denied" as for us.
+    assert done.stdout.split() in (["403", "200"], ["000", "200"]), done.stderr

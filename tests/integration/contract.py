@@ -3,11 +3,13 @@
 project's own validator (contract_tool.c), which the official suite keeps honest."""
 import functools
 import json
-import os
 import subprocess
-from pathlib import Path
+import threading
 
-TOOL = Path(os.environ.get("L7S_BUILD_DIR", "build")) / "tests/integration/contract_tool"
+from httpd import BUILD
+
+TOOL = BUILD / "tests" / "integration" / "contract_tool"
+LOCK = threading.Lock()  # tests call from several threads, the tool answers in order
 
 
 @functools.cache
@@ -17,10 +19,11 @@ def tool():
 
 
 def ask(line):
-    process = tool()
-    process.stdin.write(json.dumps(line).encode() + b"\n")
-    process.stdin.flush()
-    return process.stdout.readline().decode().strip()
+    with LOCK:
+        process = tool()
+        process.stdin.write(json.dumps(line).encode() + b"\n")
+        process.stdin.flush()
+        return process.stdout.readline().decode().strip()
 
 
 def problems(method, template, status, content_type, text):

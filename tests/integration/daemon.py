@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import contract
 from httpd import BUILD, free_port, wait_until
 
 L7SHIELDD = BUILD / "admin_api" / "l7shieldd"
@@ -90,7 +91,7 @@ def without_duplicates(pairs):
 
 @functools.cache
 def routes():
-    """[(method, regular expression of the path, statuses, operation)] of the contract."""
+    """[(method, regular expression of the path, statuses, path)] of the contract."""
     out = []
     for path, operations in json.loads(OPENAPI.read_text())["paths"].items():
         # {name} must not swallow ":rotate"; ids of bans hold colons.
@@ -99,16 +100,20 @@ def routes():
                          re.escape(path))
         for method, operation in operations.items():
             statuses = {int(status) for status in operation["responses"]}
-            out.append((method.upper(), re.compile(pattern + "$"), statuses, operation))
+            out.append((method.upper(), re.compile(pattern + "$"), statuses, path))
     return out
 
 
 def check_documented(method, path, answer):
-    """Is this status documented for this call? (404 and 405 for what is no call at all.)"""
+    """Are status, media type and body documented for this call? (404 and 405 for what is
+    no call at all.)"""
     known = [route for route in routes() if route[1].match(urlsplit(path).path)]
-    for name, _, statuses, _ in known:
+    for name, _, statuses, template in known:
         if name == method:
             assert answer.status in statuses, f"undocumented: {method} {path} {answer}"
+            found = contract.problems(method, template, answer.status,
+                                      answer.headers.get("content-type", ""), answer.text)
+            assert not found, f"{method} {path}: {found}: {answer}"
             return
     assert answer.status in (400, 401, 404, 405), f"unknown call: {method} {path} {answer}"
 

@@ -33,7 +33,7 @@ ENVIRONMENT = {**os.environ, **({"LD_PRELOAD": PRELOAD, "ASAN_OPTIONS": "detect_
 LEVEL = re.compile(r"^\[[^\]]*\] \[\w*:(\w+)\]|^\[l7shield:(\w+)\]")
 # httpd 2.4's own races when it is stopped while connections linger, with or without us:
 # the event MPM's main thread closes sockets that a worker has just freed.
-STOPPING = re.compile(r"AH03092: process_lingering_close: apr_pollset_add failure"
+STOPPING = re.compile(r"AH0309[23]: process_\w+: apr_pollset_add failure"
                       r"|exit signal Segmentation fault")
 HARMLESS = {"notice", "info", "debug", "trace1", "trace2", "trace3"}
 

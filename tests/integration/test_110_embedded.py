@@ -449,6 +449,8 @@ def test_110_56_internal_redirects_and_subrequests_are_counted_once(httpd, secti
 
 @pytest.mark.parametrize("section", ["", "<Location /x>\nL7ShieldApp shop\n</Location>"])
 def test_110_57_cached_answers_are_judged_too(httpd, section):
+    """In a host with sections that only holds without mod_cache's quick handler, which
+    answers before any section is known."""
     server = httpd(start=False, modules=("cache", "cache_disk"),
                    policies=config(policy("per-client", {"throttle": {}},
                                           detect=rate(3, 600))))

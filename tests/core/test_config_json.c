@@ -199,6 +199,101 @@ static void test_config_parse_flood_of_errors_is_cut_and_counted(void **state)
     json_decref(odd);
 }
 
+/* xorshift64: the same documents in every run. */
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+static json_t *odd_value(uint64_t random)
+{
+    static const char *const texts[] = {"null",         "true",
+                                        "-1",           "1.5",
+                                        "1e300",        "[]",
+                                        "{}",           "\"\"",
+                                        "\"@\"",        "\"header:\"",
+                                        "[[null]]",     "{\"in\":[null,{}]}",
+                                        "[{},1,\"x\"]", "{\"rate\":[{},null]}",
+                                        "{\"ban\":3}"};
+
+    return json_loads(texts[random % (sizeof texts / sizeof texts[0])], JSON_DECODE_ANY,
+                      NULL);
+}
+
+/* Replaces some members, at any depth, with values of other types. */
+static void mutate(json_t *value, uint64_t *state)
+{
+    const char *name = NULL;
+    json_t *member = NULL;
+    void *next = NULL;
+
+    json_object_foreach_safe(value, next, name, member)
+    {
+        if (next_random(state) % 8 == 0) {
+            json_object_set_new(value, name, odd_value(next_random(state)));
+        } else {
+            mutate(member, state);
+        }
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        if (next_random(state) % 8 == 0) {
+            json_array_set_new(value, i, odd_value(next_random(state)));
+        } else {
+            mutate(json_array_get(value, i), state);
+        }
+    }
+}
+
+static json_t *load(const char *folder, const char *name)
+{
+    char path[1024];
+    json_t *test = NULL, *document = NULL;
+
+    snprintf(path, sizeof path, "%s/data/%s/%s.json", TEST_DATA, folder, name);
+    test = json_load_file(path, 0, NULL);
+    assert_non_null(test);
+    document = json_incref(json_object_get(test, "document"));
+    json_decref(test);
+    return document;
+}
+
+/* Nobody crashes on a document of the wrong types, and it says why when it is refused. */
+static void test_config_parse_random_wrong_types_are_refused_with_a_reason(void **state)
+{
+    json_t *policy = load("valid", "policy-full"), *list = load("valid", "list-full");
+    json_t *app = load("valid", "app-full"), *response = load("valid", "response-full");
+    uint64_t random = 88172645463325252;
+    size_t refused = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 5000; i++) {
+        json_t *model =
+            json_pack("{s:[O], s:[O], s:[O], s:[O], s:{s:s, s:s}}", "policies", policy,
+                      "lists", list, "apps", app, "responses", response, "settings",
+                      "mode", "off", "mode_until", "2026-01-01T00:00:00Z");
+        json_t *document = json_deep_copy(model);
+        l7s_problems_t problems = {.count = 0};
+        l7s_config_t *config = NULL;
+
+        mutate(document, &random);
+        if (l7s_config_parse(document, &problems, &config) != L7S_OK) {
+            assert_true(problems.count > 0);
+            refused++;
+        }
+        l7s_config_free(config);
+        json_decref(document);
+        json_decref(model);
+    }
+    assert_true(refused > 4000);
+    json_decref(policy);
+    json_decref(list);
+    json_decref(app);
+    json_decref(response);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_config_parse_settings_hold_the_kill_switch),
         cmocka_unit_test(test_config_parse_apps_and_responses_have_their_defaults),
         cmocka_unit_test(test_config_parse_flood_of_errors_is_cut_and_counted),
+        cmocka_unit_test(test_config_parse_random_wrong_types_are_refused_with_a_reason),
     };
 
     return cmocka_run_group_tests_name("config_json", tests, NULL, NULL);

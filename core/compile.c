@@ -26,39 +26,6 @@ bool l7s_compiler_in_force(l7s_compiler_t *compiler, uint64_t expires_ms)
     return true;
 }
 
-l7s_run_t l7s_compiler_texts(l7s_compiler_t *compiler, const l7s_strings_t *strings,
-                             bool (*wanted)(const char *text))
-{
-    l7s_builder_t *builder = &compiler->builder;
-    l7s_run_t run = {0, 0};
-
-    for (size_t i = 0; i < strings->count; i++) {
-        uint32_t at;
-        if (wanted != NULL && !wanted(strings->items[i])) {
-            continue;
-        }
-        at = l7s_builder_text(builder, strings->items[i]);
-        at = l7s_builder_add(builder, L7S_SECTION_REFS, &at, 1);
-        run.first = run.count++ == 0 ? at : run.first;
-    }
-    return run;
-}
-
-uint32_t l7s_compiler_header(l7s_compiler_t *compiler, const char *name)
-{
-    l7s_builder_t *builder = &compiler->builder;
-    uint32_t count = l7s_builder_count(builder, L7S_SECTION_HEADERS), at;
-
-    for (uint32_t i = 0; i < count && !builder->failed; i++) {
-        const uint32_t *header = l7s_builder_at(builder, L7S_SECTION_HEADERS, i);
-        if (strcmp(l7s_builder_at(builder, L7S_SECTION_TEXT, *header), name) == 0) {
-            return i;
-        }
-    }
-    at = l7s_builder_text(builder, name);
-    return l7s_builder_add(builder, L7S_SECTION_HEADERS, &at, 1);
-}
-
 /* --- policies --- */
 
 static uint32_t compile_spec(l7s_compiler_t *compiler, const l7s_policy_t *policy)
@@ -75,7 +42,7 @@ static uint32_t compile_spec(l7s_compiler_t *compiler, const l7s_policy_t *polic
             spec.ipv6_prefix = policy->ipv6_prefix;
         } else if (policy->by[i].part == L7S_PART_HEADER) {
             spec.when_absent = (uint8_t)policy->when_absent;
-            spec.headers[i] = l7s_compiler_header(compiler, policy->by[i].name);
+            spec.headers[i] = l7s_header_index(builder, policy->by[i].name);
         }
     }
     for (uint32_t i = 0; i < count && !builder->failed; i++) {
@@ -130,8 +97,7 @@ static void compile_matches(l7s_compiler_t *compiler, const l7s_policy_t *policy
                                                  out->except.first + i) = match;
         }
     }
-    out->closer |= policy->except_count > 0 ? L7S_CLOSER_EXCEPT : 0;
-    out->closer |= policy->match.header_count > 0 ? L7S_CLOSER_HEADERS : 0;
+    out->closer = policy->except_count > 0 ? L7S_CLOSER_EXCEPT : 0;
 }
 
 static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
@@ -245,12 +211,14 @@ static void compile_all(l7s_compiler_t *compiler, uint64_t revision)
     head->words = bits == 0 ? 1 : (bits + 63) / 64;
     l7s_index_begin(&compiler->index, &compiler->builder);
     l7s_client_begin(&compiler->clients, &compiler->builder);
+    l7s_header_begin(&compiler->headers, &compiler->builder);
     l7s_compiler_add_apps(compiler);
     l7s_compiler_add_lists(compiler);
     compile_policies(compiler);
     l7s_compiler_finish_apps(compiler);
     l7s_index_finish(&compiler->index);
     l7s_client_finish(&compiler->clients);
+    l7s_header_finish(&compiler->headers);
     index_limits(&compiler->builder);
     compile_responses(compiler);
 }

@@ -98,7 +98,7 @@ void l7s_compiler_add_apps(l7s_compiler_t *compiler)
     for (size_t i = 0; i < count; i++) {
         uint32_t index = add_app(compiler, apps[i]->name, apps[i]->mode);
         l7s_run_t globs =
-            l7s_compiler_texts(compiler, &apps[i]->paths, l7s_index_is_complex);
+            l7s_builder_texts(&compiler->builder, &apps[i]->paths, l7s_index_is_complex);
         if (!builder->failed) {
             l7s_image_app_t *app = l7s_builder_at(builder, L7S_SECTION_APPS, index);
             app->paths = globs;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Matches in an image. A policy's own match is filed in the index as far as that can tell
- * (methods, hosts, paths, apps, networks); the rest, and every exception, becomes a
- * record that is looked at.
+ * (methods, hosts, paths, apps, headers, networks); the rest, and every exception,
+ * becomes a record that is looked at.
  */
 #include "cidrset.h"
 #include "compiler.h"
@@ -18,10 +18,7 @@ static l7s_run_t add_conditions(l7s_compiler_t *compiler, const l7s_match_t *mat
         (uint32_t)match->header_count};
 
     for (uint32_t i = 0; i < run.count; i++) {
-        const l7s_header_match_t *from = &match->headers[i];
-        l7s_condition_t condition = {.header = l7s_compiler_header(compiler, from->name),
-                                     .is = from->is};
-        condition.values = l7s_compiler_texts(compiler, &from->values, NULL);
+        l7s_condition_t condition = l7s_header_condition(builder, &match->headers[i]);
         if (!builder->failed) {
             *(l7s_condition_t *)l7s_builder_at(builder, L7S_SECTION_CONDITIONS,
                                                run.first + i) = condition;
@@ -56,8 +53,8 @@ l7s_image_match_t l7s_compiler_rest(l7s_compiler_t *compiler, const l7s_match_t 
 {
     l7s_image_match_t out = {0};
 
-    out.paths = l7s_compiler_texts(compiler, &match->paths, l7s_index_is_complex);
-    out.conditions = add_conditions(compiler, match);
+    out.paths =
+        l7s_builder_texts(&compiler->builder, &match->paths, l7s_index_is_complex);
     add_client(compiler, match, &out);
     return out;
 }
@@ -67,9 +64,9 @@ l7s_image_match_t l7s_compiler_whole(l7s_compiler_t *compiler, const l7s_match_t
     l7s_image_match_t out = {0};
 
     out.apps = l7s_compiler_app_refs(compiler, &match->apps);
-    out.hosts = l7s_compiler_texts(compiler, &match->hosts, NULL);
-    out.methods = l7s_compiler_texts(compiler, &match->methods, NULL);
-    out.paths = l7s_compiler_texts(compiler, &match->paths, NULL);
+    out.hosts = l7s_builder_texts(&compiler->builder, &match->hosts, NULL);
+    out.methods = l7s_builder_texts(&compiler->builder, &match->methods, NULL);
+    out.paths = l7s_builder_texts(&compiler->builder, &match->paths, NULL);
     out.conditions = add_conditions(compiler, match);
     add_client(compiler, match, &out);
     return out;
@@ -128,5 +125,8 @@ uint8_t l7s_compiler_file(l7s_compiler_t *compiler, uint32_t bit,
 {
     l7s_index_add(&compiler->index, bit, &match->methods, &match->hosts, &match->paths);
     file_apps(compiler, bit, &match->apps);
+    for (size_t i = 0; i < match->header_count; i++) {
+        l7s_header_add(&compiler->headers, bit, &match->headers[i]);
+    }
     return file_client(compiler, bit, match) ? 0 : L7S_CLOSER_CLIENT;
 }

@@ -8,6 +8,7 @@
 #define L7S_COMPILER_H
 
 #include "compile_client.h"
+#include "compile_header.h"
 #include "compile_index.h"
 #include "stats.h"
 
@@ -15,6 +16,7 @@ typedef struct {
     l7s_builder_t builder;
     l7s_index_draft_t index;
     l7s_client_draft_t clients;
+    l7s_header_draft_t headers;
     l7s_draft_t app_names, policy_names;
     const l7s_config_t *config;
     const l7s_hashkey_t *count_key;
@@ -26,11 +28,6 @@ typedef struct {
 
 /* Is what expires then still in force? Notes the next moment at which something ends. */
 bool l7s_compiler_in_force(l7s_compiler_t *compiler, uint64_t expires_ms);
-
-/* A run of texts; `wanted` (may be NULL) picks some of them. */
-l7s_run_t l7s_compiler_texts(l7s_compiler_t *compiler, const l7s_strings_t *strings,
-                             bool (*wanted)(const char *text));
-uint32_t l7s_compiler_header(l7s_compiler_t *compiler, const char *name);
 
 /* --- compile_app.c --- */
 

@@ -88,6 +88,23 @@ uint32_t l7s_builder_text(l7s_builder_t *builder, const char *text)
     return l7s_builder_add(builder, L7S_SECTION_TEXT, text, strlen(text) + 1);
 }
 
+l7s_run_t l7s_builder_texts(l7s_builder_t *builder, const l7s_strings_t *strings,
+                            bool (*wanted)(const char *text))
+{
+    l7s_run_t run = {0, 0};
+
+    for (size_t i = 0; i < strings->count; i++) {
+        uint32_t at;
+        if (wanted != NULL && !wanted(strings->items[i])) {
+            continue;
+        }
+        at = l7s_builder_text(builder, strings->items[i]);
+        at = l7s_builder_add(builder, L7S_SECTION_REFS, &at, 1);
+        run.first = run.count++ == 0 ? at : run.first;
+    }
+    return run;
+}
+
 uint32_t l7s_builder_set(l7s_builder_t *builder)
 {
     return l7s_builder_add(builder, L7S_SECTION_SETS, NULL, builder->head.words);

@@ -9,6 +9,7 @@
 #ifndef L7S_IMAGE_BUILDER_H
 #define L7S_IMAGE_BUILDER_H
 
+#include "config.h"
 #include "image_layout.h"
 
 typedef struct {
@@ -37,6 +38,9 @@ uint32_t l7s_builder_count(const l7s_builder_t *builder, l7s_section_id_t sectio
 
 /* Appends a string; "" and NULL are offset 0. */
 uint32_t l7s_builder_text(l7s_builder_t *builder, const char *text);
+/* A run of texts in the references; `wanted` (may be NULL) picks some of them. */
+l7s_run_t l7s_builder_texts(l7s_builder_t *builder, const l7s_strings_t *strings,
+                            bool (*wanted)(const char *text));
 /* A new set without a bit. The first one made stays so: tables use it for "none". */
 uint32_t l7s_builder_set(l7s_builder_t *builder);
 void l7s_builder_set_bit(l7s_builder_t *builder, uint32_t set, uint32_t bit);

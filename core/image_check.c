@@ -17,6 +17,7 @@ const uint16_t l7s_section_width[L7S_SECTIONS] = {
     [L7S_SECTION_SPECS] = sizeof(l7s_spec_t),
     [L7S_SECTION_MATCHES] = sizeof(l7s_image_match_t),
     [L7S_SECTION_CONDITIONS] = sizeof(l7s_condition_t),
+    [L7S_SECTION_TESTS] = sizeof(l7s_test_t),
     [L7S_SECTION_REFS] = sizeof(uint32_t),
     [L7S_SECTION_SETS] = sizeof(uint64_t),
     [L7S_SECTION_RANGES] = sizeof(l7s_addr_range_t),
@@ -210,6 +211,14 @@ static bool check_condition(const l7s_image_t *image, const void *record)
            holds_refs(image, condition->values, L7S_SECTION_TEXT);
 }
 
+static bool check_test(const l7s_image_t *image, const void *record)
+{
+    const l7s_test_t *test = record;
+
+    return test->word < image->words &&
+           holds_index(image, L7S_SECTION_CONDITIONS, test->condition);
+}
+
 static bool check_policy(const l7s_image_t *image, const void *record)
 {
     const l7s_image_policy_t *policy = record;
@@ -280,6 +289,7 @@ static bool check_records(const l7s_image_t *image)
         {L7S_SECTION_SPECS, check_spec},
         {L7S_SECTION_MATCHES, check_match},
         {L7S_SECTION_CONDITIONS, check_condition},
+        {L7S_SECTION_TESTS, check_test},
         {L7S_SECTION_INTERVALS4, check_interval4},
         {L7S_SECTION_INTERVALS6, check_interval6},
         {L7S_SECTION_LISTS, check_list},

@@ -45,6 +45,7 @@ typedef enum {
     L7S_SECTION_SPECS,
     L7S_SECTION_MATCHES,
     L7S_SECTION_CONDITIONS,
+    L7S_SECTION_TESTS,
     L7S_SECTION_REFS, /* uint32_t: what a run of indexes or string offsets refers to */
     L7S_SECTION_SETS, /* uint64_t */
     L7S_SECTION_RANGES,
@@ -130,7 +131,15 @@ typedef struct {
     l7s_run_t values; /* refs: texts, any of them */
 } l7s_condition_t;
 
-enum { L7S_CLOSER_CLIENT = 1, L7S_CLOSER_HEADERS = 2, L7S_CLOSER_EXCEPT = 4 };
+/* Policies of one word of a set that require a condition. Tests of one condition stand
+ * together. */
+typedef struct {
+    uint64_t policies;
+    uint32_t word;
+    uint32_t condition;
+} l7s_test_t;
+
+enum { L7S_CLOSER_CLIENT = 1, L7S_CLOSER_EXCEPT = 2 };
 
 typedef struct {
     l7s_hash128_t identity; /* of its first limit, or of `always` */

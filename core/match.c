@@ -57,46 +57,58 @@ void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
 
 /* --- the index --- */
 
-static void unite_prefix(l7s_matcher_t *matcher, uint32_t hash, size_t length,
+/* A path being walked: its bytes are hashed only as far as a table may hold a prefix. */
+typedef struct {
+    const char *text;
+    size_t length, hashed;
+    uint32_t hash;
+} walk_t;
+
+static const l7s_entry_t *find_prefix(const l7s_image_t *image, const l7s_names_t *names,
+                                      walk_t *walk, size_t length)
+{
+    walk->hash = l7s_fnv(walk->hash, walk->text + walk->hashed, length - walk->hashed);
+    walk->hashed = length;
+    return l7s_names_find(image, names, walk->hash, walk->text, length);
+}
+
+static void unite_prefix(l7s_matcher_t *matcher, walk_t *walk, size_t length,
                          uint64_t *sure, uint64_t *maybe)
 {
     const l7s_image_t *image = matcher->image;
-    const l7s_entry_t *entry = NULL;
+    const l7s_entry_t *entry;
 
-    if (l7s_names_has_length(&image->prefixes, length)) {
-        entry =
-            l7s_names_find(image, &image->prefixes, hash, matcher->request->path, length);
+    if (walk->text[length] != '/' && walk->text[length] != '\0') {
+        return;
     }
+    entry = find_prefix(image, &image->prefixes, walk, length);
     if (entry != NULL) {
         unite(sure, image, entry->sure);
         unite(maybe, image, entry->maybe);
     }
 }
 
-/* Walks the path once. Bytes are hashed only as far as a table may hold the prefix. */
+/* Looks only where a prefix of a length in the table may end. */
 static void walk_path(l7s_matcher_t *matcher, uint64_t *sure, uint64_t *maybe)
 {
     const l7s_image_t *image = matcher->image;
-    const char *path = matcher->request->path;
+    walk_t walk = {matcher->request->path, 0, 0, L7S_FNV_BASIS};
+    uint64_t lengths = image->prefixes.lengths;
     const l7s_entry_t *entry;
-    uint32_t hash = L7S_FNV_BASIS;
-    size_t hashed = 0, i = 0;
 
-    for (; path[i] != '\0'; i++) {
-        if (path[i] != '/' || i == 0 || !l7s_names_has_length(&image->prefixes, i)) {
-            continue;
+    walk.length = strlen(walk.text);
+    for (; lengths << 1 != 0; lengths &= lengths - 1) {
+        size_t length = (size_t)__builtin_ctzll(lengths);
+        if (length > walk.length) {
+            break;
         }
-        hash = l7s_fnv(hash, path + hashed, i - hashed);
-        hashed = i;
-        unite_prefix(matcher, hash, i, sure, maybe);
+        unite_prefix(matcher, &walk, length, sure, maybe);
     }
-    if (l7s_names_has_length(&image->prefixes, i) ||
-        l7s_names_has_length(&image->paths, i)) {
-        hash = l7s_fnv(hash, path + hashed, i - hashed);
-        unite_prefix(matcher, hash, i, sure, maybe);
-        entry = l7s_names_has_length(&image->paths, i)
-                    ? l7s_names_find(image, &image->paths, hash, path, i)
-                    : NULL;
+    for (size_t i = 63; lengths != 0 && i <= walk.length; i++) {
+        unite_prefix(matcher, &walk, i, sure, maybe);
+    }
+    if (l7s_names_has_length(&image->paths, walk.length)) {
+        entry = find_prefix(image, &image->paths, &walk, walk.length);
         if (entry != NULL) {
             unite(sure, image, entry->sure);
         }
@@ -112,30 +124,47 @@ static uint32_t hash_back(uint32_t hash, const char *from, const char *to)
     return hash;
 }
 
-/* Backwards, so that every suffix behind a dot has its hash on the way. */
+/* The suffix of `length` bytes, if a dot and something stand in front of it. */
+static void unite_suffix(l7s_matcher_t *matcher, walk_t *walk, size_t length,
+                         uint64_t *into)
+{
+    const l7s_image_t *image = matcher->image;
+    const char *end = walk->text + walk->length;
+    const l7s_entry_t *entry;
+
+    if (end[-(ptrdiff_t)length - 1] != '.') {
+        return;
+    }
+    walk->hash = hash_back(walk->hash, end - length, end - walk->hashed);
+    walk->hashed = length;
+    entry = l7s_names_find(image, &image->suffixes, walk->hash, end - length, length);
+    if (entry != NULL) {
+        unite(into, image, entry->sure);
+    }
+}
+
 static void walk_host(l7s_matcher_t *matcher, uint64_t *into)
 {
     const l7s_image_t *image = matcher->image;
-    const char *host = matcher->request->host;
-    size_t length = strlen(host), hashed = length;
-    uint32_t hash = L7S_FNV_BASIS;
+    walk_t walk = {matcher->request->host, 0, 0, L7S_FNV_BASIS};
+    uint64_t lengths = image->suffixes.lengths;
     const l7s_entry_t *entry;
 
-    /* "*." stands for at least one byte in front of the dot. */
-    for (size_t i = length; image->suffixes.lengths != 0 && i > 1; i--) {
-        if (host[i - 1] != '.' || !l7s_names_has_length(&image->suffixes, length - i)) {
-            continue;
+    walk.length = strlen(walk.text);
+    for (; lengths << 1 != 0; lengths &= lengths - 1) {
+        size_t length = (size_t)__builtin_ctzll(lengths);
+        if (length + 2 > walk.length) {
+            break;
         }
-        hash = hash_back(hash, host + i, host + hashed);
-        hashed = i;
-        entry = l7s_names_find(image, &image->suffixes, hash, host + i, length - i);
-        if (entry != NULL) {
-            unite(into, image, entry->sure);
-        }
+        unite_suffix(matcher, &walk, length, into);
     }
-    if (l7s_names_has_length(&image->hosts, length)) {
-        hash = hash_back(hash, host, host + hashed);
-        entry = l7s_names_find(image, &image->hosts, hash, host, length);
+    for (size_t i = 63; lengths != 0 && i + 2 <= walk.length; i++) {
+        unite_suffix(matcher, &walk, i, into);
+    }
+    if (l7s_names_has_length(&image->hosts, walk.length)) {
+        walk.hash =
+            hash_back(walk.hash, walk.text, walk.text + walk.length - walk.hashed);
+        entry = l7s_names_find(image, &image->hosts, walk.hash, walk.text, walk.length);
         if (entry != NULL) {
             unite(into, image, entry->sure);
         }
@@ -314,15 +343,6 @@ static void narrow_by_app(l7s_matcher_t *matcher)
     intersect(matcher->candidates, image, set_at(image, app->set));
 }
 
-void l7s_matcher_index(l7s_matcher_t *matcher)
-{
-    narrow_by_method(matcher);
-    narrow_by_host(matcher);
-    narrow_by_path(matcher);
-    narrow_by_app(matcher);
-    narrow_by_client(matcher);
-}
-
 /* --- headers --- */
 
 const char *l7s_matcher_header(l7s_matcher_t *matcher, uint32_t header)
@@ -411,6 +431,38 @@ static bool holds_conditions(l7s_matcher_t *matcher, l7s_run_t run)
         }
     }
     return true;
+}
+
+/* A header is asked for only while a policy is a candidate that requires it. */
+static void narrow_by_headers(l7s_matcher_t *matcher)
+{
+    const l7s_image_t *image = matcher->image;
+    const l7s_condition_t *conditions = l7s_image_section(image, L7S_SECTION_CONDITIONS);
+    const l7s_test_t *test = l7s_image_section(image, L7S_SECTION_TESTS);
+    const l7s_test_t *end = test + image->sections[L7S_SECTION_TESTS].count;
+    uint32_t known = L7S_NONE; /* the condition whose result this is */
+    bool holds = false;
+
+    for (; test < end; test++) {
+        if ((matcher->candidates[test->word] & test->policies) == 0) {
+            continue;
+        }
+        if (test->condition != known) {
+            known = test->condition;
+            holds = holds_condition(matcher, &conditions[known]);
+        }
+        matcher->candidates[test->word] &= holds ? UINT64_MAX : ~test->policies;
+    }
+}
+
+void l7s_matcher_index(l7s_matcher_t *matcher)
+{
+    narrow_by_method(matcher);
+    narrow_by_host(matcher);
+    narrow_by_path(matcher);
+    narrow_by_app(matcher);
+    narrow_by_client(matcher);
+    narrow_by_headers(matcher);
 }
 
 /* --- addresses --- */
@@ -512,9 +564,7 @@ bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index)
     if (has_bit(matcher->unsure, index) && !any_path(matcher, own->paths)) {
         return false;
     }
-    if (((policy->closer & L7S_CLOSER_CLIENT) != 0 && !holds_client(matcher, own)) ||
-        ((policy->closer & L7S_CLOSER_HEADERS) != 0 &&
-         !holds_conditions(matcher, own->conditions))) {
+    if ((policy->closer & L7S_CLOSER_CLIENT) != 0 && !holds_client(matcher, own)) {
         return false;
     }
     for (uint32_t i = 0; i < policy->except.count; i++) {

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Conditions of policies to tests of the index. Sorted by what they require, equal ones
+ * stand together and become one condition; sorted by bit, those of one word become one
+ * test.
+ */
+#include "compile_header.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const l7s_header_match_t *match;
+    uint32_t bit;
+} want_t;
+
+void l7s_header_begin(l7s_header_draft_t *draft, l7s_builder_t *builder)
+{
+    memset(draft, 0, sizeof *draft);
+    draft->builder = builder;
+}
+
+void l7s_header_add(l7s_header_draft_t *draft, uint32_t bit,
+                    const l7s_header_match_t *match)
+{
+    want_t want = {match, bit};
+
+    if (!l7s_vector_reserve(&draft->wants, sizeof want, 1)) {
+        draft->builder->failed = true;
+        return;
+    }
+    ((want_t *)draft->wants.items)[draft->wants.count++] = want;
+}
+
+uint32_t l7s_header_index(l7s_builder_t *builder, const char *name)
+{
+    uint32_t count = l7s_builder_count(builder, L7S_SECTION_HEADERS), at;
+
+    for (uint32_t i = 0; i < count && !builder->failed; i++) {
+        const uint32_t *header = l7s_builder_at(builder, L7S_SECTION_HEADERS, i);
+        if (strcmp(l7s_builder_at(builder, L7S_SECTION_TEXT, *header), name) == 0) {
+            return i;
+        }
+    }
+    at = l7s_builder_text(builder, name);
+    return l7s_builder_add(builder, L7S_SECTION_HEADERS, &at, 1);
+}
+
+l7s_condition_t l7s_header_condition(l7s_builder_t *builder,
+                                     const l7s_header_match_t *match)
+{
+    l7s_condition_t condition = {.header = l7s_header_index(builder, match->name),
+                                 .is = match->is};
+
+    condition.values = l7s_builder_texts(builder, &match->values, NULL);
+    return condition;
+}
+
+static int by_values(const l7s_strings_t *a, const l7s_strings_t *b)
+{
+    if (a->count != b->count) {
+        return a->count < b->count ? -1 : 1;
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        int order = strcmp(a->items[i], b->items[i]);
+        if (order != 0) {
+            return order;
+        }
+    }
+    return 0;
+}
+
+static int by_condition(const l7s_header_match_t *a, const l7s_header_match_t *b)
+{
+    int order = strcmp(a->name, b->name);
+
+    if (order == 0) {
+        order = a->is < b->is ? -1 : a->is > b->is;
+    }
+    return order != 0 ? order : by_values(&a->values, &b->values);
+}
+
+static int by_want(const void *left, const void *right)
+{
+    const want_t *a = left, *b = right;
+    int order = by_condition(a->match, b->match);
+
+    return order != 0 ? order : a->bit < b->bit ? -1 : a->bit > b->bit;
+}
+
+/* The wants of one condition, ordered by bit. */
+static void add_tests(l7s_builder_t *builder, uint32_t condition, const want_t *wants,
+                      size_t count)
+{
+    for (size_t i = 0; i < count;) {
+        l7s_test_t test = {.condition = condition, .word = wants[i].bit / 64};
+        for (; i < count && wants[i].bit / 64 == test.word; i++) {
+            test.policies |= 1ULL << wants[i].bit % 64;
+        }
+        l7s_builder_add(builder, L7S_SECTION_TESTS, &test, 1);
+    }
+}
+
+void l7s_header_finish(l7s_header_draft_t *draft)
+{
+    l7s_builder_t *builder = draft->builder;
+    want_t *wants = draft->wants.items;
+    size_t count = draft->wants.count, run;
+
+    if (count > 1) {
+        qsort(wants, count, sizeof *wants, by_want);
+    }
+    for (size_t i = 0; i < count && !builder->failed; i += run) {
+        l7s_condition_t condition = l7s_header_condition(builder, wants[i].match);
+        uint32_t index = l7s_builder_add(builder, L7S_SECTION_CONDITIONS, &condition, 1);
+        for (run = 1; i + run < count; run++) {
+            if (by_condition(wants[i].match, wants[i + run].match) != 0) {
+                break;
+            }
+        }
+        add_tests(builder, index, &wants[i], run);
+    }
+    free(wants);
+}

@@ -81,6 +81,9 @@ sync_ban_note_t *sync_ban_ledger_note(sync_ban_ledger_t *ledger, l7s_hash128_t d
 
 void sync_ban_ledger_clear_marks(sync_ban_ledger_t *ledger)
 {
+    if (ledger->count == 0) {
+        return;
+    }
     for (uint32_t i = 0; i < ledger->places; i++) {
         ledger->notes[i].marked = false;
     }
@@ -90,6 +93,9 @@ void sync_ban_ledger_forget(sync_ban_ledger_t *ledger, uint64_t lifted_since_ms)
 {
     sync_ban_note_t *kept = ledger->other;
 
+    if (ledger->count == 0) {
+        return; /* the calm case, once a second */
+    }
     ledger->count = 0;
     for (uint32_t i = 0; i < ledger->places; i++) {
         kept[i].used = false;

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What travels and what comes back: one slot, a store in this file in memcached's place,
+ * a fake clock. The rules themselves are tested with fleet.h; here it is their wiring.
+ */
+#include "../../core/compile.h"
+#include "../../mod_l7shield/sync/counters.h"
+#include "../../mod_l7shield/sync/meta.h"
+#include "unit.h"
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEGMENT_SIZE L7S_SEGMENT_SIZE_MIN
+#define STORE 16
+
+/* ---- the store ---- */
+
+static struct {
+    char key[L7S_COUNTER_NAME];
+    uint64_t value;
+} store[STORE];
+static size_t store_count, operations;
+static sync_meta_status_t outcome;
+static bool lost_answer; /* applied, and nobody hears of it */
+
+static uint64_t *number_of(const char *key)
+{
+    for (size_t i = 0; i < store_count; i++) {
+        if (strcmp(store[i].key, key) == 0) {
+            return &store[i].value;
+        }
+    }
+    assert_true(store_count < STORE);
+    strcpy(store[store_count].key, key);
+    store[store_count].value = 0;
+    return &store[store_count++].value;
+}
+
+void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
+                   unsigned budget_ms, uint64_t now_ms)
+{
+    (void)meta;
+    (void)budget_ms;
+    (void)now_ms;
+    for (size_t i = 0; i < count; i++) {
+        operations++;
+        ops[i].status = outcome;
+        if (outcome == SYNC_META_OK || lost_answer) {
+            uint64_t *number = number_of(ops[i].key);
+            *number += ops[i].delta;
+            ops[i].value = *number;
+        }
+    }
+}
+
+l7s_status_t sync_meta_create(const char *const *servers, size_t count, sync_meta_t **out)
+{
+    (void)servers;
+    (void)count;
+    *out = malloc(1);
+    return L7S_OK;
+}
+
+void sync_meta_free(sync_meta_t *meta)
+{
+    free(meta);
+}
+
+const l7s_hashkey_t *sync_bus_name_key(const sync_bus_t *bus)
+{
+    static const l7s_hashkey_t key = {3, 4};
+    (void)bus;
+    return &key;
+}
+
+l7s_pool_t *sync_bus_pool(const sync_bus_t *bus)
+{
+    (void)bus;
+    return NULL;
+}
+
+unsigned sync_bus_time_left_ms(const sync_bus_t *bus)
+{
+    (void)bus;
+    return 50;
+}
+
+size_t l7s_pool_route(const l7s_pool_t *pool, const char *name)
+{
+    (void)pool;
+    (void)name;
+    return 0;
+}
+
+/* ---- the bench ---- */
+
+static const char policies[] =
+    "{\"policies\":[{\"name\":\"shared\",\"detect\":{\"rate\":{\"requests\":100,"
+    "\"per_seconds\":10}},\"action\":{\"throttle\":{}}},"
+    "{\"name\":\"own\",\"scope\":\"node\",\"detect\":{\"rate\":{\"requests\":50,"
+    "\"per_seconds\":10}},\"action\":{\"throttle\":{}}},"
+    "{\"name\":\"wide\",\"count\":{\"by\":[\"network\"]},\"detect\":{\"rate\":{"
+    "\"requests\":70,\"per_seconds\":10}},\"action\":{\"throttle\":{}}}]}";
+
+static const l7s_hashkey_t count_key = {1, 2};
+
+typedef struct {
+    void *memory, *image_memory;
+    l7s_shared_t shared;
+    const l7s_image_t *image;
+    sync_counters_t *counters;
+    l7s_now_t now;
+    l7s_cidr_t client;
+} bench_t;
+
+static const l7s_image_t *compile(bench_t *bench)
+{
+    json_t *document = json_loads(policies, 0, NULL);
+    l7s_config_t *config = NULL;
+    size_t size = 0, capacity = 1 << 20;
+    uint64_t next = 0;
+
+    assert_int_equal(l7s_config_parse(document, NULL, &config), L7S_OK);
+    bench->image_memory = aligned_alloc(4096, capacity);
+    assert_int_equal(l7s_image_compile(config, &count_key, 1, 1, NULL,
+                                       bench->image_memory, capacity, &size, &next),
+                     L7S_OK);
+    l7s_config_free(config);
+    json_decref(document);
+    return l7s_image_check(bench->image_memory, size);
+}
+
+static int set_up(void **state)
+{
+    static const uint8_t random[48] = {7};
+    static sync_options_t options = {.server_count = 1};
+    bench_t *bench = calloc(1, sizeof *bench);
+
+    bench->memory = aligned_alloc(4096, SEGMENT_SIZE);
+    memset(bench->memory, 0, SEGMENT_SIZE);
+    if (l7s_segment_format(bench->memory, SEGMENT_SIZE, random) != L7S_OK ||
+        l7s_segment_attach(bench->memory, SEGMENT_SIZE, &bench->shared) != L7S_OK) {
+        return -1;
+    }
+    bench->image = compile(bench);
+    /* 10 s into a bucket period of 20 s, wherever the key's stagger puts it. */
+    bench->now = (l7s_now_t){.mono_us = 1000000000, .wall_ms = 1700000000000};
+    l7s_addr_t address;
+    l7s_addr_parse("192.0.2.1", &address);
+    bench->client = l7s_addr_client(&address);
+    atomic_store(&bench->shared.header->live_nodes, 2);
+    memset(store, 0, sizeof store);
+    store_count = operations = 0;
+    outcome = SYNC_META_OK;
+    lost_answer = false;
+    *state = bench;
+    /* Any pointer will do: every function that gets it stands above. */
+    return sync_counters_create(&bench->shared, (sync_bus_t *)bench, &options,
+                                &bench->counters) == L7S_OK
+               ? 0
+               : -1;
+}
+
+static int tear_down(void **state)
+{
+    bench_t *bench = *state;
+
+    sync_counters_free(bench->counters);
+    free(bench->memory);
+    free(bench->image_memory);
+    free(bench);
+    return 0;
+}
+
+/* The limit that gives back so many requests per period. */
+static const l7s_image_limit_t *limit_of(const bench_t *bench, uint32_t requests)
+{
+    uint32_t count = 0;
+    const l7s_image_limit_t *limits = l7s_image_limits(bench->image, &count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (limits[i].rate.requests == requests) {
+            return &limits[i];
+        }
+    }
+    fail_msg("no such limit");
+    return NULL;
+}
+
+static l7s_hash128_t key_of(const bench_t *bench, const l7s_image_limit_t *limit)
+{
+    l7s_cidr_t network = {l7s_addr_mask(&bench->client.base, 120), 120};
+
+    return l7s_hash128_xor(
+        l7s_key_digest_cidr(&count_key,
+                            limit->by_network ? L7S_PART_NETWORK : L7S_PART_CLIENT,
+                            limit->by_network ? &network : &bench->client),
+        limit->identity);
+}
+
+/* What a worker does with `tokens` admitted requests. */
+static l7s_slot_t *take(const bench_t *bench, uint32_t requests, uint32_t tokens)
+{
+    const l7s_image_limit_t *limit = limit_of(bench, requests);
+    l7s_slot_t *slot = l7s_table_claim(&bench->shared.table, key_of(bench, limit),
+                                       limit->id, &limit->rate, bench->now);
+
+    assert_non_null(slot);
+    for (uint32_t i = 0; i < tokens; i++) {
+        assert_true(l7s_bucket_take(&limit->rate, &slot->tat, bench->now.mono_us, 1));
+        l7s_table_mark(&bench->shared.table, slot, 1, bench->now);
+    }
+    return slot;
+}
+
+static void pass(bench_t *bench, uint64_t ms)
+{
+    bench->now.mono_us += ms * 1000;
+    bench->now.wall_ms += ms;
+}
+
+static void tick(bench_t *bench)
+{
+    sync_counters_tick(bench->counters, bench->image, bench->now);
+    pass(bench, 100);
+}
+
+static uint32_t headroom(const bench_t *bench, const l7s_slot_t *slot)
+{
+    const l7s_image_limit_t *limit = limit_of(bench, 100);
+
+    return l7s_bucket_headroom(&limit->rate, atomic_load(&slot->tat), bench->now.mono_us);
+}
+
+static uint64_t stored(void)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < store_count; i++) {
+        sum += store[i].value;
+    }
+    return sum;
+}
+
+/* ---- tests ---- */
+
+static void test_counters_light_source_never_travels(void **state)
+{
+    bench_t *bench = *state;
+    l7s_slot_t *slot = take(bench, 100, 1);
+
+    for (unsigned i = 0; i < 30; i++) {
+        tick(bench);
+    }
+    assert_int_equal(operations, 0);
+    assert_int_equal(atomic_load(&slot->pending), 0);
+}
+
+static void test_counters_heavy_key_travels_and_pays_for_others(void **state)
+{
+    bench_t *bench = *state;
+    l7s_slot_t *slot = take(bench, 100, 60);
+
+    tick(bench);
+    assert_int_equal(stored(), 60);
+    assert_int_equal(atomic_load(&slot->pending), 0);
+    uint32_t before = headroom(bench, slot);
+    store[0].value += 25;
+    take(bench, 100, 10);
+    pass(bench, 1300); /* 14 tokens come back */
+    tick(bench);
+    assert_int_equal(stored(), 95);
+    assert_in_range(headroom(bench, slot), before - 10 - 25 + 13, before - 10 - 25 + 15);
+}
+
+static void test_counters_what_could_not_leave_is_put_back(void **state)
+{
+    bench_t *bench = *state;
+    l7s_slot_t *slot = take(bench, 100, 60);
+
+    outcome = SYNC_META_FAILED;
+    for (unsigned i = 0; i < 3; i++) {
+        tick(bench);
+        assert_int_equal(atomic_load(&slot->pending), 60);
+    }
+    outcome = SYNC_META_OK;
+    tick(bench);
+    assert_int_equal(stored(), 60);
+    assert_int_equal(atomic_load(&slot->pending), 0);
+}
+
+static void test_counters_after_an_outage_only_what_is_in_use_travels(void **state)
+{
+    bench_t *bench = *state;
+    l7s_slot_t *slot = take(bench, 100, 60);
+
+    outcome = SYNC_META_FAILED;
+    tick(bench);
+    for (unsigned i = 0; i < 100; i++) { /* 10 s at the rate of the limit */
+        take(bench, 100, 1);
+        tick(bench);
+    }
+    assert_in_range(atomic_load(&slot->pending), 58, 62);
+    outcome = SYNC_META_OK;
+    tick(bench);
+    assert_in_range(stored(), 58, 62);
+}
+
+static void test_counters_unknown_outcome_is_not_sent_again(void **state)
+{
+    bench_t *bench = *state;
+    l7s_slot_t *slot = take(bench, 100, 40);
+
+    tick(bench);
+    assert_int_equal(stored(), 40);
+    take(bench, 100, 30);
+    outcome = SYNC_META_UNKNOWN;
+    lost_answer = true;
+    tick(bench);
+    assert_int_equal(stored(), 70);
+    assert_int_equal(atomic_load(&slot->pending), 0);
+    uint32_t before = headroom(bench, slot);
+    outcome = SYNC_META_OK;
+    take(bench, 100, 10);
+    pass(bench, 1300);
+    tick(bench);
+    assert_int_equal(stored(), 80);
+    assert_in_range(headroom(bench, slot), before - 10 + 13, before - 10 + 15);
+}
+
+static void test_counters_both_numbers_are_read_after_a_rollover(void **state)
+{
+    bench_t *bench = *state;
+    l7s_slot_t *slot = take(bench, 100, 60);
+
+    tick(bench);
+    uint32_t period = atomic_load(&slot->period);
+    const l7s_image_limit_t *limit = limit_of(bench, 100);
+    uint64_t began_ms;
+    while (l7s_fleet_period(&limit->rate, l7s_slot_key(slot), bench->now.wall_ms,
+                            &began_ms) == period) {
+        pass(bench, 100);
+        if (headroom(bench, slot) > 50) {
+            take(bench, 100, 1);
+        }
+    }
+    uint64_t own = 60 + atomic_load(&slot->pending);
+    store[0].value += 20; /* others, to the old number, after our last look */
+    uint32_t before = headroom(bench, slot);
+    size_t asked = operations;
+    tick(bench);
+    assert_in_range(operations - asked, 2, 4); /* it may be read for its guard as well */
+    assert_int_equal(atomic_load(&slot->period), period + 1);
+    assert_true(headroom(bench, slot) <= before - 20 + 2);
+    assert_true(stored() <= own + 20);
+}
+
+static void test_counters_of_the_node_stay_here(void **state)
+{
+    bench_t *bench = *state;
+    l7s_slot_t *slot = take(bench, 50, 50);
+
+    tick(bench);
+    assert_int_equal(operations, 0);
+    assert_int_equal(atomic_load(&slot->pending), 0);
+    slot = take(bench, 100, 50);
+    sync_counters_tick(bench->counters, NULL, bench->now);
+    assert_int_equal(operations, 0);
+    assert_int_equal(atomic_load(&slot->pending), 0);
+}
+
+static void test_counters_in_use_are_read_each_second_until_they_drain(void **state)
+{
+    bench_t *bench = *state;
+
+    take(bench, 100, 60); /* drains within 6 s */
+    for (unsigned i = 0; i < 55; i++) {
+        tick(bench);
+    }
+    assert_in_range(operations, 5, 8);
+    size_t before = operations;
+    for (unsigned i = 0; i < 50; i++) {
+        tick(bench);
+    }
+    assert_in_range(operations - before, 0, 1);
+}
+
+static void test_counters_forgive_resets_client_and_network(void **state)
+{
+    bench_t *bench = *state;
+    l7s_slot_t *shared = take(bench, 100, 100), *own = take(bench, 50, 50);
+    l7s_slot_t *wide = take(bench, 70, 70);
+    const l7s_slot_t *slots[] = {shared, own, wide};
+    static const uint32_t requests[] = {100, 50, 70};
+
+    assert_int_equal(
+        sync_counters_forgive(&bench->shared, bench->image, &bench->client, bench->now),
+        3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(l7s_bucket_drained(&limit_of(bench, requests[i])->rate,
+                                       atomic_load(&slots[i]->tat), bench->now.mono_us));
+        assert_int_equal(atomic_load(&slots[i]->pending), 0);
+    }
+    take(bench, 70, 70);
+    take(bench, 50, 50);
+    l7s_cidr_t network = {l7s_addr_mask(&bench->client.base, 120), 120};
+    assert_int_equal(
+        sync_counters_forgive(&bench->shared, bench->image, &network, bench->now), 1);
+    network = (l7s_cidr_t){l7s_addr_mask(&bench->client.base, 112), 112};
+    assert_int_equal(
+        sync_counters_forgive(&bench->shared, bench->image, &network, bench->now), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_counters_light_source_never_travels),
+        TEST(test_counters_heavy_key_travels_and_pays_for_others),
+        TEST(test_counters_what_could_not_leave_is_put_back),
+        TEST(test_counters_after_an_outage_only_what_is_in_use_travels),
+        TEST(test_counters_unknown_outcome_is_not_sent_again),
+        TEST(test_counters_both_numbers_are_read_after_a_rollover),
+        TEST(test_counters_of_the_node_stay_here),
+        TEST(test_counters_in_use_are_read_each_second_until_they_drain),
+        TEST(test_counters_forgive_resets_client_and_network),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -9,24 +9,10 @@
 #include "clock.h"
 #include "incident_parts.h"
 #include "schema.h"
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A record that has grown to this many episodes is full; the next one opens another. */
-enum { REPORTS_MAX = 256, SAMPLES_MAX = 10, CLIENT_BITS = 256 };
-
-/* What all reports of a record amount to. */
-typedef struct {
-    const json_t *first, *newest; /* by start; by revision, then last request */
-    uint64_t requests, acted, passed, peak, peak_ms;
-    uint64_t started_ms, last_ms, ban_until_ms;
-    uint64_t clients[CLIENT_BITS / 64];
-    const char *ban_id;
-    bool active, campaign;
-} total_t;
+enum { REPORTS_MAX = 256, SAMPLES_MAX = 10 };
 
 /* --- one report --- */
 
@@ -68,160 +54,6 @@ static void keep_report(json_t *reports, const json_t *report)
     json_object_set_new(reports, id, copy);
 }
 
-static void add_clients(total_t *total, const char *text)
-{
-    for (size_t i = 0; i < CLIENT_BITS / 64 && strlen(text) == CLIENT_BITS / 4; i++) {
-        char word[17];
-
-        snprintf(word, sizeof word, "%.16s", text + i * 16);
-        total->clients[i] |= strtoull(word, NULL, 16);
-    }
-}
-
-static void add_ban(total_t *total, const json_t *report)
-{
-    uint64_t until = l7s_report_count(report, "ban_until_ms");
-    const char *id = l7s_report_text(report, "ban_id");
-
-    if (until > total->ban_until_ms) {
-        total->ban_until_ms = until;
-    }
-    if (*id != '\0' && total->ban_id == NULL) {
-        total->ban_id = id;
-    }
-}
-
-static void add_report(total_t *total, const json_t *report)
-{
-    uint64_t started = l7s_report_count(report, "started_ms");
-    uint64_t last = l7s_report_count(report, "last_ms");
-
-    total->requests += l7s_report_count(report, "requests");
-    total->acted += l7s_report_count(report, "acted");
-    total->passed += l7s_report_count(report, "passed");
-    if (total->first == NULL || started < total->started_ms) {
-        total->first = report;
-        total->started_ms = started;
-    }
-    if (total->newest == NULL || l7s_report_count(report, "revision") >
-                                     l7s_report_count(total->newest, "revision")) {
-        total->newest = report;
-    }
-    total->last_ms = last > total->last_ms ? last : total->last_ms;
-    total->active |= strcmp(l7s_report_text(report, "state"), "active") == 0;
-    total->campaign |= json_is_true(json_object_get(report, "campaign"));
-    add_clients(total, l7s_report_text(report, "clients"));
-    add_ban(total, report);
-}
-
-/* The fleet's peak: the highest peak of each node, added up. Nodes peak together under
- * one attack; where they do not this says too much rather than too little. */
-static void add_peaks(total_t *total, const json_t *reports)
-{
-    json_t *peaks = json_object(), *report = NULL, *value = NULL;
-    const char *id = NULL;
-    uint64_t highest = 0;
-
-    json_object_foreach((json_t *)reports, id, report)
-    {
-        const char *node = l7s_report_text(report, "node");
-        uint64_t peak = l7s_report_count(report, "peak_per_second");
-
-        if (peak >= highest) {
-            highest = peak;
-            total->peak_ms = l7s_report_count(report, "peak_ms");
-        }
-        if (peak >= l7s_report_count(peaks, node)) {
-            json_object_set_new(peaks, node, json_integer((json_int_t)peak));
-        }
-    }
-    json_object_foreach(peaks, id, value)
-    {
-        total->peak += (uint64_t)json_integer_value(value);
-    }
-    json_decref(peaks);
-}
-
-static total_t total_of(const json_t *reports)
-{
-    total_t total = {0};
-    const char *id = NULL;
-    json_t *report = NULL;
-
-    json_object_foreach((json_t *)reports, id, report)
-    {
-        add_report(&total, report);
-    }
-    add_peaks(&total, reports);
-    return total;
-}
-
-/* --- estimates --- */
-
-/* Linear counting (Whang, Vander-Zanden, Taylor: "A linear-time probabilistic counting
- * algorithm", 1990): m bits of which z are clear stand for -m ln(z/m) clients. */
-static uint64_t distinct_clients(const total_t *total)
-{
-    unsigned set = 0;
-
-    for (size_t i = 0; i < CLIENT_BITS / 64; i++) {
-        set += (unsigned)__builtin_popcountll(total->clients[i]);
-    }
-    if (!total->campaign &&
-        json_object_get(json_object_get(total->first, "key"), "client") != NULL) {
-        return 1;
-    }
-    if (set >= CLIENT_BITS) {
-        set = CLIENT_BITS - 1; /* full: at least this many */
-    }
-    return set <= 1 ? 1
-                    : (uint64_t)llround(-CLIENT_BITS *
-                                        log((double)(CLIENT_BITS - set) / CLIENT_BITS));
-}
-
-/* The most that can have been asked within one period. 0: the detector has no rate. */
-static uint64_t observed_per_period(const total_t *total)
-{
-    uint64_t seconds = l7s_report_count(total->newest, "per_seconds");
-    uint64_t most = total->peak * seconds;
-
-    return most < total->requests ? most : total->requests;
-}
-
-/* How far above the limit: 10 times is 10; 0 when there is no limit. A campaign has many
- * keys, each with a limit of its own, so this says nothing about it. */
-static double overload(const total_t *total)
-{
-    uint64_t limit = l7s_report_count(total->newest, "limit");
-
-    return limit == 0 ? 0 : (double)observed_per_period(total) / (double)limit;
-}
-
-static const char *severity_of(const total_t *total)
-{
-    double times = overload(total);
-
-    if (total->campaign) {
-        return distinct_clients(total) >= 100 ? "critical" : "high";
-    }
-    return times >= 10 ? "high" : times >= 2 || total->peak >= 100 ? "medium" : "low";
-}
-
-/* One counter tells a flood from eager use only by how far it is above the limit: never
- * below 50 %, never sure. Without a limit there is only the rate itself. */
-static int confidence_of(const total_t *total)
-{
-    double times = overload(total);
-
-    if (total->campaign) {
-        return 80;
-    }
-    if (times == 0) {
-        return total->peak >= 10 ? 50 : 20;
-    }
-    return times <= 1 ? 50 : (int)(95 - 45 / times);
-}
-
 /* --- the parts of a record --- */
 
 static json_t *time_or_null(uint64_t ms)
@@ -246,7 +78,7 @@ static json_t *count_or_null(uint64_t count)
 }
 
 /* "normal" is what the policy allows, as long as no baseline says better. */
-static json_t *evidence_of(const total_t *total)
+static json_t *evidence_of(const l7s_total_t *total)
 {
     uint64_t limit = l7s_report_count(total->newest, "limit");
     uint64_t seconds = l7s_report_count(total->newest, "per_seconds");
@@ -256,7 +88,7 @@ static json_t *evidence_of(const total_t *total)
                      (json_int_t)total->peak, "normal", count_or_null(normal));
 }
 
-static json_t *layer_of(const total_t *total)
+static json_t *layer_of(const l7s_total_t *total)
 {
     bool flood = l7s_report_count(total->newest, "limit") != 0 || total->peak >= 10;
     const char *signature = total->campaign ? "distributed_flood"
@@ -264,12 +96,12 @@ static json_t *layer_of(const total_t *total)
                                             : "unknown";
 
     return json_pack("{s:i, s:s, s:s, s:i, s:o}", "osi", 7, "name", "application",
-                     "signature", signature, "confidence_percent", confidence_of(total),
-                     "evidence", evidence_of(total));
+                     "signature", signature, "confidence_percent",
+                     l7s_total_confidence(total), "evidence", evidence_of(total));
 }
 
 /* The network that a client or network key belongs to. */
-static json_t *network_of(const total_t *total)
+static json_t *network_of(const l7s_total_t *total)
 {
     const json_t *key = json_object_get(total->first, "key");
     const char *network = json_string_value(json_object_get(key, "network"));
@@ -290,17 +122,17 @@ static json_t *network_of(const total_t *total)
     return json_string(text);
 }
 
-static json_t *source_of(const total_t *total)
+static json_t *source_of(const l7s_total_t *total)
 {
     json_t *key = total->campaign ? json_object()
                                   : json_incref(json_object_get(total->first, "key"));
 
     return json_pack("{s:o, s:o, s:n, s:n, s:I}", "key", key, "network",
                      total->campaign ? json_null() : network_of(total), "asn", "country",
-                     "distinct_clients", (json_int_t)distinct_clients(total));
+                     "distinct_clients", (json_int_t)l7s_total_clients(total));
 }
 
-static json_t *target_of(const total_t *total)
+static json_t *target_of(const l7s_total_t *total)
 {
     bool one_path = !total->campaign &&
                     json_object_get(json_object_get(total->first, "key"), "path") != NULL;
@@ -312,10 +144,10 @@ static json_t *target_of(const total_t *total)
                      "distinct_paths", count_or_null(one_path));
 }
 
-static json_t *measure_of(const total_t *total)
+static json_t *measure_of(const l7s_total_t *total)
 {
     uint64_t seconds = l7s_report_count(total->newest, "per_seconds");
-    uint64_t observed = seconds == 0 ? total->requests : observed_per_period(total);
+    uint64_t observed = seconds == 0 ? total->requests : l7s_total_per_period(total);
 
     return json_pack("{s:I, s:o, s:o, s:s}", "observed", (json_int_t)observed, "limit",
                      count_or_null(l7s_report_count(total->newest, "limit")),
@@ -323,7 +155,7 @@ static json_t *measure_of(const total_t *total)
 }
 
 /* An episode begins with the first request that trips, which is refused at once. */
-static json_t *action_of(const total_t *total)
+static json_t *action_of(const l7s_total_t *total)
 {
     return json_pack("{s:s, s:o, s:o, s:o}", "type",
                      l7s_report_text(total->newest, "action"), "ban_id",
@@ -332,7 +164,7 @@ static json_t *action_of(const total_t *total)
                      total->acted > 0 ? json_integer(0) : json_null());
 }
 
-static json_t *counts_of(const total_t *total)
+static json_t *counts_of(const l7s_total_t *total)
 {
     return json_pack("{s:I, s:I, s:I, s:I}", "requests", (json_int_t)total->requests,
                      "acted", (json_int_t)total->acted, "passed",
@@ -340,7 +172,7 @@ static json_t *counts_of(const total_t *total)
                      (json_int_t)total->peak);
 }
 
-static json_t *policy_of(const total_t *total)
+static json_t *policy_of(const l7s_total_t *total)
 {
     return json_pack("{s:s, s:I, s:s}", "name", l7s_report_text(total->newest, "policy"),
                      "revision", (json_int_t)l7s_report_count(total->newest, "revision"),
@@ -419,12 +251,12 @@ static json_t *record_new(const char *id)
         "note", "", "labels", "_reports");
 }
 
-static void set_record(json_t *record, const total_t *total)
+static void set_record(json_t *record, const l7s_total_t *total)
 {
     json_object_set_new(record, "state", json_string(total->active ? "active" : "ended"));
     json_object_set_new(record, "kind",
                         json_string(l7s_report_text(total->newest, "detector")));
-    json_object_set_new(record, "severity", json_string(severity_of(total)));
+    json_object_set_new(record, "severity", json_string(l7s_total_severity(total)));
     json_object_set_new(record, "layer", layer_of(total));
     json_object_set_new(record, "started_at", time_or_null(total->started_ms));
     json_object_set_new(record, "peak_at", time_or_null(total->peak_ms));
@@ -484,14 +316,14 @@ json_t *l7s_incident_merge(const json_t *record, const json_t *report)
     json_t *out = record != NULL ? json_deep_copy(record)
                                  : record_new(l7s_report_text(report, "id"));
     json_t *reports = json_object_get(out, "_reports");
-    total_t total = {0};
+    l7s_total_t total = {0};
 
     if (reports == NULL) {
         json_decref(out);
         return NULL;
     }
     keep_report(reports, report);
-    total = total_of(reports);
+    total = l7s_total_of(reports);
     set_record(out, &total);
     set_members(out, reports, json_string_value(json_object_get(out, "id")));
     return out;

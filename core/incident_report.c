@@ -33,6 +33,9 @@ static const struct {
 
 enum { MEMBERS_COUNT = sizeof MEMBERS / sizeof MEMBERS[0] };
 
+/* What every reader of JSON holds exactly; sums over a full record do not overflow. */
+#define COUNT_MAX ((int64_t)1 << 53)
+
 /* --- writing --- */
 
 static void set_text(json_t *out, const char *key, const char *text)
@@ -46,7 +49,7 @@ static void set_text(json_t *out, const char *key, const char *text)
 static void set_count(json_t *out, const char *key, uint64_t count)
 {
     json_object_set_new(out, key,
-                        json_integer(count > INT64_MAX ? INT64_MAX : (json_int_t)count));
+                        json_integer(count > COUNT_MAX ? COUNT_MAX : (json_int_t)count));
 }
 
 /* The opener wrote JSON text; should it be cut or damaged, the incident still goes out.
@@ -147,7 +150,7 @@ static bool member_fits(const json_t *value, kind_t kind, size_t max)
     case TEXT:
         return json_is_string(value) && json_string_length(value) <= max;
     case COUNT:
-        return l7s_json_integer(value, &count) && count >= 0;
+        return l7s_json_integer(value, &count) && count >= 0 && count <= COUNT_MAX;
     case FLAG:
         return json_is_boolean(value);
     case KEY:

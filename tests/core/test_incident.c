@@ -383,6 +383,7 @@ static void test_incident_report_check_anything_odd_is_refused(void **state)
         {"requests", "-1"},
         {"requests", "\"1\""},
         {"acted", "1.5"},
+        {"acted", "9007199254740993"},
         {"campaign", "1"},
         {"method", "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\""},
     };

@@ -5,6 +5,7 @@
  * next one is, and until then the node says in its seat which revision it runs.
  */
 #include "snapshot.h"
+#include "assembly.h"
 #include "items.h"
 #include "log.h"
 #include "snapshot_file.h"
@@ -105,60 +106,12 @@ static void save(sync_snapshot_t *snapshot)
 
 /* ---- from parts to a configuration ---- */
 
-static bool is_bans(const json_t *entry)
-{
-    const char *name = json_string_value(json_object_get(entry, "name"));
-
-    return name != NULL && strcmp(name, "bans") == 0;
-}
-
-static void extend(json_t *out, const char *member, const json_t *from)
-{
-    json_t *array = json_object_get(out, member);
-
-    if (array == NULL) {
-        array = json_array();
-        json_object_set_new(out, member, array);
-    }
-    if (json_is_array(from)) {
-        json_array_extend(array, (json_t *)from);
-    }
-}
-
-/* All parts but the bans as one document. New reference; NULL: a part is not here. */
-static json_t *assemble(const sync_snapshot_t *snapshot, const json_t *manifest)
-{
-    static const char *const arrays[] = {"policies", "lists", "apps", "responses"};
-    const json_t *entries = json_object_get(manifest, "parts");
-    json_t *document = json_object();
-
-    for (size_t i = 0; i < json_array_size(entries); i++) {
-        const json_t *entry = json_array_get(entries, i);
-        if (is_bans(entry)) {
-            continue;
-        }
-        const sync_part_t *part = sync_parts_find(snapshot->parts, entry);
-        if (part == NULL) {
-            json_decref(document);
-            return NULL;
-        }
-        for (size_t k = 0; k < sizeof arrays / sizeof arrays[0]; k++) {
-            extend(document, arrays[k], json_object_get(part->document, arrays[k]));
-        }
-        json_t *settings = json_object_get(part->document, "settings");
-        if (settings != NULL) {
-            json_object_set(document, "settings", settings);
-        }
-    }
-    return document;
-}
-
 /* NULL: the problems are in the log. */
 static l7s_config_t *parse(const sync_snapshot_t *snapshot, const json_t *manifest)
 {
     l7s_problems_t problems = {0};
     l7s_config_t *config = NULL;
-    json_t *document = assemble(snapshot, manifest);
+    json_t *document = sync_manifest_assemble(manifest, snapshot->parts);
     l7s_status_t status =
         document == NULL ? L7S_NOT_FOUND : l7s_config_parse(document, &problems, &config);
 
@@ -328,35 +281,6 @@ static void consider(sync_snapshot_t *snapshot, const char *payload, size_t size
 
 /* ---- from wanted to in force ---- */
 
-/* What decides whether an image must be compiled: everything but the bans. New
- * reference. */
-static json_t *content(const json_t *manifest)
-{
-    const json_t *entries = json_object_get(manifest, "parts");
-    json_t *parts = json_array();
-
-    for (size_t i = 0; i < json_array_size(entries); i++) {
-        json_t *entry = json_array_get(entries, i);
-        if (!is_bans(entry)) {
-            json_array_append(parts, entry);
-        }
-    }
-    return json_pack("{s:O?, s:O?, s:O?, s:o}", "config_epoch",
-                     json_object_get(manifest, "config_epoch"), "revision",
-                     json_object_get(manifest, "revision"), "secret_id",
-                     json_object_get(manifest, "secret_id"), "parts", parts);
-}
-
-static bool same_content(const json_t *a, const json_t *b)
-{
-    json_t *of_a = content(a), *of_b = content(b);
-    bool same = json_equal(of_a, of_b) != 0;
-
-    json_decref(of_a);
-    json_decref(of_b);
-    return same;
-}
-
 /* Brings the parts of `wanted` here: the bans, or everything else. */
 static l7s_status_t fetch_parts(sync_snapshot_t *snapshot, bool bans)
 {
@@ -364,7 +288,7 @@ static l7s_status_t fetch_parts(sync_snapshot_t *snapshot, bool bans)
 
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *entry = json_array_get(entries, i);
-        if (is_bans(entry) != bans) {
+        if (sync_manifest_is_bans(entry) != bans) {
             continue;
         }
         l7s_status_t status =
@@ -403,7 +327,7 @@ static l7s_status_t enforce(sync_snapshot_t *snapshot)
         return L7S_INVALID;
     }
     if (!snapshot->provisional && snapshot->state.manifest != NULL &&
-        same_content(snapshot->wanted, snapshot->state.manifest)) {
+        sync_manifest_same_policies(snapshot->wanted, snapshot->state.manifest)) {
         accept_wanted(snapshot);
         return L7S_OK;
     }
@@ -461,7 +385,7 @@ static l7s_status_t apply_bans(sync_snapshot_t *snapshot, sync_bans_t *bans,
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *entry = json_array_get(entries, i);
         const sync_part_t *part =
-            is_bans(entry) ? sync_parts_find(snapshot->parts, entry) : NULL;
+            sync_manifest_is_bans(entry) ? sync_parts_find(snapshot->parts, entry) : NULL;
         if (part != NULL) {
             sync_bans_set(bans, part->document, number(wanted, "ban_log"), snapshot->now);
         }

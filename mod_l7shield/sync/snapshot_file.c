@@ -8,6 +8,7 @@
  */
 #include "snapshot_file.h"
 #include "../../core/config.h"
+#include "assembly.h"
 #include "file.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,13 +31,6 @@ static void copy_text(const json_t *document, const char *key, char *out, size_t
     (void)snprintf(out, capacity, "%s", text == NULL ? "" : text);
 }
 
-static bool is_bans(const json_t *entry)
-{
-    const char *name = json_string_value(json_object_get(entry, "name"));
-
-    return name != NULL && strcmp(name, "bans") == 0;
-}
-
 /* Puts every part that the manifest names into `parts`. */
 static l7s_status_t load_parts(const json_t *document, const json_t *manifest,
                                sync_parts_t *parts)
@@ -47,7 +41,7 @@ static l7s_status_t load_parts(const json_t *document, const json_t *manifest,
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *entry = json_array_get(entries, i);
         const char *name = json_string_value(json_object_get(entry, "name"));
-        if (is_bans(entry)) {
+        if (sync_manifest_is_bans(entry)) {
             continue;
         }
         char *text = json_dumps(json_object_get(texts, name), JSON_COMPACT);
@@ -116,7 +110,7 @@ static bool write_parts(FILE *out, const json_t *manifest, const sync_parts_t *p
 
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *entry = json_array_get(entries, i);
-        if (is_bans(entry)) {
+        if (sync_manifest_is_bans(entry)) {
             continue;
         }
         const sync_part_t *part = sync_parts_find(parts, entry);

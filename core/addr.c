@@ -9,7 +9,6 @@
 #include "addr.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 
 #define V4_PREFIX 96 /* of ::ffff:0:0/96 */
@@ -38,10 +37,32 @@ bool l7s_addr_parse(const char *text, l7s_addr_t *out)
     return true;
 }
 
+/* 0…255 in decimal; returns the end. */
+static char *write_byte(char *out, unsigned byte)
+{
+    if (byte >= 100) {
+        *out++ = (char)('0' + byte / 100);
+    }
+    if (byte >= 10) {
+        *out++ = (char)('0' + byte / 10 % 10);
+    }
+    *out++ = (char)('0' + byte % 10);
+    return out;
+}
+
+/* Every refusal names its client: libc's way costs more than the decision. */
+static void write_v4(const uint8_t bytes[4], char *out)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        out = write_byte(out, bytes[i]);
+        *out++ = i < 3 ? '.' : '\0';
+    }
+}
+
 void l7s_addr_text(const l7s_addr_t *addr, char out[L7S_ADDR_TEXT])
 {
     if (l7s_addr_is_v4(addr)) {
-        inet_ntop(AF_INET, addr->bytes + sizeof mapped, out, L7S_ADDR_TEXT);
+        write_v4(addr->bytes + sizeof mapped, out);
     } else {
         inet_ntop(AF_INET6, addr->bytes, out, L7S_ADDR_TEXT);
     }
@@ -110,14 +131,13 @@ l7s_status_t l7s_cidr_parse(const char *text, l7s_cidr_t *out)
 
 void l7s_cidr_text(const l7s_cidr_t *cidr, char out[L7S_CIDR_TEXT])
 {
-    char base[L7S_ADDR_TEXT];
-    l7s_addr_text(&cidr->base, base);
     bool dotted = l7s_addr_is_v4(&cidr->base) && cidr->prefix >= V4_PREFIX;
     unsigned prefix = dotted ? cidr->prefix - V4_PREFIX : cidr->prefix;
-    if (prefix == (dotted ? 32 : 128)) {
-        snprintf(out, L7S_CIDR_TEXT, "%s", base);
-    } else {
-        snprintf(out, L7S_CIDR_TEXT, "%s/%u", base, prefix);
+    l7s_addr_text(&cidr->base, out);
+    if (prefix != (dotted ? 32 : 128)) {
+        char *end = out + strlen(out);
+        *end++ = '/';
+        *write_byte(end, prefix) = '\0';
     }
 }
 

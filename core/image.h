@@ -3,10 +3,10 @@
  * The compiled policies: one immutable, position-independent block. The sync process
  * compiles it, workers evaluate it in place; nothing in it is a pointer.
  *
- * Matching is an index, not a loop over policies: each dimension (method, host, path)
- * yields a bit set of the policies that it admits, the sets are intersected, and only what
- * remains is looked at more closely (headers, addresses, exceptions). Policies stand in
- * order of priority, then name, so the lowest bit is the first to be asked.
+ * Matching is an index, not a loop over policies: each dimension (method, host, path, …)
+ * yields a bit set of the policies that it admits, the sets are intersected, and only
+ * what remains is looked at more closely (globs, long lists, exceptions). Policies stand
+ * in order of priority, then name, so the lowest bit is the first to be asked.
  */
 #ifndef L7S_IMAGE_H
 #define L7S_IMAGE_H
@@ -31,8 +31,8 @@ uint32_t l7s_image_policies(const l7s_image_t *image);
 typedef struct {
     l7s_hash128_t identity;
     l7s_rate_t rate;
-    uint32_t id;      /* low 32 bits of identity.lo, never 0 */
-    uint8_t fleet;    /* scope fleet: its tokens travel */
+    uint32_t id;        /* low 32 bits of identity.lo, never 0 */
+    uint8_t fleet;      /* scope fleet: its tokens travel */
     uint8_t by_client;  /* counts by ["client"]: lifting a client's ban forgives it */
     uint8_t by_network; /* counts by ["network"], with these widths */
     uint8_t ipv4_prefix, ipv6_prefix;

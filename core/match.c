@@ -404,9 +404,9 @@ static bool value_is(l7s_is_t is, const char *value, const char *wanted)
     }
 }
 
-static bool holds_condition(l7s_matcher_t *matcher, const l7s_condition_t *condition)
+static bool holds_value(const l7s_matcher_t *matcher, const l7s_condition_t *condition,
+                        const char *value)
 {
-    const char *value = l7s_matcher_header(matcher, condition->header);
     const uint32_t *refs = l7s_image_refs(matcher->image, condition->values);
 
     if (condition->is == L7S_IS_PRESENT || condition->is == L7S_IS_ABSENT) {
@@ -426,32 +426,42 @@ static bool holds_conditions(l7s_matcher_t *matcher, l7s_run_t run)
         l7s_image_section(matcher->image, L7S_SECTION_CONDITIONS);
 
     for (uint32_t i = 0; i < run.count; i++) {
-        if (!holds_condition(matcher, &conditions[run.first + i])) {
+        const l7s_condition_t *condition = &conditions[run.first + i];
+        if (!holds_value(matcher, condition,
+                         l7s_matcher_header(matcher, condition->header))) {
             return false;
         }
     }
     return true;
 }
 
-/* A header is asked for only while a policy is a candidate that requires it. */
+/* A header is asked for only while a policy is a candidate that requires it. Tests of one
+ * header, and within these of one condition, stand together. */
 static void narrow_by_headers(l7s_matcher_t *matcher)
 {
     const l7s_image_t *image = matcher->image;
     const l7s_condition_t *conditions = l7s_image_section(image, L7S_SECTION_CONDITIONS);
     const l7s_test_t *test = l7s_image_section(image, L7S_SECTION_TESTS);
     const l7s_test_t *end = test + image->sections[L7S_SECTION_TESTS].count;
-    uint32_t known = L7S_NONE; /* the condition whose result this is */
+    uint32_t condition = L7S_NONE, header = L7S_NONE; /* whose results these are */
+    const char *value = NULL;
     bool holds = false;
 
     for (; test < end; test++) {
         if ((matcher->candidates[test->word] & test->policies) == 0) {
             continue;
         }
-        if (test->condition != known) {
-            known = test->condition;
-            holds = holds_condition(matcher, &conditions[known]);
+        if (test->condition != condition) {
+            condition = test->condition;
+            if (conditions[condition].header != header) {
+                header = conditions[condition].header;
+                value = l7s_matcher_header(matcher, header);
+            }
+            holds = holds_value(matcher, &conditions[condition], value);
         }
-        matcher->candidates[test->word] &= holds ? UINT64_MAX : ~test->policies;
+        if (!holds) {
+            matcher->candidates[test->word] &= ~test->policies;
+        }
     }
 }
 

@@ -178,7 +178,7 @@ static l7s_episode_t *episode_of(const l7s_evaluation_t *evaluation,
     return episode != NULL ? episode : open_episode(evaluation, trip, ban_id);
 }
 
-static void count_episode(const l7s_evaluation_t *evaluation, l7s_episode_t *episode,
+static void count_episode(l7s_evaluation_t *evaluation, l7s_episode_t *episode,
                           bool tripped, bool acted)
 {
     if (episode != NULL) {
@@ -331,14 +331,16 @@ bool l7s_would_be_banned(const l7s_evaluation_t *evaluation, const l7s_trip_t *t
 static l7s_episode_t *episode_of_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban,
                                      uint32_t policy, l7s_mode_t mode)
 {
+    const l7s_spec_t *specs = l7s_image_section(evaluation->image, L7S_SECTION_SPECS);
     const l7s_image_policy_t *record = l7s_image_policy(evaluation->image, policy);
     l7s_trip_t trip = {.policy = policy, .mode = mode, .limit = L7S_NONE};
     l7s_episode_t *episode;
     l7s_cidr_t network;
 
-    /* An address is banned under its own digest, whatever the policy counts by. */
+    /* A network of one address is banned as a client, under that digest. */
     trip.digest = ban->digest;
-    if (ban->is_address &&
+    if (ban->is_address && ban->network.prefix == 128 &&
+        specs[record->spec].parts[0] == L7S_PART_NETWORK &&
         l7s_tuples_ban_network(&evaluation->tuples, record->spec, &network)) {
         trip.digest = *l7s_tuples_digest(&evaluation->tuples, record->spec);
     }
@@ -366,6 +368,15 @@ static void fill_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, uint32_
     }
 }
 
+/* The ban was found by the client's digest: no need to compute it again. */
+static void learn_client(l7s_evaluation_t *evaluation, const l7s_ban_t *ban)
+{
+    if (ban->is_address && strncmp(ban->id, "ip:", 3) == 0) {
+        evaluation->tuples.client = ban->digest;
+        evaluation->tuples.client_known = true;
+    }
+}
+
 bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode_t mode)
 {
     bool acted = mode == L7S_MODE_ENFORCE;
@@ -375,6 +386,7 @@ bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode
         evaluation, acted ? L7S_OUTCOME_BANNED : L7S_OUTCOME_OBSERVED, "ban");
     l7s_episode_t *episode = NULL;
 
+    learn_client(evaluation, ban);
     if (policy != L7S_NONE) {
         l7s_stats_row_t *row = l7s_stats_of(evaluation, policy);
         episode = episode_of_ban(evaluation, ban, policy, mode);

@@ -20,6 +20,7 @@ static const l7s_spec_t *spec_at(const l7s_tuples_t *tuples, uint32_t spec)
 void l7s_tuples_begin(l7s_tuples_t *tuples, l7s_matcher_t *matcher)
 {
     tuples->matcher = matcher;
+    tuples->client_known = false;
     memset(tuples->states, 0, matcher->image->sections[L7S_SECTION_SPECS].count);
 }
 
@@ -153,14 +154,19 @@ void l7s_tuples_compute(l7s_tuples_t *tuples, uint32_t index)
         return;
     }
     tuples->states[index] = L7S_TUPLE_KNOWN | L7S_TUPLE_HAS_CLIENT;
-    tuples->digests[index] = digest_cidr(tuples, spec->parts[0], &cidr);
+    tuples->digests[index] = spec->parts[0] == L7S_PART_CLIENT
+                                 ? l7s_tuples_client(tuples)
+                                 : digest_cidr(tuples, L7S_PART_NETWORK, &cidr);
 }
 
-l7s_hash128_t l7s_tuples_client(const l7s_tuples_t *tuples)
+l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples)
 {
-    l7s_cidr_t client = client_of(tuples);
-
-    return digest_cidr(tuples, L7S_PART_CLIENT, &client);
+    if (!tuples->client_known) {
+        l7s_cidr_t client = client_of(tuples);
+        tuples->client = digest_cidr(tuples, L7S_PART_CLIENT, &client);
+        tuples->client_known = true;
+    }
+    return tuples->client;
 }
 
 bool l7s_tuples_ban_network(const l7s_tuples_t *tuples, uint32_t spec, l7s_cidr_t *out)
@@ -172,6 +178,7 @@ bool l7s_tuples_ban_network(const l7s_tuples_t *tuples, uint32_t spec, l7s_cidr_
 /* --- text --- */
 
 #define VALUE_MAX 80
+#define NAME_MAX_SHOWN 56
 #define HASH_MARK "h:"
 
 /* Text under construction; once something did not fit, nothing more is added. */
@@ -231,28 +238,51 @@ static bool write_plain(const char *value, char out[VALUE_MAX])
     return true;
 }
 
-/* "name=value" or "\"name\":\"value\""; leaves room for the closing brace. */
+static void append(writer_t *writer, const char *text, size_t most)
+{
+    size_t length = strnlen(text, most);
+
+    if (length > L7S_TUPLE_TEXT_MAX - 2 - writer->size) { /* 2: the brace and the NUL */
+        writer->full = true;
+        return;
+    }
+    memcpy(writer->out + writer->size, text, length);
+    writer->size += length;
+}
+
+static void append_value(writer_t *writer, const char *value)
+{
+    const char *quote = writer->json ? "\"" : "";
+
+    if (value == NULL) {
+        append(writer, writer->json ? "null" : "-", 4);
+        return;
+    }
+    append(writer, quote, 1);
+    append(writer, value, VALUE_MAX);
+    append(writer, quote, 1);
+}
+
+/* "name=value" or "\"name\":\"value\"", as a whole or not at all. */
 static void add_part(writer_t *writer, const char *part, const char *header,
                      const char *value)
 {
-    const char *quote = writer->json ? "\"" : "";
-    const char *around = writer->json && value != NULL ? "\"" : "";
-    const char *absent = writer->json ? "null" : "-";
-    bool first = writer->size <= writer->json;
-    size_t room = L7S_TUPLE_TEXT_MAX - 1 - writer->size;
-    int length;
+    size_t before = writer->size;
 
     if (writer->full) {
         return;
     }
-    length = snprintf(writer->out + writer->size, room, "%s%s%s%s%.56s%s%s%s%s%s",
-                      first ? "" : ",", quote, part, header != NULL ? ":" : "",
-                      header != NULL ? header : "", quote, writer->json ? ":" : "=",
-                      around, value != NULL ? value : absent, around);
-    if (length < 0 || (size_t)length >= room) {
-        writer->full = true;
-    } else {
-        writer->size += (size_t)length;
+    append(writer, writer->size <= writer->json ? "" : ",", 1);
+    append(writer, writer->json ? "\"" : "", 1);
+    append(writer, part, VALUE_MAX);
+    if (header != NULL) {
+        append(writer, ":", 1);
+        append(writer, header, NAME_MAX_SHOWN);
+    }
+    append(writer, writer->json ? "\":" : "=", 2);
+    append_value(writer, value);
+    if (writer->full) {
+        writer->size = before;
     }
 }
 

@@ -15,6 +15,8 @@
  * without being asked for. */
 typedef struct {
     l7s_matcher_t *matcher;
+    bool client_known;
+    l7s_hash128_t client; /* digest of ["client"] */
     uint8_t states[L7S_POLICIES_MAX];
     l7s_hash128_t digests[L7S_POLICIES_MAX];
 } l7s_tuples_t;
@@ -44,7 +46,7 @@ static inline bool l7s_tuples_has_client(const l7s_tuples_t *tuples, uint32_t sp
 }
 
 /* The digest of ["client"], whether anything counts by it or not. */
-l7s_hash128_t l7s_tuples_client(const l7s_tuples_t *tuples);
+l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples);
 
 /* True when a ban of the tuple is an address ban, since it is the client or its network
  * alone. Fills the network. (Single IPv6 addresses are no clients: a ban by them is one

@@ -134,12 +134,14 @@ static bool read_epoch(bus_t *bus)
 
 /* ---- one-shot commands ---- */
 
-static int show(const char *text)
+/* Prints and frees. */
+static int show(char *text)
 {
     if (text == NULL) {
         return 1;
     }
     puts(text);
+    free(text);
     return 0;
 }
 
@@ -170,7 +172,6 @@ static int show_part(bus_t *bus, const char *wanted)
         }
     }
     int code = show(part_text);
-    free(part_text);
     json_decref(manifest);
     free(text);
     return code;

@@ -5,7 +5,9 @@
 What every operation has in common is not written out in the YAML: this adds to each
 operation the security that its x-role demands, the query parameter `pretty`, `dry_run` on
 every mutation, and the problem responses that any call (or any call with a body, or any
-mutation) can end in. x-problems names the statuses that are an operation's own.
+mutation) can end in. x-problems names the statuses that are an operation's own. The
+documents that people write in files (policies, daemon configuration, …) also become
+schemas by themselves, for editors and pipelines.
 """
 import json
 import re
@@ -63,16 +65,48 @@ def complete(method, operation):
     operation["responses"] = {str(key): responses[key] for key in sorted(responses, key=int)}
 
 
-def main(source, target):
+def standalone(schemas, name):
+    """One schema by itself, with those that it refers to under $defs."""
+    definitions = {}
+
+    def moved(value):
+        if isinstance(value, list):
+            return [moved(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        out = {key: moved(item) for key, item in value.items()}
+        if isinstance(out.get("$ref"), str):
+            target = out["$ref"].removeprefix("#/components/schemas/")
+            out["$ref"] = "#/$defs/" + target
+            needed = target.split("/")[0]
+            if needed not in definitions:
+                definitions[needed] = None  # breaks the circle of a recursive schema
+                definitions[needed] = moved(schemas[needed])
+        return out
+
+    out = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name}
+    out.update(moved(schemas[name]))
+    out["$defs"] = dict(sorted(definitions.items()))
+    return out
+
+
+def write(path, document, **style):
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump(document, stream, ensure_ascii=False, **style)
+        stream.write("\n")
+
+
+def main(source, target, *files):
+    """`files`: NAME=PATH of schemas to write by themselves."""
     with open(source, encoding="utf-8") as stream:
         document = yaml.load(stream, Loader)
     for path in document["paths"].values():
         for method in METHODS:
             if method in path:
                 complete(method, path[method])
-    with open(target, "w", encoding="utf-8") as stream:
-        json.dump(document, stream, ensure_ascii=False, separators=(",", ":"))
-        stream.write("\n")
+    write(target, document, separators=(",", ":"))
+    for name, path in (entry.split("=", 1) for entry in files):
+        write(path, standalone(document["components"]["schemas"], name), indent=2)
 
 
-main(sys.argv[1], sys.argv[2])
+main(*sys.argv[1:])

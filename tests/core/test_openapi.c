@@ -171,6 +171,47 @@ static void test_openapi_examples_hold(void **state)
     }
 }
 
+static json_t *load(const char *path)
+{
+    json_error_t error;
+    json_t *value = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+
+    if (value == NULL) {
+        fail_msg("%s: %s", path, error.text);
+    }
+    return value;
+}
+
+/* The schema by itself says the same as within the document. */
+static void test_standalone_schema_accepts_the_samples_and_nothing_odd(void **state)
+{
+    static const struct {
+        const char *schema, *sample;
+    } cases[] = {
+        {"policy-file", "policies.json"},
+        {"daemon-config", "l7shieldd.json"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char path[512];
+        json_t *root = NULL, *sample = NULL;
+        l7s_schema_t *schema = NULL;
+
+        snprintf(path, sizeof path, "%s/%s.schema.json", SCHEMA_DIR, cases[i].schema);
+        root = load(path);
+        snprintf(path, sizeof path, "%s/../../conf/%s", TEST_DATA, cases[i].sample);
+        sample = load(path);
+        assert_int_equal(l7s_schema_compile(root, "", NULL, &schema), L7S_OK);
+        assert_int_equal(l7s_schema_validate(schema, sample, NULL), L7S_OK);
+        json_object_set_new(sample, "odd", json_null());
+        assert_int_equal(l7s_schema_validate(schema, sample, NULL), L7S_INVALID);
+        l7s_schema_free(schema);
+        json_decref(root);
+        json_decref(sample);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_openapi_every_reference_leads_somewhere),
         cmocka_unit_test(test_openapi_every_operation_is_complete),
         cmocka_unit_test(test_openapi_examples_hold),
+        cmocka_unit_test(test_standalone_schema_accepts_the_samples_and_nothing_odd),
     };
 
     return cmocka_run_group_tests_name("openapi", tests, NULL, NULL);

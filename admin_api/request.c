@@ -300,24 +300,21 @@ void admin_request_check(admin_request_t *request, const char *target,
                          const char *version)
 {
     admin_call_t *call = &request->call;
-    request->checked = true;
-    if (check_http(request, target, version)) {
+    bool sound = check_http(request, target, version);
+    if (sound) {
         call->if_match = header(request, "If-Match");
         call->if_none_match = header(request, "If-None-Match");
         call->reason = header(request, "Shield-Reason");
         call->accept = header(request, "Accept");
     }
-    request->refused = call->status != 0 || !find_route(request) || !check_who(request) ||
+    request->refused = !sound || !find_route(request) || !check_who(request) ||
                        !check_parameters(request) || !check_accept(request) ||
                        !check_body_head(request);
-    if (!request->refused || !has_body(request)) {
-        request->closes = request->refused && call->status == 400;
-        return;
-    }
-    /* Most clients look for an answer only after they have sent all of the body. */
-    const char *expect = header(request, "Expect");
-    request->drains = call->status != 400 && expect == NULL;
-    request->closes = !request->drains;
+    /* An answer before the body ends the connection. So it is kept back, since most
+     * clients look for it only after they have sent everything, unless nobody can tell
+     * where this request ends, or the client asked before sending. */
+    bool asked = has_body(request) && header(request, "Expect") != NULL;
+    request->closes = request->refused && (!sound || asked);
 }
 
 /* -- body and handler -- */

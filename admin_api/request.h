@@ -29,12 +29,11 @@ typedef struct {
     char *body;
     size_t body_size, body_capacity;
     uint64_t started_us;
-    bool checked;     /* the head was checked */
-    bool refused;     /* before the body: the answer stands */
-    bool drains;      /* … and is sent after the body was read and dropped */
-    bool closes;      /* the connection ends with this answer */
+    bool refused;     /* before the body, which is read and dropped … */
+    bool closes;      /* … or the answer goes out at once and ends the connection */
     bool too_large;   /* the body went over the limit: read on, drop, answer 413 */
-    bool started;     /* the handler has been started */
+    bool started;     /* the handler has been started … */
+    bool threaded;    /* … in a thread of its own */
     atomic_bool done; /* … and has finished */
 } admin_request_t;
 

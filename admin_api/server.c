@@ -31,6 +31,7 @@
 #define HEAD_MS 10000
 #define NEXT_HEAD_MS ((IDLE_SECONDS + 10) * 1000)
 #define BODY_MS 120000
+#define LAST_ANSWERS_SECONDS 2
 #define FILE_MAX (256 * 1024)
 
 typedef struct {
@@ -45,10 +46,11 @@ struct admin_server {
     admin_deadlines_t *deadlines;
     listener_t tcp, local;
     char *cert, *key;
-    pthread_mutex_t lock; /* for `calls` */
+    pthread_mutex_t lock; /* for the rest */
     pthread_cond_t idle;
-    unsigned calls; /* threads that run a handler */
-    bool closing;   /* no new ones */
+    unsigned calls;   /* threads that run a handler */
+    unsigned answers; /* requests of such threads that are not completely answered */
+    bool closing;     /* no new ones */
 };
 
 /* -- calls in threads of their own -- */
@@ -80,6 +82,7 @@ static bool reserve_thread(admin_server_t *server)
     pthread_mutex_lock(&server->lock);
     bool free_one = server->calls < CALL_THREADS_MAX && !server->closing;
     server->calls += free_one;
+    server->answers += free_one;
     pthread_mutex_unlock(&server->lock);
     return free_one;
 }
@@ -88,6 +91,7 @@ static void release_thread(admin_server_t *server)
 {
     pthread_mutex_lock(&server->lock);
     server->calls--;
+    server->answers--;
     pthread_mutex_unlock(&server->lock);
 }
 
@@ -107,9 +111,11 @@ static bool start_call(admin_server_t *server, admin_request_t *request)
     pthread_attr_setstacksize(&detached, 1024 * 1024);
     /* Suspended first: the thread may finish and resume before this function returns. */
     MHD_suspend_connection(request->connection);
+    request->threaded = true;
     bool started = pthread_create(&thread, &detached, run_call, errand) == 0;
     pthread_attr_destroy(&detached);
     if (!started) {
+        request->threaded = false;
         MHD_resume_connection(request->connection);
         release_thread(server);
         free(errand);
@@ -145,7 +151,7 @@ static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
 {
     admin_deadline_set(deadline_of(request->connection), 0);
     if (request->refused) {
-        return request->drains ? admin_request_send(request) : MHD_YES;
+        return request->closes ? MHD_YES : admin_request_send(request);
     }
     if (atomic_load(&request->done)) {
         return admin_request_send(request);
@@ -175,7 +181,7 @@ static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connec
     *state = request;
     admin_deadline_set(deadline_of(connection), BODY_MS);
     admin_request_check(request, target, version);
-    return request->refused && !request->drains ? admin_request_send(request) : MHD_YES;
+    return request->closes ? admin_request_send(request) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
@@ -196,12 +202,23 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return finish(listener->server, request);
 }
 
+static void note_answered(admin_server_t *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->answers--;
+    pthread_cond_signal(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+}
+
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code)
 {
-    (void)context;
     (void)code;
+    listener_t *listener = context;
     if (*state != NULL && !admin_guard_is_verdict(*state)) {
+        if (((admin_request_t *)*state)->threaded) {
+            note_answered(listener->server);
+        }
         admin_request_free(*state);
     }
     *state = NULL;
@@ -371,7 +388,7 @@ static bool run(listener_t *listener, unsigned threads, unsigned connections)
         connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, listener, MHD_OPTION_ARRAY, tls ? options : options + 3,
         threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads,
         MHD_OPTION_END);
@@ -473,18 +490,31 @@ static void stop_listener(listener_t *listener)
     }
 }
 
-void admin_server_stop(admin_server_t *server)
+/* libmicrohttpd must not stop while connections are suspended; and who waited for an
+ * answer gets it, unless it takes it too slowly. */
+static void wait_until_idle(admin_server_t *server)
 {
-    if (server == NULL) {
-        return;
-    }
-    /* libmicrohttpd must not stop while connections are suspended. */
+    struct timespec until;
     pthread_mutex_lock(&server->lock);
     server->closing = true;
     while (server->calls > 0) {
         pthread_cond_wait(&server->idle, &server->lock);
     }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LAST_ANSWERS_SECONDS;
+    int waited = 0;
+    while (server->answers > 0 && waited == 0) {
+        waited = pthread_cond_timedwait(&server->idle, &server->lock, &until);
+    }
     pthread_mutex_unlock(&server->lock);
+}
+
+void admin_server_stop(admin_server_t *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    wait_until_idle(server);
     stop_listener(&server->local);
     stop_listener(&server->tcp);
     if (server->local.fd >= 0) {

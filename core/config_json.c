@@ -6,6 +6,7 @@
  */
 #include "config_names.h"
 #include "config_reader.h"
+#include "utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,11 +219,13 @@ static const kind_t *find_kind(const char *name)
 static void check_own_name(l7s_reader_t *reader, const char *name, const json_t *document)
 {
     const char *given = json_string_value(json_object_get(document, "name"));
+    char shown[L7S_POLICY_NAME_MAX];
 
     if (given != NULL && strcmp(given, name) != 0) {
-        l7s_reader_wrong_at(
-            reader, "name", "name_mismatch",
-            "the path says \"%.63s\": leave the name out or write this one", name);
+        l7s_utf8_copy(shown, sizeof shown, name);
+        l7s_reader_wrong_at(reader, "name", "name_mismatch",
+                            "the path says \"%s\": leave the name out or write this one",
+                            shown);
     }
 }
 

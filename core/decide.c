@@ -210,7 +210,8 @@ static void ask_all(l7s_evaluation_t *evaluation)
 {
     uint32_t policies = l7s_image_policies(evaluation->image);
 
-    for (uint32_t word = 0; word * 64 < policies; word++) {
+    evaluation->conforming[0] = 0;
+    for (uint32_t word = 1; word * 64 < policies; word++) {
         evaluation->conforming[word] = 0;
     }
     for (uint32_t word = 0; word * 64 < policies; word++) {

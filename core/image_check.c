@@ -90,8 +90,9 @@ static bool check_bounds(const l7s_image_t *image)
            sections[L7S_SECTION_SPECS].count <= L7S_POLICIES_MAX &&
            image->declared_apps <= L7S_APPS_MAX &&
            image->declared_apps <= sections[L7S_SECTION_APPS].count &&
-           image->words <= L7S_WORDS_MAX && (uint64_t)image->words * 64 >= bits &&
-           text->count > 0 && *l7s_image_text(image, 0) == '\0' &&
+           image->words >= 1 && image->words <= L7S_WORDS_MAX &&
+           (uint64_t)image->words * 64 >= bits && text->count > 0 &&
+           *l7s_image_text(image, 0) == '\0' &&
            *l7s_image_text(image, text->count - 1) == '\0' &&
            holds_set(image, image->any_method) && holds_set(image, image->any_host) &&
            holds_set(image, image->any_path) && holds_set(image, image->any_path_maybe) &&

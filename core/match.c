@@ -1,47 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Evaluating an image's index and its matches. Every loop is bounded by the request's
- * length or by the image; nothing is cleared that is not used.
+ * What no index can tell: values of headers, long lists, globs, exceptions. Every loop is
+ * bounded by the request's length or by the image.
  */
 #include "match.h"
 #include "path.h"
 
 #include <string.h>
-
-static const uint64_t *set_at(const l7s_image_t *image, uint32_t first)
-{
-    return (const uint64_t *)l7s_image_section(image, L7S_SECTION_SETS) + first;
-}
-
-static void unite(uint64_t *into, const l7s_image_t *image, uint32_t first)
-{
-    const uint64_t *set = set_at(image, first);
-
-    for (uint32_t w = 0; w < image->words; w++) {
-        into[w] |= set[w];
-    }
-}
-
-static void intersect(uint64_t *into, const l7s_image_t *image, const uint64_t *set)
-{
-    for (uint32_t w = 0; w < image->words; w++) {
-        into[w] &= set[w];
-    }
-}
-
-static void copy_set(uint64_t *into, const l7s_image_t *image, uint32_t first)
-{
-    const uint64_t *set = set_at(image, first);
-
-    for (uint32_t w = 0; w < image->words; w++) {
-        into[w] = set[w];
-    }
-}
-
-static bool has_bit(const uint64_t *set, uint32_t bit)
-{
-    return (set[bit / 64] >> bit % 64 & 1) != 0;
-}
 
 void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
                        const l7s_request_t *request)
@@ -55,230 +20,7 @@ void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
     matcher->lists_known = 0;
 }
 
-/* --- the index --- */
-
-/* A path being walked: its bytes are hashed only as far as a table may hold a prefix. */
-typedef struct {
-    const char *text;
-    size_t length, hashed;
-    uint32_t hash;
-} walk_t;
-
-static const l7s_entry_t *find_prefix(const l7s_image_t *image, const l7s_names_t *names,
-                                      walk_t *walk, size_t length)
-{
-    walk->hash = l7s_fnv(walk->hash, walk->text + walk->hashed, length - walk->hashed);
-    walk->hashed = length;
-    return l7s_names_find(image, names, walk->hash, walk->text, length);
-}
-
-static void unite_prefix(l7s_matcher_t *matcher, walk_t *walk, size_t length,
-                         uint64_t *sure, uint64_t *maybe)
-{
-    const l7s_image_t *image = matcher->image;
-    const l7s_entry_t *entry;
-
-    if (walk->text[length] != '/' && walk->text[length] != '\0') {
-        return;
-    }
-    entry = find_prefix(image, &image->prefixes, walk, length);
-    if (entry != NULL) {
-        unite(sure, image, entry->sure);
-        unite(maybe, image, entry->maybe);
-    }
-}
-
-/* Looks only where a prefix of a length in the table may end. */
-static void walk_path(l7s_matcher_t *matcher, uint64_t *sure, uint64_t *maybe)
-{
-    const l7s_image_t *image = matcher->image;
-    walk_t walk = {matcher->request->path, 0, 0, L7S_FNV_BASIS};
-    uint64_t lengths = image->prefixes.lengths;
-    const l7s_entry_t *entry;
-
-    walk.length = strlen(walk.text);
-    for (; lengths << 1 != 0; lengths &= lengths - 1) {
-        size_t length = (size_t)__builtin_ctzll(lengths);
-        if (length > walk.length) {
-            break;
-        }
-        unite_prefix(matcher, &walk, length, sure, maybe);
-    }
-    for (size_t i = 63; lengths != 0 && i <= walk.length; i++) {
-        unite_prefix(matcher, &walk, i, sure, maybe);
-    }
-    if (l7s_names_has_length(&image->paths, walk.length)) {
-        entry = find_prefix(image, &image->paths, &walk, walk.length);
-        if (entry != NULL) {
-            unite(sure, image, entry->sure);
-        }
-    }
-}
-
-/* Adds the bytes in front of those hashed so far: hosts are hashed from their end. */
-static uint32_t hash_back(uint32_t hash, const char *from, const char *to)
-{
-    while (to > from) {
-        hash = l7s_fnv_step(hash, *--to);
-    }
-    return hash;
-}
-
-/* The suffix of `length` bytes, if a dot and something stand in front of it. */
-static void unite_suffix(l7s_matcher_t *matcher, walk_t *walk, size_t length,
-                         uint64_t *into)
-{
-    const l7s_image_t *image = matcher->image;
-    const char *end = walk->text + walk->length;
-    const l7s_entry_t *entry;
-
-    if (end[-(ptrdiff_t)length - 1] != '.') {
-        return;
-    }
-    walk->hash = hash_back(walk->hash, end - length, end - walk->hashed);
-    walk->hashed = length;
-    entry = l7s_names_find(image, &image->suffixes, walk->hash, end - length, length);
-    if (entry != NULL) {
-        unite(into, image, entry->sure);
-    }
-}
-
-static void walk_host(l7s_matcher_t *matcher, uint64_t *into)
-{
-    const l7s_image_t *image = matcher->image;
-    walk_t walk = {matcher->request->host, 0, 0, L7S_FNV_BASIS};
-    uint64_t lengths = image->suffixes.lengths;
-    const l7s_entry_t *entry;
-
-    walk.length = strlen(walk.text);
-    for (; lengths << 1 != 0; lengths &= lengths - 1) {
-        size_t length = (size_t)__builtin_ctzll(lengths);
-        if (length + 2 > walk.length) {
-            break;
-        }
-        unite_suffix(matcher, &walk, length, into);
-    }
-    for (size_t i = 63; lengths != 0 && i + 2 <= walk.length; i++) {
-        unite_suffix(matcher, &walk, i, into);
-    }
-    if (l7s_names_has_length(&image->hosts, walk.length)) {
-        walk.hash =
-            hash_back(walk.hash, walk.text, walk.text + walk.length - walk.hashed);
-        entry = l7s_names_find(image, &image->hosts, walk.hash, walk.text, walk.length);
-        if (entry != NULL) {
-            unite(into, image, entry->sure);
-        }
-    }
-}
-
-static void narrow_by_method(l7s_matcher_t *matcher)
-{
-    const l7s_image_t *image = matcher->image;
-    const char *method = matcher->request->method;
-    const l7s_entry_t *entry = NULL;
-    size_t length;
-
-    copy_set(matcher->candidates, image, image->any_method);
-    if (image->methods.lengths == 0) {
-        return;
-    }
-    length = strlen(method);
-    if (l7s_names_has_length(&image->methods, length)) {
-        entry = l7s_names_find(image, &image->methods,
-                               l7s_fnv(L7S_FNV_BASIS, method, length), method, length);
-    }
-    if (entry != NULL) {
-        unite(matcher->candidates, image, entry->sure);
-    }
-}
-
-static void narrow_by_host(l7s_matcher_t *matcher)
-{
-    const l7s_image_t *image = matcher->image;
-    uint64_t set[L7S_WORDS_MAX];
-
-    if ((image->hosts.lengths | image->suffixes.lengths) == 0) {
-        intersect(matcher->candidates, image, set_at(image, image->any_host));
-        return;
-    }
-    copy_set(set, image, image->any_host);
-    walk_host(matcher, set);
-    intersect(matcher->candidates, image, set);
-}
-
-static void narrow_by_path(l7s_matcher_t *matcher)
-{
-    const l7s_image_t *image = matcher->image;
-    uint64_t sure[L7S_WORDS_MAX], maybe[L7S_WORDS_MAX];
-
-    copy_set(sure, image, image->any_path);
-    copy_set(maybe, image, image->any_path_maybe);
-    if ((image->prefixes.lengths | image->paths.lengths) != 0) {
-        walk_path(matcher, sure, maybe);
-    }
-    for (uint32_t w = 0; w < image->words; w++) {
-        matcher->candidates[w] &= sure[w] | maybe[w];
-        matcher->unsure[w] = matcher->candidates[w] & ~sure[w];
-    }
-}
-
-/* The last interval that begins at or before the address; index 0 begins at the first. */
-static uint32_t set_of_v4(const l7s_image_t *image, const uint8_t *bytes)
-{
-    const l7s_interval4_t *intervals = l7s_image_section(image, L7S_SECTION_INTERVALS4);
-    uint32_t count = image->sections[L7S_SECTION_INTERVALS4].count;
-    uint32_t addr = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
-                    (uint32_t)bytes[2] << 8 | bytes[3];
-
-    while (count > 1) {
-        uint32_t half = count / 2;
-        bool behind = intervals[half].first <= addr;
-        intervals += behind ? half : 0;
-        count = behind ? count - half : half;
-    }
-    return intervals->set;
-}
-
-static uint64_t load_be64(const uint8_t *bytes)
-{
-    uint64_t word = 0;
-
-    for (unsigned i = 0; i < 8; i++) {
-        word = word << 8 | bytes[i];
-    }
-    return word;
-}
-
-static uint32_t set_of_v6(const l7s_image_t *image, const uint8_t *bytes)
-{
-    const l7s_interval6_t *intervals = l7s_image_section(image, L7S_SECTION_INTERVALS6);
-    uint32_t count = image->sections[L7S_SECTION_INTERVALS6].count;
-    uint64_t hi = load_be64(bytes), lo = load_be64(bytes + 8);
-
-    while (count > 1) {
-        uint32_t half = count / 2;
-        const l7s_interval6_t *middle = &intervals[half];
-        bool behind = middle->hi < hi || (middle->hi == hi && middle->lo <= lo);
-        intervals += behind ? half : 0;
-        count = behind ? count - half : half;
-    }
-    return intervals->set;
-}
-
-static void narrow_by_client(l7s_matcher_t *matcher)
-{
-    const l7s_image_t *image = matcher->image;
-    const l7s_addr_t *client = &matcher->request->client;
-
-    if (image->client_indexed) {
-        intersect(matcher->candidates, image,
-                  set_at(image, l7s_addr_is_v4(client)
-                                    ? set_of_v4(image, client->bytes + 12)
-                                    : set_of_v6(image, client->bytes)));
-    }
-}
-
-static bool any_path(const l7s_matcher_t *matcher, l7s_run_t globs)
+bool l7s_matcher_any_path(const l7s_matcher_t *matcher, l7s_run_t globs)
 {
     const uint32_t *refs = l7s_image_refs(matcher->image, globs);
 
@@ -289,58 +31,6 @@ static bool any_path(const l7s_matcher_t *matcher, l7s_run_t globs)
         }
     }
     return false;
-}
-
-static const l7s_image_app_t *app_at(const l7s_image_t *image, uint32_t index)
-{
-    return (const l7s_image_app_t *)l7s_image_section(image, L7S_SECTION_APPS) + index;
-}
-
-/* The first declared app among the candidates: they stand behind the policies. */
-static uint32_t mapped_app(const l7s_matcher_t *matcher)
-{
-    const l7s_image_t *image = matcher->image;
-    uint32_t first = l7s_image_policies(image);
-
-    for (uint32_t i = 0; i < image->declared_apps; i++) {
-        uint32_t bit = first + i;
-        uint64_t rest = matcher->candidates[bit / 64] >> bit % 64;
-        if (rest == 0) {
-            i += 63 - bit % 64; /* none in the rest of this word */
-            continue;
-        }
-        i += (uint32_t)__builtin_ctzll(rest);
-        if (i >= image->declared_apps) {
-            break;
-        }
-        if (!has_bit(matcher->unsure, first + i) ||
-            any_path(matcher, app_at(image, i)->paths)) {
-            return i;
-        }
-    }
-    return L7S_NONE;
-}
-
-/* A directive beats the mapping; what it names need not be declared. */
-static void narrow_by_app(l7s_matcher_t *matcher)
-{
-    const l7s_image_t *image = matcher->image;
-
-    if (!image->needs_app) {
-        return;
-    }
-    matcher->app_index =
-        matcher->request->app != NULL
-            ? l7s_names_index(image, &image->app_names, matcher->request->app)
-            : mapped_app(matcher);
-    if (matcher->app_index == L7S_NONE) {
-        intersect(matcher->candidates, image, set_at(image, image->any_app));
-        return;
-    }
-    const l7s_image_app_t *app = app_at(image, matcher->app_index);
-    matcher->app = l7s_image_text(image, app->name);
-    matcher->app_mode = app->mode;
-    intersect(matcher->candidates, image, set_at(image, app->set));
 }
 
 /* --- headers --- */
@@ -404,8 +94,8 @@ static bool value_is(l7s_is_t is, const char *value, const char *wanted)
     }
 }
 
-static bool holds_value(const l7s_matcher_t *matcher, const l7s_condition_t *condition,
-                        const char *value)
+bool l7s_matcher_holds(const l7s_matcher_t *matcher, const l7s_condition_t *condition,
+                       const char *value)
 {
     const uint32_t *refs = l7s_image_refs(matcher->image, condition->values);
 
@@ -427,52 +117,12 @@ static bool holds_conditions(l7s_matcher_t *matcher, l7s_run_t run)
 
     for (uint32_t i = 0; i < run.count; i++) {
         const l7s_condition_t *condition = &conditions[run.first + i];
-        if (!holds_value(matcher, condition,
-                         l7s_matcher_header(matcher, condition->header))) {
+        if (!l7s_matcher_holds(matcher, condition,
+                               l7s_matcher_header(matcher, condition->header))) {
             return false;
         }
     }
     return true;
-}
-
-/* A header is asked for only while a policy is a candidate that requires it. Tests of one
- * header, and within these of one condition, stand together. */
-static void narrow_by_headers(l7s_matcher_t *matcher)
-{
-    const l7s_image_t *image = matcher->image;
-    const l7s_condition_t *conditions = l7s_image_section(image, L7S_SECTION_CONDITIONS);
-    const l7s_test_t *test = l7s_image_section(image, L7S_SECTION_TESTS);
-    const l7s_test_t *end = test + image->sections[L7S_SECTION_TESTS].count;
-    uint32_t condition = L7S_NONE, header = L7S_NONE; /* whose results these are */
-    const char *value = NULL;
-    bool holds = false;
-
-    for (; test < end; test++) {
-        if ((matcher->candidates[test->word] & test->policies) == 0) {
-            continue;
-        }
-        if (test->condition != condition) {
-            condition = test->condition;
-            if (conditions[condition].header != header) {
-                header = conditions[condition].header;
-                value = l7s_matcher_header(matcher, header);
-            }
-            holds = holds_value(matcher, &conditions[condition], value);
-        }
-        if (!holds) {
-            matcher->candidates[test->word] &= ~test->policies;
-        }
-    }
-}
-
-void l7s_matcher_index(l7s_matcher_t *matcher)
-{
-    narrow_by_method(matcher);
-    narrow_by_host(matcher);
-    narrow_by_path(matcher);
-    narrow_by_app(matcher);
-    narrow_by_client(matcher);
-    narrow_by_headers(matcher);
 }
 
 /* --- addresses --- */
@@ -560,7 +210,7 @@ static bool holds_whole(l7s_matcher_t *matcher, const l7s_image_match_t *match)
 {
     return l7s_matcher_in_apps(matcher, match->apps) &&
            any_method(matcher, match->methods) && any_host(matcher, match->hosts) &&
-           (match->paths.count == 0 || any_path(matcher, match->paths)) &&
+           (match->paths.count == 0 || l7s_matcher_any_path(matcher, match->paths)) &&
            holds_client(matcher, match) && holds_conditions(matcher, match->conditions);
 }
 
@@ -571,7 +221,8 @@ bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index)
         l7s_image_section(matcher->image, L7S_SECTION_MATCHES);
     const l7s_image_match_t *own = &matches[policy->match];
 
-    if (has_bit(matcher->unsure, index) && !any_path(matcher, own->paths)) {
+    if ((matcher->unsure[index / 64] >> index % 64 & 1) != 0 &&
+        !l7s_matcher_any_path(matcher, own->paths)) {
         return false;
     }
     if ((policy->closer & L7S_CLOSER_CLIENT) != 0 && !holds_client(matcher, own)) {

@@ -49,6 +49,13 @@ const char *l7s_matcher_header(l7s_matcher_t *matcher, uint32_t header);
 /* Is the client's address in this list? */
 bool l7s_matcher_in_list(l7s_matcher_t *matcher, uint32_t list);
 
+/* Does this value (NULL: absent) of the condition's header satisfy it? */
+bool l7s_matcher_holds(const l7s_matcher_t *matcher, const l7s_condition_t *condition,
+                       const char *value);
+
+/* Does one of these globs match the path? */
+bool l7s_matcher_any_path(const l7s_matcher_t *matcher, l7s_run_t globs);
+
 /* Is it in these ranges of the image? */
 bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_run_t run);
 

@@ -154,9 +154,11 @@ void l7s_tuples_compute(l7s_tuples_t *tuples, uint32_t index)
         return;
     }
     tuples->states[index] = L7S_TUPLE_KNOWN | L7S_TUPLE_HAS_CLIENT;
-    tuples->digests[index] = spec->parts[0] == L7S_PART_CLIENT
-                                 ? l7s_tuples_client(tuples)
-                                 : digest_cidr(tuples, L7S_PART_NETWORK, &cidr);
+    tuples->digests[index] = digest_cidr(tuples, spec->parts[0], &cidr);
+    if (spec->parts[0] == L7S_PART_CLIENT) {
+        tuples->client = tuples->digests[index];
+        tuples->client_known = true;
+    }
 }
 
 l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples)

@@ -64,6 +64,16 @@ static l7s_outcome_t outcome(fixture_t *fixture, const char *host, const char *p
     return fixture_decide(fixture, &request).outcome;
 }
 
+static void expect_policy(fixture_t *fixture, const char *host, const char *path,
+                          const char *policy)
+{
+    fixture_request_t request = fixture_request(CLIENT, "GET", host, path);
+    l7s_verdict_t verdict = fixture_decide(fixture, &request);
+
+    assert_string_equal(verdict.outcome == L7S_OUTCOME_ADMITTED ? "" : verdict.policy,
+                        policy);
+}
+
 static void test_compile_empty_configuration_admits(void **state)
 {
     fixture_t *fixture = *state;
@@ -287,6 +297,43 @@ static void test_compile_globs_match_as_one_by_one(void **state)
     }
 }
 
+/* The index knows lengths from 63 on by one bit only. */
+static void test_compile_long_paths_and_hosts_match(void **state)
+{
+    static const unsigned lengths[] = {1, 61, 62, 63, 64, 65, 200};
+    fixture_t *fixture = *state;
+
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        char path[256] = "/", glob[256], host[256], pattern[256];
+        memset(path + 1, 'p', lengths[i]);
+        path[lengths[i] + 1] = '\0';
+        snprintf(glob, sizeof glob, "%.210s/**", path);
+        snprintf(host, sizeof host, "w.%.210s.test", path + 1);
+        snprintf(pattern, sizeof pattern, "*.%.210s.test", path + 1);
+        fixture_reset(fixture);
+        fixture_policy(fixture, "a-exact", L7S_ACTION_DENY, 0, 0)->match.paths =
+            fixture_strings(fixture, path);
+        fixture_policy(fixture, "b-below", L7S_ACTION_DENY, 0, 0)->match.paths =
+            fixture_strings(fixture, glob);
+        fixture_policy(fixture, "c-host", L7S_ACTION_DENY, 0, 0)->match.hosts =
+            fixture_strings(fixture, pattern);
+        fixture_policy(fixture, "d-host", L7S_ACTION_DENY, 0, 0)->match.hosts =
+            fixture_strings(fixture, host + 2);
+        fixture_policy(fixture, "e-one", L7S_ACTION_DENY, 0, 0)->match.paths =
+            fixture_strings(fixture, "/one/**");
+        fixture_compile(fixture);
+        expect_policy(fixture, "a.test", path, "a-exact");
+        strcat(path, "/x/y");
+        expect_policy(fixture, "a.test", path, "b-below");
+        strcpy(strstr(path, "/x/y"), "q/x");
+        expect_policy(fixture, "a.test", path, "");
+        expect_policy(fixture, host, path, "c-host");
+        expect_policy(fixture, host + 2, path, "d-host");
+        expect_policy(fixture, host + 1, path, "");
+        expect_policy(fixture, "a.test", "/one", "e-one");
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, reset)
 
 int main(void)
@@ -303,6 +350,7 @@ int main(void)
         TEST(test_compile_equal_tuples_share_a_spec),
         TEST(test_compile_the_most_specific_app_is_the_requests_app),
         TEST(test_compile_globs_match_as_one_by_one),
+        TEST(test_compile_long_paths_and_hosts_match),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -37,7 +37,7 @@ const char *shield_launch_program(apr_pool_t *pool, const shield_node_t *node)
 const char *shield_launch_explain(int status)
 {
     return status == EXIT_NOT_RUN
-               ? " (httpd's User cannot execute it: check the path's permissions)"
+               ? " (it is not there, or httpd's User may not execute it)"
            : status == EXIT_NOT_PREPARED ? " (httpd's User or its groups cannot be set)"
                                          : "";
 }
@@ -62,8 +62,25 @@ void shield_launch_prepare(const char *program, char *const *argv,
     }
 }
 
-/* Nothing is left but null, null, the log and perhaps the segment. */
-static bool keep_descriptors(const shield_launch_t *launch)
+/* Opened while we may still reach it: the server's user need not be able to. Above the
+ * descriptors that have fixed places; gone with the exec. */
+static int open_program(const shield_launch_t *launch)
+{
+    int fd = open(launch->program, O_PATH | O_CLOEXEC);
+    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, SHIELD_SEGMENT_FD + 1);
+}
+
+static void close_range_of(unsigned first, unsigned last)
+{
+    if (first <= last && close_range(first, last, 0) != 0) { /* a kernel before 5.9 */
+        for (unsigned fd = first; fd <= last && fd < sysconf(_SC_OPEN_MAX); fd++) {
+            close((int)fd);
+        }
+    }
+}
+
+/* Nothing is left but null, null, the log, perhaps the segment, and the program. */
+static bool keep_descriptors(const shield_launch_t *launch, int program)
 {
     unsigned first = SHIELD_SEGMENT_FD;
     int null = open("/dev/null", O_RDWR);
@@ -81,11 +98,8 @@ static bool keep_descriptors(const shield_launch_t *launch)
         }
         first++;
     }
-    if (close_range(first, ~0U, 0) != 0) { /* a kernel before 5.9 */
-        for (int fd = (int)first; fd < sysconf(_SC_OPEN_MAX); fd++) {
-            close(fd);
-        }
-    }
+    close_range_of(first, (unsigned)program - 1);
+    close_range_of((unsigned)program + 1, ~0U);
     return true;
 }
 
@@ -98,7 +112,11 @@ static void become(const shield_launch_t *launch, pid_t parent)
         (void)signal(number, SIG_DFL);
     }
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (!keep_descriptors(launch)) {
+    int program = open_program(launch);
+    if (program < 0) {
+        _exit(EXIT_NOT_RUN);
+    }
+    if (!keep_descriptors(launch, program)) {
         _exit(EXIT_NOT_PREPARED);
     }
     if (launch->drop && (setgroups((size_t)launch->groups_count, launch->groups) != 0 ||
@@ -113,7 +131,7 @@ static void become(const shield_launch_t *launch, pid_t parent)
     if (getppid() != parent) {
         _exit(0);
     }
-    execv(launch->program, launch->argv);
+    fexecve(program, launch->argv, environ);
     _exit(EXIT_NOT_RUN);
 }
 

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,6 +109,8 @@ int main(int argc, char **argv)
 
     block_signals();
     (void)umask(077);
+    /* httpd starts us by descriptor, and older kernels then name us after its number. */
+    (void)prctl(PR_SET_NAME, "l7shield-sync");
     if (!sync_options_parse(argc, argv, &options, why)) {
         sync_log(SYNC_ERROR, "L7S2003", "l7shield-sync was called wrongly: %s", why);
         return EXIT_BAD_CALL;

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bad value fails `apachectl -t` with a sentence that begins with the directive's name
 and says what is allowed."""
+import shutil
 import subprocess
 
 import pytest
 
-from httpd import ENVIRONMENT, MODULE, config, policy, rate
+from httpd import BUILD, ENVIRONMENT, MODULE, config, policy, rate
 
 BAD = [
     ("L7Shield Maybe", "L7Shield must be On, Off or Observe, not 'Maybe'"),
@@ -142,15 +143,27 @@ def test_100_09_start_with_a_bad_policy_file_fails(httpd):
 
 def test_100_13_program_that_cannot_be_run_is_explained(httpd):
     server = httpd(start=False, policies=config())
-    program = server.root / "hidden" / "l7shield-sync"
-    program.parent.mkdir(mode=0o700)
+    program = server.root / "l7shield-sync"
     program.write_text("#!/nonexistent\n")
     program.chmod(0o755)
     server.directives = f"L7ShieldSync {program}"
     server.write_config()
     status, said = server.configtest()
     assert status != 0
-    assert "could not be checked" in said and "cannot execute it" in said
+    assert "could not be checked" in said and "may not execute it" in said
+
+
+def test_100_14_program_may_lie_where_the_servers_user_cannot_go(httpd):
+    server = httpd(start=False, policies=config(policy("closed", {"deny": {}})))
+    program = server.root / "hidden" / "l7shield-sync"
+    program.parent.mkdir(mode=0o700)
+    shutil.copy(BUILD / "mod_l7shield" / "l7shield-sync", program)
+    server.directives = f"L7ShieldSync {program}"
+    server.write_config()
+    assert server.configtest()[0] == 0
+    server.start()
+    assert server.get("/").status == 403
+    assert len(server.sync_pids()) == 1
 
 
 def test_100_10_htaccess_may_not_switch_the_shield_off(httpd):

@@ -3,16 +3,12 @@
  * The publisher's thread (publisher.h). Others only set flags and queue ban log entries;
  * the thread alone talks to the bus. What could not be written stays due and is tried
  * again with the next beat, so an outage of memcached needs no special path.
- *
- * Order of writing: chunks, mode, manifest, head. A node that sees a manifest finds its
- * chunks, and one that sees a head finds a manifest.
  */
 #include "publisher.h"
 
 #include "ban_record.h"
-#include "bus.h"
+#include "bus_copy.h"
 #include "log.h"
-#include "snapshot.h"
 #include "worker.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +16,7 @@
 
 #define BEAT_MS 1000 /* looks whether memcached still has everything */
 #define BANS_DEBOUNCE_MS 200
+#define BANS_SHARE 10 /* publishing many bans takes at most this part of the time */
 #define RETRY_MS 100
 #define QUEUE_MAX 256 /* beyond it the bans part alone carries the change */
 #define APPEND_TRIES 1024
@@ -31,87 +28,25 @@ struct admin_publisher {
     admin_worker_t worker;
     /* Under worker.lock. */
     bool kicked, log_lost;
-    uint64_t bans_due_ms; /* monotonic; 0: nothing to do */
+    uint64_t bans_due_ms;  /* monotonic; 0: nothing to do */
+    uint64_t bans_cost_ms; /* what the last publication of bans took */
     size_t queued;
     json_t *queue[QUEUE_MAX];
     atomic_uint_least32_t servers_up; /* one bit per server, as last asked */
     /* The thread's own. */
     admin_bus_t *bus;
     admin_snapshot_t *snapshot;
-    uint64_t ban_log_end; /* where the next entry probably belongs */
-    bool greeted;         /* the bus was looked at once before anything was written */
+    admin_bus_copy_t copy; /* of the snapshot, on the bus */
+    uint64_t ban_log_end;  /* where the next entry probably belongs */
+    bool greeted; /* since the last outage the bus was looked at before it was written */
     bool renew_wanted;
     uint64_t renewed_ms; /* monotonic; 0: never */
     bool config_read, bans_read;
-    bool published;   /* everything of the snapshot is on the bus */
+    bool ever_published;
     bool complaining; /* the outage has been logged */
-    char mode_written[128];
-    char *head_written, *manifest_written; /* owned */
 };
 
-/* ---- writing ---- */
-
-static admin_place_t place(l7s_item_kind_t kind)
-{
-    return (admin_place_t){kind, "", 0};
-}
-
-typedef struct {
-    admin_publisher_t *publisher;
-    uint64_t now_ms;
-} writer_t;
-
-static l7s_status_t write_chunk(void *context, const l7s_chunk_t *chunk)
-{
-    writer_t *writer = context;
-    return admin_bus_put_chunk(writer->publisher->bus, chunk, writer->now_ms);
-}
-
-/* Writes the mode item when the kill switch moved or the item is lost. */
-static l7s_status_t write_mode(admin_publisher_t *publisher, uint64_t now_ms)
-{
-    const char *mode = admin_snapshot_mode(publisher->snapshot);
-    if (strcmp(mode, publisher->mode_written) == 0) {
-        return L7S_OK;
-    }
-    l7s_status_t status =
-        admin_bus_put(publisher->bus, place(L7S_ITEM_MODE), mode, now_ms);
-    if (status == L7S_OK) {
-        snprintf(publisher->mode_written, sizeof(publisher->mode_written), "%s", mode);
-    }
-    return status;
-}
-
-/* Writes `text` (stolen; NULL is no memory) and keeps it in *written. */
-static l7s_status_t write_text(admin_publisher_t *publisher, l7s_item_kind_t kind,
-                               char *text, char **written, uint64_t now_ms)
-{
-    free(*written);
-    *written = text;
-    return text == NULL ? L7S_NO_MEMORY
-                        : admin_bus_put(publisher->bus, place(kind), text, now_ms);
-}
-
-static l7s_status_t write_all(admin_publisher_t *publisher, uint64_t now_ms)
-{
-    writer_t writer = {publisher, now_ms};
-    l7s_status_t status = admin_snapshot_store(publisher->snapshot, write_chunk, &writer);
-    if (status == L7S_OK) {
-        status = write_mode(publisher, now_ms);
-    }
-    if (status == L7S_OK) {
-        status = write_text(publisher, L7S_ITEM_MANIFEST,
-                            admin_snapshot_manifest(publisher->snapshot, now_ms),
-                            &publisher->manifest_written, now_ms);
-    }
-    if (status == L7S_OK) {
-        status = write_text(
-            publisher, L7S_ITEM_HEAD,
-            admin_snapshot_head(publisher->snapshot, admin_bus_epoch(publisher->bus)),
-            &publisher->head_written, now_ms);
-    }
-    return status;
-}
+/* ---- what lies on the bus ---- */
 
 static void complain(admin_publisher_t *publisher, l7s_status_t status)
 {
@@ -123,12 +58,12 @@ static void complain(admin_publisher_t *publisher, l7s_status_t status)
             l7s_status_name(status));
     }
     publisher->complaining = true;
+    publisher->greeted = false; /* it may come back empty */
 }
 
 static void publish(admin_publisher_t *publisher, uint64_t now_ms)
 {
-    l7s_status_t status = write_all(publisher, now_ms);
-    publisher->published = status == L7S_OK;
+    l7s_status_t status = admin_bus_copy_write(&publisher->copy, now_ms);
     if (status != L7S_OK) {
         complain(publisher, status);
         return;
@@ -139,25 +74,26 @@ static void publish(admin_publisher_t *publisher, uint64_t now_ms)
                   (unsigned long long)admin_snapshot_revision(publisher->snapshot));
     }
     publisher->complaining = false;
-}
-
-/* ---- looking after it ---- */
-
-/* Forgets what is thought to be on the bus, so that all of it is written again. */
-static void forget(admin_publisher_t *publisher)
-{
-    admin_snapshot_lost(publisher->snapshot);
-    publisher->mode_written[0] = '\0';
-    publisher->published = false;
+    publisher->ever_published = true;
 }
 
 /* What is missing means that logs lost entries, too; what was overwritten does not. */
-static void lost(admin_publisher_t *publisher, const char *what, bool missing)
+static void look(admin_publisher_t *publisher, uint64_t now_ms)
 {
-    admin_log(ADMIN_WARN, "L7S3503", "memcached %s the %s; publishing everything anew.",
-              missing ? "lost" : "has something else instead of", what);
-    forget(publisher);
-    publisher->renew_wanted |= missing;
+    const char *what;
+    l7s_status_t status = admin_bus_copy_look(&publisher->copy, now_ms, &what);
+    if (status == L7S_OK) {
+        return;
+    }
+    admin_bus_copy_forget(&publisher->copy);
+    if (status == L7S_NOT_FOUND || status == L7S_UNTRUSTED) {
+        admin_log(
+            ADMIN_WARN, "L7S3503", "memcached %s the %s; publishing everything anew.",
+            status == L7S_NOT_FOUND ? "lost" : "has something else instead of", what);
+        publisher->renew_wanted |= status == L7S_NOT_FOUND;
+    } else {
+        complain(publisher, status);
+    }
 }
 
 /* Begins a new bus epoch when one is wanted and the last one is not too young. */
@@ -174,21 +110,21 @@ static void renew(admin_publisher_t *publisher)
     admin_log(ADMIN_INFO, "L7S3505", "The bus begins anew as epoch %s.", epoch);
     admin_bus_enter(publisher->bus, epoch);
     /* The first one, after the start, makes nobody repeat anything. */
-    publisher->renewed_ms = publisher->manifest_written == NULL ? 0 : mono_ms;
+    publisher->renewed_ms = publisher->ever_published ? mono_ms : 0;
     publisher->renew_wanted = false;
     publisher->ban_log_end = 1;
     publisher->bans_read = false; /* with the ban log's new position */
-    forget(publisher);
+    admin_bus_copy_forget(&publisher->copy);
 }
 
-/* Before the first write: is the head what we would write? If not, the bus has forgotten
- * us, or never knew. False: nobody answers. */
+/* Before anything is written after the start or an outage: is the head what we would
+ * write? If not, the bus has forgotten us, or never knew. False: nobody answers. */
 static bool greet(admin_publisher_t *publisher, uint64_t now_ms)
 {
+    admin_place_t head = {L7S_ITEM_HEAD, "", 0};
     char *there,
         *ours = admin_snapshot_head(publisher->snapshot, admin_bus_epoch(publisher->bus));
-    l7s_status_t status =
-        admin_bus_get(publisher->bus, place(L7S_ITEM_HEAD), now_ms, &there);
+    l7s_status_t status = admin_bus_get(publisher->bus, head, now_ms, &there);
     bool same = status == L7S_OK && ours != NULL && strcmp(there, ours) == 0;
     free(there);
     free(ours);
@@ -198,73 +134,6 @@ static bool greet(admin_publisher_t *publisher, uint64_t now_ms)
     }
     publisher->renew_wanted |= !same;
     return true;
-}
-
-/* Is the item there and does it say what we wrote? */
-static l7s_status_t check_text(admin_publisher_t *publisher, l7s_item_kind_t kind,
-                               const char *written, uint64_t now_ms)
-{
-    char *payload;
-    l7s_status_t status = admin_bus_get(publisher->bus, place(kind), now_ms, &payload);
-    if (status == L7S_OK && (written == NULL || strcmp(payload, written) != 0)) {
-        status = L7S_UNTRUSTED;
-    }
-    free(payload);
-    return status;
-}
-
-/* A later mode item than ours is somebody's emergency, and stays. */
-static l7s_status_t check_mode(admin_publisher_t *publisher, uint64_t now_ms)
-{
-    char *payload;
-    l7s_mode_item_t ours, there;
-    l7s_status_t status =
-        admin_bus_get(publisher->bus, place(L7S_ITEM_MODE), now_ms, &payload);
-    const char *written = publisher->mode_written;
-    if (status == L7S_OK && l7s_mode_item_read(written, strlen(written), &ours) &&
-        (!l7s_mode_item_read(payload, strlen(payload), &there) ||
-         l7s_revision_compare(there.config_epoch, there.number, ours.config_epoch,
-                              ours.number) < 0)) {
-        status = L7S_UNTRUSTED;
-    }
-    free(payload);
-    return status;
-}
-
-/* One chunk each time, round and round: reading it also keeps memcached from evicting
- * what only new nodes read. */
-static l7s_status_t check_chunk(admin_publisher_t *publisher, uint64_t now_ms)
-{
-    const l7s_chunk_t *chunk = admin_snapshot_next_chunk(publisher->snapshot);
-    return chunk == NULL ? L7S_OK
-                         : admin_bus_check_chunk(publisher->bus, chunk->hash, now_ms);
-}
-
-/* Is everything still there? When anything is gone, all of it counts as gone. */
-static void look(admin_publisher_t *publisher, uint64_t now_ms)
-{
-    const char *what = "head";
-    l7s_status_t status =
-        check_text(publisher, L7S_ITEM_HEAD, publisher->head_written, now_ms);
-    if (status == L7S_OK) {
-        what = "mode item";
-        status = check_mode(publisher, now_ms);
-    }
-    if (status == L7S_OK) {
-        what = "manifest";
-        status =
-            check_text(publisher, L7S_ITEM_MANIFEST, publisher->manifest_written, now_ms);
-    }
-    if (status == L7S_OK) {
-        what = "chunks";
-        status = check_chunk(publisher, now_ms);
-    }
-    if (status == L7S_NOT_FOUND || status == L7S_UNTRUSTED) {
-        lost(publisher, what, status == L7S_NOT_FOUND);
-    } else if (status != L7S_OK) {
-        complain(publisher, status);
-        forget(publisher);
-    }
 }
 
 /* ---- the ban log ---- */
@@ -336,12 +205,12 @@ static void refresh(admin_publisher_t *publisher, const work_t *work, uint64_t n
     if (work->config || !publisher->config_read) {
         status = admin_snapshot_read_config(publisher->snapshot);
         publisher->config_read = status == L7S_OK;
-        publisher->published = false;
+        publisher->copy.complete = false;
     }
     if (status == L7S_OK && (work->bans || !publisher->bans_read)) {
         status = admin_snapshot_read_bans(publisher->snapshot, now_ms);
         publisher->bans_read = status == L7S_OK;
-        publisher->published = false;
+        publisher->copy.complete = false;
     }
     if (status != L7S_OK) {
         admin_log(ADMIN_ERROR, "L7S3504",
@@ -352,14 +221,26 @@ static void refresh(admin_publisher_t *publisher, const work_t *work, uint64_t n
     }
 }
 
-/* Nothing may be written before the bus was greeted; ban log entries of that time come
- * with the bans part. */
+static void write_bus(admin_publisher_t *publisher, uint64_t now_ms)
+{
+    if (publisher->copy.complete || !publisher->config_read || !publisher->bans_read) {
+        return;
+    }
+    if (publisher->greeted) {
+        publish(publisher, now_ms);
+    } else {
+        /* The kill switch need not wait until the whole bus is back. */
+        (void)!admin_bus_copy_write_mode(&publisher->copy, now_ms);
+    }
+}
+
+/* Ban log entries of an outage come with the bans part. */
 static void work_round(admin_publisher_t *publisher, work_t *work, bool beat)
 {
     uint64_t now_ms = admin_wall_ms();
     publisher->renew_wanted |= work->log_lost;
     publisher->greeted = publisher->greeted || greet(publisher, now_ms);
-    if (publisher->greeted && beat && publisher->published) {
+    if (publisher->greeted && beat && publisher->copy.complete) {
         look(publisher, now_ms);
     }
     if (publisher->greeted) {
@@ -367,10 +248,7 @@ static void work_round(admin_publisher_t *publisher, work_t *work, bool beat)
     }
     append_all(publisher, work->entries, work->count, now_ms);
     refresh(publisher, work, now_ms);
-    if (publisher->greeted && !publisher->published && publisher->config_read &&
-        publisher->bans_read) {
-        publish(publisher, now_ms);
-    }
+    write_bus(publisher, now_ms);
     atomic_store(&publisher->servers_up, admin_bus_servers_up(publisher->bus));
 }
 
@@ -381,7 +259,7 @@ static uint64_t next_due(const admin_publisher_t *publisher, uint64_t beat_ms,
     if (publisher->bans_due_ms != 0 && publisher->bans_due_ms < due) {
         due = publisher->bans_due_ms;
     }
-    if (!publisher->published && mono_ms + RETRY_MS < due) {
+    if (!publisher->copy.complete && mono_ms + RETRY_MS < due) {
         due = mono_ms + RETRY_MS;
     }
     return due;
@@ -395,13 +273,15 @@ static void *run(void *context)
     work_t work;
     pthread_mutex_lock(&worker->lock);
     while (!worker->stopping) {
-        uint64_t mono_ms = admin_mono_ms();
+        uint64_t mono_ms = admin_mono_ms(), begun_ms = mono_ms;
         bool beat = mono_ms >= beat_ms;
         take_work(publisher, mono_ms, &work);
         pthread_mutex_unlock(&worker->lock);
         work_round(publisher, &work, beat);
         pthread_mutex_lock(&worker->lock);
         mono_ms = admin_mono_ms();
+        publisher->bans_cost_ms =
+            work.bans ? mono_ms - begun_ms : publisher->bans_cost_ms;
         beat_ms = beat ? mono_ms + BEAT_MS : beat_ms;
         if (!publisher->kicked && !publisher->log_lost && publisher->queued == 0) {
             admin_worker_sleep(worker, next_due(publisher, beat_ms, mono_ms));
@@ -419,8 +299,7 @@ static void destroy(admin_publisher_t *publisher)
         json_decref(publisher->queue[i]);
     }
     admin_snapshot_free(publisher->snapshot);
-    free(publisher->head_written);
-    free(publisher->manifest_written);
+    admin_bus_copy_clear(&publisher->copy);
     admin_bus_close(publisher->bus);
     free(publisher);
 }
@@ -438,6 +317,8 @@ l7s_status_t admin_publisher_start(admin_daemon_t *daemon, admin_publisher_t **o
     if (status == L7S_OK) {
         status = admin_bus_open(daemon, &publisher->bus);
     }
+    publisher->copy =
+        (admin_bus_copy_t){.bus = publisher->bus, .snapshot = publisher->snapshot};
     if (status == L7S_OK) {
         status = admin_worker_start(&publisher->worker, run, publisher);
     }
@@ -469,7 +350,9 @@ void admin_publisher_bans_changed(admin_publisher_t *publisher)
 {
     pthread_mutex_lock(&publisher->worker.lock);
     if (publisher->bans_due_ms == 0) {
-        publisher->bans_due_ms = admin_mono_ms() + BANS_DEBOUNCE_MS;
+        uint64_t pause_ms = publisher->bans_cost_ms * BANS_SHARE;
+        publisher->bans_due_ms =
+            admin_mono_ms() + (pause_ms > BANS_DEBOUNCE_MS ? pause_ms : BANS_DEBOUNCE_MS);
         pthread_cond_signal(&publisher->worker.wake);
     }
     pthread_mutex_unlock(&publisher->worker.lock);

@@ -109,6 +109,7 @@ def test_400_06_restarted_memcached_is_filled_again(bus):  # noqa: F811
     bus.daemon.expect(LOST)
     bus.daemon.expect(OUTAGE)
     bus.api("PUT", "/v1/policies/login", POLICY)
+    epoch = bus.get("head")["bus_epoch"]
     bus.memcached.close()
     # An outage of memcached fails no call, only readiness.
     answer = bus.api("PUT", "/v1/policies/second", POLICY)
@@ -118,6 +119,7 @@ def test_400_06_restarted_memcached_is_filled_again(bus):  # noqa: F811
     wait_until(lambda: whole(bus), 5, "everything")
     assert bus.get("manifest")["revision"] == revision_of(answer)
     assert len(bus.part("policies")["policies"]) == 2
+    assert bus.get("head")["bus_epoch"] != epoch
     wait_until(lambda: bus.api("GET", "/readyz").status == 200, 3, "ready")
 
 

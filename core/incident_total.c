@@ -135,9 +135,15 @@ uint64_t l7s_total_clients(const l7s_total_t *total)
 uint64_t l7s_total_per_period(const l7s_total_t *total)
 {
     uint64_t seconds = l7s_report_count(total->newest, "per_seconds");
-    uint64_t most = total->peak * seconds;
+    uint64_t limit = l7s_report_count(total->newest, "limit");
+    /* The limit admits as many before the first one trips; a long episode is measured by
+     * its peak second. */
+    uint64_t since = limit + total->requests, most = total->peak * seconds;
 
-    return most < total->requests ? most : total->requests;
+    if (seconds == 0) {
+        return 0;
+    }
+    return since < most ? since : most > limit ? most : limit + 1;
 }
 
 /* How far above the limit: 10 times is 10; 0 when there is no limit. A campaign has many

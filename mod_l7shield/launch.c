@@ -132,6 +132,8 @@ static void become(const shield_launch_t *launch, pid_t parent)
         _exit(0);
     }
     fexecve(program, launch->argv, environ);
+    /* A script's interpreter would have to open a descriptor that is closed by then. */
+    execv(launch->program, launch->argv);
     _exit(EXIT_NOT_RUN);
 }
 

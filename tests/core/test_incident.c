@@ -151,7 +151,7 @@ static void test_incident_merge_one_report_is_the_documented_record(void **state
     assert_text(record, "source/network", "203.0.113.0/24");
     assert_integer(record, "source/distinct_clients", 1);
     assert_text(record, "target/host", "www.example.com");
-    assert_integer(record, "measure/observed", 1234);
+    assert_integer(record, "measure/observed", 1254);
     assert_integer(record, "measure/limit", 20);
     assert_text(record, "action/type", "ban");
     assert_text(record, "action/ban_id", "ip:203.0.113.7");

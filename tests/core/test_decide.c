@@ -513,6 +513,8 @@ static void test_decide_held_off_ban_refuses_nobody(void **state)
                   fixture->now);
     fixture_pass_ms(fixture, 1);
     assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_OBSERVED);
+    assert_int_equal(atomic_load(&fixture_episode(fixture, "guard")->ban_until_ms),
+                     fixture->now.wall_ms - 1 + 60000);
     fixture_pass_ms(fixture, 10000);
     assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_BANNED);
 }
@@ -633,8 +635,8 @@ static const char *steal(void *context, const char *name)
     }
     for (uint32_t i = 0; i < l7s_table_size(&fixture->shared.table); i++) {
         l7s_slot_t *slot = &fixture->shared.table.slots[i];
-        while (atomic_load(&slot->limit) == limit[1].id &&
-               l7s_bucket_take(&limit[1].rate, &slot->tat, fixture->now.mono_us, 1)) {
+        while (atomic_load(&slot->limit) == limit[2].id &&
+               l7s_bucket_take(&limit[2].rate, &slot->tat, fixture->now.mono_us, 1)) {
         }
     }
     return "yes";
@@ -653,10 +655,13 @@ static l7s_verdict_t decide_robbed(fixture_t *fixture)
 
 static void add_robbed(fixture_t *fixture, l7s_mode_t mode)
 {
-    l7s_policy_t *late;
+    l7s_policy_t *late, *robbed;
 
     fixture_policy(fixture, "a-first", L7S_ACTION_THROTTLE, 100, 60);
-    fixture_policy(fixture, "b-robbed", L7S_ACTION_THROTTLE, 10, 60)->mode = mode;
+    robbed = fixture_policy(fixture, "b-robbed", L7S_ACTION_THROTTLE, 50, 60);
+    robbed->mode = mode;
+    robbed->rate_count = 2; /* the second one is stolen from */
+    robbed->rates[1] = (l7s_rate_t){10, 10, 60000000};
     late = fixture_policy(fixture, "c-late", L7S_ACTION_THROTTLE, 100, 60);
     fixture_compile(fixture);
     outcome(fixture, CLIENT); /* so that there is something to steal from */
@@ -677,6 +682,7 @@ static void test_decide_lost_race_refunds_and_refuses(void **state)
     assert_string_equal(verdict.policy, "b-robbed");
     assert_int_equal(verdict.retry_after_seconds, 6);
     assert_int_equal(used_tokens(fixture, "a-first"), 1);
+    assert_int_equal(used_tokens(fixture, "b-robbed"), 1);
     assert_int_equal(used_tokens(fixture, "c-late"), 1);
 }
 
@@ -691,7 +697,7 @@ static void test_decide_lost_race_of_an_observer_charges_the_others(void **state
     assert_string_equal(verdict.policy, "b-robbed");
     assert_int_equal(used_tokens(fixture, "a-first"), 2);
     assert_int_equal(used_tokens(fixture, "c-late"), 2);
-    assert_int_equal(used_tokens(fixture, "b-robbed"), 10);
+    assert_int_equal(used_tokens(fixture, "b-robbed"), 1);
 }
 
 typedef struct {

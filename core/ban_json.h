@@ -17,7 +17,7 @@
 json_t *l7s_ban_to_json(const l7s_ban_t *ban); /* op "put"; new reference */
 json_t *l7s_ban_lift_to_json(const l7s_ban_t *ban, uint64_t hold_until_ms);
 /* *lift tells the op; every string is bounded and checked. */
-L7S_MUST_USE l7s_status_t l7s_ban_from_json(const json_t *json, l7s_ban_t *out, bool *lift,
-                                            uint64_t *hold_until_ms);
+L7S_MUST_USE l7s_status_t l7s_ban_from_json(const json_t *json, l7s_ban_t *out,
+                                            bool *lift, uint64_t *hold_until_ms);
 
 #endif

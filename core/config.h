@@ -5,8 +5,8 @@
  * (compile.c). Everything in it is owned by the l7s_config_t and freed with it.
  *
  * Two layers of checking: schemas/ says what a document may look like (schema.h); the
- * parsers here check what a schema cannot say (a CIDR with host bits, a ban that would hit
- * everybody, two objects of one name) and report every problem with its pointer.
+ * parsers here check what a schema cannot say (a CIDR with host bits, a ban that would
+ * hit everybody, two objects of one name) and report every problem with its pointer.
  */
 #ifndef L7S_CONFIG_H
 #define L7S_CONFIG_H
@@ -100,7 +100,7 @@ typedef struct {
     l7s_list_t *lists;
     l7s_app_t *apps;
     l7s_response_t *responses;
-    l7s_mode_t mode; /* of settings: the kill switch */
+    l7s_mode_t mode;        /* of settings: the kill switch */
     uint64_t mode_until_ms; /* 0: no end */
 } l7s_config_t;
 

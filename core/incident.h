@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The incident record (API.md, "The incident record") as JSON: what one node reports about
- * one episode, and how reports of several nodes become one record.
+ * The incident record (API.md, "The incident record") as JSON: what one node reports
+ * about one episode, and how reports of several nodes become one record.
  *
  * A report is cumulative: the newest one of a (node, id) replaces the older ones, so a
  * report that arrives twice changes nothing.

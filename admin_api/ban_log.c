@@ -22,6 +22,7 @@
 #define WIDE ADMIN_BUS_RANGE_MAX
 #define FIRST_LOOKS 64 /* wide looks ahead of the position, once, after the start */
 #define COMPLAIN_EVERY_MS 10000
+#define COUNT_EVERY_MS 5000
 
 typedef struct {
     bool present;
@@ -35,8 +36,10 @@ struct admin_ban_log {
     uint64_t position;     /* next entry to read; as in the store */
     uint64_t gap_since_ms; /* 0: none */
     uint64_t wide_due_ms;
+    size_t room; /* bans that may be added until the next count */
+    uint64_t count_due_ms;
     bool looked_ahead;
-    uint64_t complained_ms, lost_ms;
+    uint64_t complained_ms, lost_ms, full_ms;
     /* The look that is under way. */
     uint64_t first, now_ms, mono_ms;
     size_t count;
@@ -161,6 +164,26 @@ static bool is_news(admin_store_t *store, const l7s_ban_t *ban, uint64_t now_ms)
     return news;
 }
 
+static void complain_full(admin_ban_log_t *log)
+{
+    if (log->full_ms == 0 || log->mono_ms - log->full_ms >= COMPLAIN_EVERY_MS) {
+        log->full_ms = log->mono_ms;
+        admin_log(ADMIN_ERROR, "L7S3532",
+                  "%d bans are in force: further bans of nodes hold on those nodes only.",
+                  ADMIN_BANS_MAX);
+    }
+}
+
+/* Counting reads the whole table, so it is not done for every entry. */
+static void make_room(admin_ban_log_t *log)
+{
+    if (log->mono_ms >= log->count_due_ms) {
+        size_t count = admin_ban_record_count(log->daemon->store, log->now_ms);
+        log->room = count < ADMIN_BANS_MAX ? ADMIN_BANS_MAX - count : 0;
+        log->count_due_ms = log->mono_ms + COUNT_EVERY_MS;
+    }
+}
+
 /* Only the daemon lifts: a lift from a node is ignored. */
 static l7s_status_t take(admin_ban_log_t *log, const json_t *entry, bool *changed)
 {
@@ -171,6 +194,11 @@ static l7s_status_t take(admin_ban_log_t *log, const json_t *entry, bool *change
         !is_news(log->daemon->store, &ban, log->now_ms)) {
         return L7S_OK;
     }
+    if (log->room == 0) {
+        complain_full(log);
+        return L7S_OK;
+    }
+    log->room--;
     ban.origin = L7S_ORIGIN_NODE;
     *changed = true;
     return admin_ban_record_put(log->daemon->store, &ban, NULL);
@@ -256,6 +284,7 @@ bool admin_ban_log_read(admin_ban_log_t *log, uint64_t now_ms, bool *lost)
     bool changed = false;
     log->now_ms = now_ms;
     log->mono_ms = admin_mono_ms();
+    make_room(log);
     for (unsigned i = 0; i < ROUNDS_MAX && read_window(log, &changed, lost); i++) {
     }
     if (log->mono_ms >= log->wide_due_ms) {

@@ -51,6 +51,20 @@ l7s_status_t admin_ban_record_get(admin_store_t *store, const char *id, bool wit
     return status == L7S_OK ? one.status : status;
 }
 
+size_t admin_ban_record_count(admin_store_t *store, uint64_t now_ms)
+{
+    admin_ban_filter_t filter = {.now_ms = now_ms};
+    json_t *counts = admin_ban_count(store, &filter, "origin"), *count;
+    const char *origin;
+    json_int_t sum = 0;
+    json_object_foreach(counts, origin, count)
+    {
+        sum += json_integer_value(count);
+    }
+    json_decref(counts);
+    return (size_t)sum;
+}
+
 static l7s_status_t raise_generation(admin_store_t *store)
 {
     int64_t generation = admin_number_get(store, ADMIN_BANS_GENERATION, 0);

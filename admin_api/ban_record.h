@@ -24,6 +24,9 @@
 #define ADMIN_BAN_SECONDS_MAX 315360000
 #define ADMIN_HOLD_SECONDS_MAX 2592000
 
+/* Bans in force, of nodes and by hand together. */
+#define ADMIN_BANS_MAX 100000
+
 typedef struct {
     l7s_ban_t ban;
     bool lifted;            /* a tombstone: ban.since_ms is when it was lifted */
@@ -39,6 +42,9 @@ L7S_MUST_USE l7s_status_t admin_ban_record_get(admin_store_t *store, const char 
 L7S_MUST_USE l7s_status_t admin_ban_record_read(const admin_ban_t *row,
                                                 admin_ban_record_t *out);
 void admin_ban_record_clear(admin_ban_record_t *record);
+
+/* How many bans are in force. */
+size_t admin_ban_record_count(admin_store_t *store, uint64_t now_ms);
 
 /* Inside a transaction of ADMIN_EVENTS_DB; both raise the generation. */
 L7S_MUST_USE l7s_status_t admin_ban_record_put(admin_store_t *store, const l7s_ban_t *ban,

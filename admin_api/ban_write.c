@@ -18,6 +18,8 @@ bool admin_ban_write_begin(admin_call_t *call, admin_ban_write_t *write)
         admin_call_failed(call, status);
         return false;
     }
+    size_t count = admin_ban_record_count(write->store, call->now_ms);
+    write->room = count < ADMIN_BANS_MAX ? ADMIN_BANS_MAX - count : 0;
     write->entries = json_array();
     return true;
 }
@@ -32,9 +34,14 @@ bool admin_ban_write_end(admin_ban_write_t *write, l7s_status_t status)
     } else {
         admin_store_rollback(write->store, ADMIN_EVENTS_DB);
     }
+    if (status == L7S_TOO_BIG) {
+        admin_call_problem(call, "too_many", "At most %d bans can be in force.",
+                           ADMIN_BANS_MAX);
+    } else if (status != L7S_OK) {
+        admin_call_failed(call, status);
+    }
     if (status != L7S_OK) {
         json_decref(entries);
-        admin_call_failed(call, status);
         return false;
     }
     for (size_t i = 0; i < json_array_size(entries) && !call->dry_run; i++) {
@@ -99,6 +106,10 @@ l7s_status_t admin_ban_write_put(admin_ban_write_t *write, admin_ban_input_t *in
     if (known != NULL && known->lifted && known->hold_until_ms > write->call->now_ms) {
         return L7S_CONFLICT;
     }
+    if (!active && write->room == 0) {
+        return L7S_TOO_BIG;
+    }
+    write->room -= active ? 0 : 1;
     l7s_status_t status = admin_etag(input->document, after);
     if (active && known->spec != NULL) {
         admin_ban_etag(known, before);

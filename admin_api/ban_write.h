@@ -13,7 +13,8 @@ typedef struct {
     admin_call_t *call;
     admin_store_t *store;
     uint64_t hold_until_ms; /* for lifts; set by the caller */
-    json_t *entries;        /* for the ban log; the private part */
+    size_t room;            /* bans that may be added; from here on private */
+    json_t *entries;        /* for the ban log */
 } admin_ban_write_t;
 
 typedef enum {
@@ -31,7 +32,8 @@ bool admin_ban_write_end(admin_ban_write_t *write, l7s_status_t status);
 void admin_ban_write_refuse(admin_ban_write_t *write);
 
 /* `known`: the record of this id as it is, or NULL. An equal document changes nothing.
- * L7S_CONFLICT: it was lifted and is held off. */
+ * L7S_CONFLICT: it was lifted and is held off. L7S_TOO_BIG: ADMIN_BANS_MAX are in force.
+ */
 L7S_MUST_USE l7s_status_t admin_ban_write_put(admin_ban_write_t *write,
                                               admin_ban_input_t *input,
                                               const admin_ban_record_t *known,

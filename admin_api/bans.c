@@ -6,6 +6,7 @@
  * nodes act at once, and the next snapshot has them too. Nothing here waits for a node.
  */
 #include "ban_write.h"
+#include "bans_text.h"
 #include "page.h"
 #include "problem.h"
 #include "resources.h"
@@ -44,7 +45,6 @@ static bool preconditions_hold(admin_call_t *call, const admin_ban_record_t *rec
 typedef struct {
     admin_call_t *call;
     admin_page_t page;
-    FILE *plain; /* instead of the page */
 } list_t;
 
 static bool list_one(void *context, const admin_ban_t *row)
@@ -65,39 +65,6 @@ static bool list_one(void *context, const admin_ban_t *row)
     return more;
 }
 
-/* One network a line, for firewalls and scripts. */
-static bool list_plain(void *context, const admin_ban_t *row)
-{
-    list_t *list = context;
-    char text[L7S_CIDR_TEXT];
-    if (row->network != NULL) {
-        l7s_cidr_text(row->network, text);
-        fprintf(list->plain, "%s\n", text);
-    }
-    return true;
-}
-
-static void reply_plain(list_t *list, const admin_ban_filter_t *filter)
-{
-    admin_call_t *call = list->call;
-    char *text = NULL;
-    size_t size;
-    list->plain = open_memstream(&text, &size);
-    if (list->plain == NULL) {
-        admin_call_failed(call, L7S_NO_MEMORY);
-        return;
-    }
-    l7s_status_t status = admin_ban_each(call->daemon->store, filter, list_plain, list);
-    if (fclose(list->plain) != 0 || status != L7S_OK) {
-        free(text);
-        admin_call_failed(call, status == L7S_OK ? L7S_NO_MEMORY : status);
-        return;
-    }
-    call->status = 200;
-    call->text = text;
-    call->content_type = "text/plain; charset=utf-8";
-}
-
 void admin_bans_list(admin_call_t *call)
 {
     list_t list = {.call = call};
@@ -111,13 +78,14 @@ void admin_bans_list(admin_call_t *call)
         return;
     }
     filter.covers = has_client ? &client : NULL;
-    if (format != NULL && strcmp(format, "plain") == 0) {
-        reply_plain(&list, &filter);
+    bool nft = format != NULL && strcmp(format, "nft") == 0;
+    if (nft || (format != NULL && strcmp(format, "plain") == 0)) {
+        admin_bans_text(call, &filter, nft);
         return;
     }
     if (format != NULL && strcmp(format, "json") != 0) {
         admin_call_problem(call, "invalid_parameter",
-                           "format must be \"json\" or \"plain\".");
+                           "format must be \"json\", \"plain\" or \"nft\".");
         return;
     }
     if (!admin_page_begin(call, &list.page)) {

@@ -323,6 +323,20 @@ const l7s_chunk_t *admin_snapshot_next_chunk(admin_snapshot_t *snapshot)
     return NULL;
 }
 
+static size_t count_chunks(const parts_t *parts)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < parts->count; i++) {
+        count += parts->items[i]->chunk_count;
+    }
+    return count;
+}
+
+size_t admin_snapshot_chunks(const admin_snapshot_t *snapshot)
+{
+    return count_chunks(&snapshot->config) + count_chunks(&snapshot->bans);
+}
+
 static void list_parts(json_t *array, const parts_t *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {

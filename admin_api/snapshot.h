@@ -34,6 +34,8 @@ void admin_snapshot_lost(admin_snapshot_t *snapshot);
  * there are none. Borrowed until the next read. */
 const l7s_chunk_t *admin_snapshot_next_chunk(admin_snapshot_t *snapshot);
 
+size_t admin_snapshot_chunks(const admin_snapshot_t *snapshot); /* how many there are */
+
 /* malloc'ed texts, owned by the caller; NULL: no memory. */
 char *admin_snapshot_manifest(const admin_snapshot_t *snapshot, uint64_t now_ms);
 char *admin_snapshot_head(const admin_snapshot_t *snapshot, const char *bus_epoch);

@@ -14,15 +14,18 @@ BUS_TOOL = BUILD / "tests" / "integration" / "bus_tool"
 
 
 class Bus:
-    """A daemon with its memcached, and everybody else on that bus."""
+    """A daemon with its memcached servers, and everybody else on that bus."""
 
-    def __init__(self):
-        self.memcached = Memcached()
-        self.daemon = Daemon(memcached=[self.memcached.address])
+    def __init__(self, servers=1):
+        self.pool = [Memcached() for _ in range(servers)]
+        self.memcached = self.pool[0]
+        self.addresses = [server.address for server in self.pool]
+        self.daemon = Daemon(memcached=self.addresses)
         self.nodes = []
 
     def start(self):
-        self.memcached.start()
+        for server in self.pool:
+            server.start()
         self.daemon.start()
         wait_until(lambda: self.get("head") is not None, 5, "the head")
         return self
@@ -32,7 +35,8 @@ class Bus:
         for node in self.nodes:
             node.kill()
         unexpected = self.daemon.close()
-        self.memcached.close()
+        for server in self.pool:
+            server.close()
         return unexpected
 
     def api(self, method, path, body=None, **options):
@@ -41,7 +45,7 @@ class Bus:
     # ---------------------------------------------------------------- looking
 
     def command(self, *arguments):
-        return [BUS_TOOL, self.memcached.address, self.daemon.secret_file,
+        return [BUS_TOOL, ",".join(self.addresses), self.daemon.secret_file,
                 self.daemon.trust_file, *map(str, arguments)]
 
     def tool(self, *arguments):
@@ -170,13 +174,23 @@ def ban_entry(address, seconds=600, **members):
             "origin": "node", **members}
 
 
-@pytest.fixture
-def bus():
-    """A running daemon on an empty memcached; unexpected log lines fail the test."""
-    made = Bus()
+def started(made):
+    """Starts it, yields it, closes it; unexpected log lines fail the test."""
     unexpected = []
     try:
         yield made.start()
     finally:
         unexpected = made.close()
     assert not unexpected, "unexpected lines in the log:\n" + "\n".join(unexpected)
+
+
+@pytest.fixture
+def bus():
+    """A running daemon on an empty memcached."""
+    yield from started(Bus())
+
+
+@pytest.fixture
+def wide_bus():
+    """The same on three memcached servers."""
+    yield from started(Bus(servers=3))

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "bus_tool MEMCACHED SECRET_FILE TRUST_FILE COMMAND...\n"
+    "bus_tool MEMCACHED[,MEMCACHED...] SECRET_FILE TRUST_FILE COMMAND...\n"
     "  get head|mode|manifest        payload of the daemon's item, if its seal holds\n"
     "  part NAME                     text of one part of the snapshot\n"
     "  bans FROM COUNT               entries of the ban log, one a line\n"
@@ -166,8 +166,10 @@ static int show_part(bus_t *bus, const char *wanted)
     json_array_foreach(json_object_get(manifest, "parts"), index, part)
     {
         const char *name = json_string_value(json_object_get(part, "name"));
-        if (strcmp(name, wanted) == 0 &&
-            l7s_manifest_part(part, fetch, bus, &part_text, &size) != L7S_OK) {
+        l7s_status_t status = strcmp(name, wanted) == 0
+                                  ? l7s_manifest_part(part, fetch, bus, &part_text, &size)
+                                  : L7S_OK;
+        if (status != L7S_OK && status != L7S_NOT_FOUND) {
             fail("cannot be put together", name);
         }
     }
@@ -466,19 +468,23 @@ int main(int argc, char **argv)
 {
     bus_t bus = {.trust = NULL};
     char why[256] = "";
-    const char *servers[1];
+    const char *servers[L7S_SERVERS_MAX];
+    size_t count = 0;
     sigset_t all;
     if (argc < 5) {
         fail("usage", usage);
     }
-    servers[0] = argv[1];
+    for (char *at = strtok(argv[1], ","); at != NULL && count < L7S_SERVERS_MAX;
+         at = strtok(NULL, ",")) {
+        servers[count++] = at;
+    }
     sigfillset(&all);
     sigdelset(&all, SIGTERM);
     sigprocmask(SIG_SETMASK, &all, NULL);
     if (l7s_trust_load(argv[2], argv[3], NULL, why, &bus.trust) != L7S_OK ||
         l7s_trust_name_key(bus.trust, l7s_trust_secret_id(bus.trust), &bus.name_key) !=
             L7S_OK ||
-        l7s_pool_create(servers, 1, 500, &bus.pool) != L7S_OK) {
+        l7s_pool_create(servers, count, 500, &bus.pool) != L7S_OK) {
         fail("cannot start", why);
     }
     int code = command(&bus, argc - 4, argv + 4);

@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 
-from bus import ban_entry, bus, incident_id, report  # noqa: F401
+from bus import ban_entry, bus, incident_id, report, wide_bus  # noqa: F401
 from daemon import L7SHIELDD, POLICY
 from httpd import wait_until
 
@@ -200,3 +200,29 @@ def test_400_10_restart_of_the_daemon_changes_nothing_on_the_bus(bus):  # noqa: 
     assert bus.get("head") == head
     wait_until(lambda: node.acknowledged() == 1, 3, "the incident of the meantime")
     assert [item["id"] for item in bus.incidents()] == [incident_id(3)]
+
+
+def test_400_11_pool_of_three_loses_one_and_gets_it_back(wide_bus):  # noqa: F811
+    bus = wide_bus
+    bus.daemon.expect(f"{LOST}|{OUTAGE}|L7S3523|L7S3531")
+    nodes = [bus.node(f"web-{number}").live() for number in range(1, 4)]
+    for number in range(8):
+        entries = [{"value": f"198.51.{number}.0/24"}]
+        bus.api("PUT", f"/v1/lists/list-{number}", {"entries": entries})
+    for number, node in enumerate(nodes):
+        assert node.ban(ban_entry(f"203.0.113.{number}")) is not None
+    wait_until(lambda: len(bus.bans()) == 3, 3, "the bans")
+    for server in bus.pool:
+        server.close()
+        answer = bus.api("PUT", "/v1/policies/login", {**POLICY, "priority": server.port})
+        assert answer.status in (200, 201)
+        assert bus.api("GET", "/readyz").status == 200
+        time.sleep(0.5)
+        server.start()
+        revision = revision_of(answer)
+        wait_until(lambda revision=revision: (bus.get("manifest") or {}).get("revision") ==
+                   revision, 6, "the revision")
+        wait_until(lambda: whole(bus) and len(bus.bans()) == 3 and
+                   all(bus.part(f"list/list-{number}") for number in range(8)), 6,
+                   "everything")
+        wait_until(lambda: set(bus.states().values()) == {"live"}, 6, "the nodes")

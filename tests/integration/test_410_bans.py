@@ -133,6 +133,11 @@ def test_410_07_networks_and_ipv6(bus):  # noqa: F811
     assert ids(bus, "?client=2001:db8::9") == ["net:2001:db8::_32", "net:2001:db8::_64"]
     plain = bus.api("GET", "/v1/bans?format=plain", headers={"Accept": "text/plain"})
     assert plain.text.splitlines() == ["198.51.100.0/24", "2001:db8::/32", "2001:db8::/64"]
+    nft = bus.api("GET", "/v1/bans?format=nft", headers={"Accept": "text/plain"}).text
+    assert "flush set inet l7shield banned4\n" in nft
+    assert "add element inet l7shield banned4 { 198.51.100.0/24 }\n" in nft
+    assert nft.endswith("add element inet l7shield banned6 { 2001:db8::/64 }\n")
+    assert bus.api("GET", "/v1/bans?format=csv").code == "invalid_parameter"
 
 
 def test_410_08_what_cannot_be_banned_is_refused_with_reasons(bus):  # noqa: F811

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Instructions per decision, to be run under callgrind: `bench_decide CASE ROUNDS`
- * decides the same request that often. Two runs of different length give the cost of one
- * decision (script: bench_decide.sh). Not a test: it prints what happened and nothing
- * more.
+ * Instructions per decision: `valgrind --tool=callgrind bench_decide CASE ROUNDS` decides
+ * the same request that often; the difference of two runs of different length, divided by
+ * the difference of their rounds, is the cost of one decision. Not a test: it prints how
+ * many requests had each outcome.
  */
 #include "policy_fixture.h"
 

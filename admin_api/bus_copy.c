@@ -4,11 +4,13 @@
  */
 #include "bus_copy.h"
 
+#include "worker.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOOK_CHUNKS 64
+#define SWEEP_CHUNKS 64
 #define LOOK_BYTES (512 * 1024)
 
 static admin_place_t place(l7s_item_kind_t kind)
@@ -86,6 +88,18 @@ l7s_status_t admin_bus_copy_write(admin_bus_copy_t *copy, uint64_t now_ms)
     status = status == L7S_OK ? mode_status : status;
     copy->complete = status == L7S_OK;
     return status;
+}
+
+void admin_bus_copy_sweep(admin_bus_copy_t *copy, uint64_t now_ms)
+{
+    char hash[L7S_SHA256_TEXT];
+    for (unsigned i = 0; i < SWEEP_CHUNKS &&
+                         admin_snapshot_retired(copy->snapshot, admin_mono_ms(), hash);
+         i++) {
+        /* One that cannot be deleted is left to memcached's eviction. */
+        (void)!admin_bus_delete(copy->bus, (admin_place_t){L7S_ITEM_CHUNK, hash, 0},
+                                now_ms);
+    }
 }
 
 /* ---- looking ---- */

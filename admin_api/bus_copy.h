@@ -33,6 +33,9 @@ L7S_MUST_USE l7s_status_t admin_bus_copy_write(admin_bus_copy_t *copy, uint64_t 
  * its place. *what names it (static). */
 L7S_MUST_USE l7s_status_t admin_bus_copy_look(admin_bus_copy_t *copy, uint64_t now_ms,
                                               const char **what);
+/* Deletes chunks that have been replaced for a while: their number must not fill the
+ * memory that the fleet's counters need. */
+void admin_bus_copy_sweep(admin_bus_copy_t *copy, uint64_t now_ms);
 /* Nothing is known to be there any more. */
 void admin_bus_copy_forget(admin_bus_copy_t *copy);
 

@@ -242,6 +242,7 @@ static void work_round(admin_publisher_t *publisher, work_t *work, bool beat)
     publisher->greeted = publisher->greeted || greet(publisher, now_ms);
     if (publisher->greeted && beat && publisher->copy.complete) {
         look(publisher, now_ms);
+        admin_bus_copy_sweep(&publisher->copy, now_ms);
     }
     if (publisher->greeted) {
         renew(publisher);

@@ -10,12 +10,15 @@
 #include "ban_record.h"
 #include "log.h"
 #include "store_objects.h"
+#include "worker.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PART_NAME_MAX 72 /* "list/" and a name */
 #define MODE_TEXT_MAX 128
+#define RETIRED_MAX 1024 /* more are left to memcached's eviction */
+#define RETIRED_MS 30000
 
 typedef struct {
     unsigned references;
@@ -33,12 +36,22 @@ typedef struct {
     part_t **items;
 } parts_t;
 
+/* Chunks that were replaced, oldest first; a ring. */
+typedef struct {
+    size_t first, count;
+    struct {
+        char hash[L7S_SHA256_TEXT];
+        uint64_t since_ms; /* monotonic */
+    } items[RETIRED_MAX];
+} retired_t;
+
 struct admin_snapshot {
     const admin_daemon_t *daemon;
     uint64_t revision, bans_generation, ban_log;
     parts_t config;
     parts_t bans; /* one part */
     size_t next_part, next_chunk;
+    retired_t retired;
     /* The kill switch as it was last read; its number is the revision of that change. */
     l7s_mode_item_t mode;
     char mode_text[MODE_TEXT_MAX];
@@ -228,6 +241,24 @@ static void note_mode(admin_snapshot_t *snapshot, const json_t *document)
     snapshot->mode_text[size] = '\0';
 }
 
+/* Notes the chunks of parts that `parts` alone holds, and releases them all. */
+static void retire(admin_snapshot_t *snapshot, parts_t *parts)
+{
+    retired_t *retired = &snapshot->retired;
+    for (size_t i = 0; i < parts->count; i++) {
+        const part_t *part = parts->items[i];
+        for (size_t j = 0; part->references == 1 && j < part->chunk_count; j++) {
+            size_t at = (retired->first + retired->count) % RETIRED_MAX;
+            if (retired->count < RETIRED_MAX) {
+                memcpy(retired->items[at].hash, part->chunks[j].hash, L7S_SHA256_TEXT);
+                retired->items[at].since_ms = admin_mono_ms();
+                retired->count++;
+            }
+        }
+    }
+    clear_parts(parts);
+}
+
 l7s_status_t admin_snapshot_read_config(admin_snapshot_t *snapshot)
 {
     int64_t revision = 0;
@@ -238,7 +269,7 @@ l7s_status_t admin_snapshot_read_config(admin_snapshot_t *snapshot)
     }
     l7s_status_t status = build_config(document, &parts, &snapshot->config);
     if (status == L7S_OK) {
-        clear_parts(&snapshot->config);
+        retire(snapshot, &snapshot->config);
         snapshot->config = parts;
         snapshot->revision = (uint64_t)revision;
         note_mode(snapshot, document);
@@ -266,7 +297,7 @@ l7s_status_t admin_snapshot_read_bans(admin_snapshot_t *snapshot, uint64_t now_m
         clear_parts(&parts);
         return status;
     }
-    clear_parts(&snapshot->bans);
+    retire(snapshot, &snapshot->bans);
     snapshot->bans = parts;
     snapshot->bans_generation = (uint64_t)generation;
     snapshot->ban_log = (uint64_t)position;
@@ -335,6 +366,36 @@ static size_t count_chunks(const parts_t *parts)
 size_t admin_snapshot_chunks(const admin_snapshot_t *snapshot)
 {
     return count_chunks(&snapshot->config) + count_chunks(&snapshot->bans);
+}
+
+static bool uses(const parts_t *parts, const char *hash)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        const part_t *part = parts->items[i];
+        for (size_t j = 0; j < part->chunk_count; j++) {
+            if (strcmp(part->chunks[j].hash, hash) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool admin_snapshot_retired(admin_snapshot_t *snapshot, uint64_t mono_ms,
+                            char hash[L7S_SHA256_TEXT])
+{
+    retired_t *retired = &snapshot->retired;
+    while (retired->count > 0 &&
+           mono_ms - retired->items[retired->first].since_ms >= RETIRED_MS) {
+        memcpy(hash, retired->items[retired->first].hash, L7S_SHA256_TEXT);
+        retired->first = (retired->first + 1) % RETIRED_MAX;
+        retired->count--;
+        /* What was replaced may be in force again. */
+        if (!uses(&snapshot->config, hash) && !uses(&snapshot->bans, hash)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void list_parts(json_t *array, const parts_t *parts)

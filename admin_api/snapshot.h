@@ -34,6 +34,11 @@ void admin_snapshot_lost(admin_snapshot_t *snapshot);
  * there are none. Borrowed until the next read. */
 const l7s_chunk_t *admin_snapshot_next_chunk(admin_snapshot_t *snapshot);
 
+/* A chunk that no part has used for half a minute, so that no node can be about to read
+ * it, and that should be deleted. False: there is none (now). */
+bool admin_snapshot_retired(admin_snapshot_t *snapshot, uint64_t mono_ms,
+                            char hash[L7S_SHA256_TEXT]);
+
 size_t admin_snapshot_chunks(const admin_snapshot_t *snapshot); /* how many there are */
 
 /* malloc'ed texts, owned by the caller; NULL: no memory. */

@@ -3,6 +3,7 @@
  * Errors (problem.h). Also the two ways in which a handler answers at all.
  */
 #include "problem.h"
+#include "../core/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -145,13 +146,22 @@ void admin_call_invalid(admin_call_t *call)
     }
 }
 
+/* What a client wrote, or a text that was cut, may not be valid UTF-8. */
+static json_t *clean(const char *text)
+{
+    char out[1024];
+    l7s_utf8_copy(out, sizeof out, text);
+    return json_string(out);
+}
+
 static json_t *errors_of(const l7s_problems_t *problems)
 {
     json_t *errors = json_array();
     for (size_t i = 0; i < problems->count; i++) {
         const l7s_problem_t *problem = &problems->items[i];
-        json_t *error = json_pack("{s:s, s:s, s:s}", "pointer", problem->pointer, "code",
-                                  problem->code, "message", problem->message);
+        json_t *error =
+            json_pack("{s:o, s:o, s:o}", "pointer", clean(problem->pointer), "code",
+                      clean(problem->code), "message", clean(problem->message));
         if (error != NULL) {
             json_array_append_new(errors, error);
         }
@@ -164,9 +174,8 @@ json_t *admin_problem_document(const admin_call_t *call)
     const row_t *row = row_of(call->code == NULL ? "internal_error" : call->code);
     char type[64];
     snprintf(type, sizeof type, "urn:l7shield:problem:%s", row->code);
-    json_t *document = json_pack("{s:s, s:s, s:i, s:s, s:s*, s:s*, s:o}", "type", type,
-                                 "title", row->title, "status", (int)row->status, "code",
-                                 row->code, "detail", call->detail, "instance",
-                                 call->path, "errors", errors_of(&call->problems));
-    return document;
+    return json_pack("{s:s, s:s, s:i, s:s, s:o, s:o, s:o}", "type", type, "title",
+                     row->title, "status", (int)row->status, "code", row->code, "detail",
+                     clean(call->detail), "instance", clean(call->path), "errors",
+                     errors_of(&call->problems));
 }

@@ -6,6 +6,7 @@
 #include "request.h"
 #include "../core/config.h"
 #include "../core/schema.h"
+#include "../core/utf8.h"
 #include "auth.h"
 #include "guard.h"
 #include "problem.h"
@@ -296,20 +297,58 @@ static bool find_route(admin_request_t *request)
     }
 }
 
+#define REASON_MAX 256
+
+static bool valid_text(const char *text)
+{
+    size_t size;
+    for (; *text != '\0'; text += size) {
+        size = l7s_utf8_sequence(text);
+        if (size == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum MHD_Result check_parameter_text(void *context, enum MHD_ValueKind kind,
+                                            const char *key, const char *value)
+{
+    (void)kind;
+    bool *good = context;
+    *good = *good && valid_text(key) && (value == NULL || valid_text(value));
+    return *good ? MHD_YES : MHD_NO;
+}
+
+/* Whatever may end up in a document must be UTF-8. Also notes the headers that handlers
+ * see. */
+static bool check_text(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    bool good = valid_text(call->path);
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND,
+                              check_parameter_text, &good);
+    call->if_match = header(request, "If-Match");
+    call->if_none_match = header(request, "If-None-Match");
+    call->reason = header(request, "Shield-Reason");
+    call->accept = header(request, "Accept");
+    if (!good) {
+        admin_call_problem(call, "malformed_request", "Path and query must be UTF-8.");
+    } else if (call->reason != NULL &&
+               (strlen(call->reason) > REASON_MAX || !valid_text(call->reason))) {
+        admin_call_problem(call, "malformed_request",
+                           "Shield-Reason is at most %d bytes of UTF-8.", REASON_MAX);
+    }
+    return call->status == 0;
+}
+
 void admin_request_check(admin_request_t *request, const char *target,
                          const char *version)
 {
-    admin_call_t *call = &request->call;
     bool sound = check_http(request, target, version);
-    if (sound) {
-        call->if_match = header(request, "If-Match");
-        call->if_none_match = header(request, "If-None-Match");
-        call->reason = header(request, "Shield-Reason");
-        call->accept = header(request, "Accept");
-    }
-    request->refused = !sound || !find_route(request) || !check_who(request) ||
-                       !check_parameters(request) || !check_accept(request) ||
-                       !check_body_head(request);
+    request->refused = !sound || !check_text(request) || !find_route(request) ||
+                       !check_who(request) || !check_parameters(request) ||
+                       !check_accept(request) || !check_body_head(request);
     /* An answer before the body ends the connection. So it is kept back, since most
      * clients look for it only after they have sent everything, unless nobody can tell
      * where this request ends, or the client asked before sending. */

@@ -23,7 +23,7 @@ typedef struct {
     const char *schema; /* components.schemas.…; NULL: the handler checks the body */
     const char *parameters; /* separated by spaces; "name*" may repeat */
     unsigned produces;
-    bool waits; /* may take long although it changes nothing: gets a thread */
+    bool waits; /* may take long although it changes nothing (waiting, large documents) */
 } admin_route_t;
 
 typedef enum {

@@ -65,16 +65,30 @@ static int bind_one(sqlite3_stmt *statement, int index, char type, va_list *argu
     }
 }
 
+static admin_sql_reader_t *take_reader(admin_sql_file_t *file)
+{
+    for (size_t i = 0; i < ADMIN_SQL_READERS; i++) {
+        if (pthread_mutex_trylock(&file->readers[i].mutex) == 0) {
+            return &file->readers[i];
+        }
+    }
+    pthread_mutex_lock(&file->readers[0].mutex);
+    return &file->readers[0];
+}
+
+static sqlite3 *connection_of(const admin_query_t *query)
+{
+    return query->reader == NULL ? query->file->writer : query->reader->connection;
+}
+
 static void prepare(admin_store_t *store, admin_file_t file, admin_query_t *query,
                     const char *sql, const char *types, va_list *arguments)
 {
     admin_sql_file_t *at = &store->files[file];
-    *query = (admin_query_t){.file = at, .reading = writing != at};
-    if (query->reading) {
-        pthread_mutex_lock(&at->read_mutex);
-    }
-    sqlite3 *database = query->reading ? at->reader : at->writer;
-    query->code = sqlite3_prepare_v2(database, sql, -1, &query->statement, NULL);
+    *query =
+        (admin_query_t){.file = at, .reader = writing == at ? NULL : take_reader(at)};
+    query->code =
+        sqlite3_prepare_v2(connection_of(query), sql, -1, &query->statement, NULL);
     for (int i = 0; types[i] != '\0' && query->code == SQLITE_OK; i++) {
         query->code = bind_one(query->statement, i + 1, types[i], arguments);
     }
@@ -148,14 +162,13 @@ l7s_status_t admin_query_end(admin_query_t *query)
     bool good = query->code == SQLITE_OK || query->code == SQLITE_ROW ||
                 query->code == SQLITE_DONE;
     if (!good) {
-        sqlite3 *database = query->reading ? query->file->reader : query->file->writer;
         admin_log(ADMIN_ERROR, "L7S3401", "%s: %s", query->file->name,
-                  sqlite3_errmsg(database));
+                  sqlite3_errmsg(connection_of(query)));
     }
     sqlite3_finalize(query->statement);
     query->statement = NULL;
-    if (query->reading) {
-        pthread_mutex_unlock(&query->file->read_mutex);
+    if (query->reader != NULL) {
+        pthread_mutex_unlock(&query->reader->mutex);
     }
     return good ? L7S_OK : L7S_IO;
 }
@@ -255,15 +268,15 @@ static bool set_up_writer(sqlite3 *database)
            sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) == SQLITE_OK;
 }
 
-static bool open_reader(admin_sql_file_t *file, const char *path)
+static bool open_reader(admin_sql_reader_t *reader, const char *path)
 {
-    return sqlite3_open_v2(path, &file->reader,
+    return sqlite3_open_v2(path, &reader->connection,
                            SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
                            NULL) == SQLITE_OK &&
-           sqlite3_db_config(file->reader, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) ==
-               SQLITE_OK &&
+           sqlite3_db_config(reader->connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                             NULL) == SQLITE_OK &&
            execute(
-               file->reader,
+               reader->connection,
                "PRAGMA busy_timeout=5000;PRAGMA query_only=ON;PRAGMA trusted_schema=OFF");
 }
 
@@ -272,7 +285,9 @@ static void create_mutexes(admin_sql_file_t *file)
     pthread_mutexattr_t recursive;
     pthread_mutexattr_init(&recursive);
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
-    pthread_mutex_init(&file->read_mutex, &recursive);
+    for (size_t i = 0; i < ADMIN_SQL_READERS; i++) {
+        pthread_mutex_init(&file->readers[i].mutex, &recursive);
+    }
     pthread_mutexattr_destroy(&recursive);
     pthread_mutex_init(&file->write_mutex, NULL);
 }
@@ -297,9 +312,12 @@ l7s_status_t admin_sql_open(admin_sql_file_t *file, const char *path, const char
         snprintf(why, 256, "%s: %s", path, sqlite3_errmsg(file->writer));
         return L7S_IO;
     }
-    if (!open_reader(file, path)) {
-        snprintf(why, 256, "%s: %s", path, sqlite3_errmsg(file->reader));
-        return L7S_IO;
+    for (size_t i = 0; i < ADMIN_SQL_READERS; i++) {
+        if (!open_reader(&file->readers[i], path)) {
+            snprintf(why, 256, "%s: %s", path,
+                     sqlite3_errmsg(file->readers[i].connection));
+            return L7S_IO;
+        }
     }
     return L7S_OK;
 }
@@ -309,9 +327,11 @@ void admin_sql_close(admin_sql_file_t *file)
     if (file->name == NULL) {
         return;
     }
-    sqlite3_close(file->reader);
+    for (size_t i = 0; i < ADMIN_SQL_READERS; i++) {
+        sqlite3_close(file->readers[i].connection);
+        pthread_mutex_destroy(&file->readers[i].mutex);
+    }
     sqlite3_close(file->writer);
-    pthread_mutex_destroy(&file->read_mutex);
     pthread_mutex_destroy(&file->write_mutex);
     file->name = NULL;
 }

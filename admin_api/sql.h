@@ -3,9 +3,10 @@
  * The thin layer between the store's files and SQLite: connections, bound parameters and
  * rows. Only store*.c include it; no SQL type leaves them.
  *
- * Each file has one writer, behind a mutex, and one read-only connection, behind another
- * (recursive, so that a row's callback may read). A query runs on the writer when this
- * thread has a transaction open there, else on the reader.
+ * Each file has one writer, behind a mutex, and a few read-only connections, each behind
+ * its own (recursive, so that one query may run within another). A query runs on the
+ * writer when this thread has a transaction open there, else on the first reader that is
+ * free.
  */
 #ifndef ADMIN_SQL_H
 #define ADMIN_SQL_H
@@ -14,9 +15,17 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
+#define ADMIN_SQL_READERS 3
+
 typedef struct {
-    sqlite3 *writer, *reader;
-    pthread_mutex_t write_mutex, read_mutex;
+    sqlite3 *connection;
+    pthread_mutex_t mutex;
+} admin_sql_reader_t;
+
+typedef struct {
+    sqlite3 *writer;
+    pthread_mutex_t write_mutex;
+    admin_sql_reader_t readers[ADMIN_SQL_READERS];
     const char *name; /* "config.db", for the log */
 } admin_sql_file_t;
 
@@ -30,8 +39,8 @@ struct admin_store {
 typedef struct {
     admin_sql_file_t *file;
     sqlite3_stmt *statement;
-    bool reading; /* holds read_mutex */
-    int code;     /* the last SQLite code */
+    admin_sql_reader_t *reader; /* held; NULL: on the writer */
+    int code;                   /* the last SQLite code */
 } admin_query_t;
 
 /* Prepares `sql` and binds its parameters by `types`: i = int64_t, t = const char * (NULL
@@ -60,7 +69,7 @@ L7S_MUST_USE l7s_status_t admin_sql_run(admin_store_t *store, admin_file_t file,
                                         int64_t *changed, const char *sql,
                                         const char *types, ...);
 
-/* Opens writer and reader of `path` and brings it to the version `count`: migrations[n]
+/* Opens writer and readers of `path` and brings it to the version `count`: migrations[n]
  * makes version n + 1. */
 L7S_MUST_USE l7s_status_t admin_sql_open(admin_sql_file_t *file, const char *path,
                                          const char *name, const char *const *migrations,

@@ -259,3 +259,20 @@ def test_330_17_schemas_are_served_one_by_one(daemon):
     schema = daemon.call("GET", "/schemas/list-entry.json", token=None).json
     assert schema["$ref"] == "#/components/schemas/ListEntry"
     assert "ListEntry" in schema["components"]["schemas"]
+
+
+def test_330_18_bytes_that_are_no_utf8_never_spoil_an_answer(daemon):
+    for path in ("/v1/policies/%FF", "/v1/policies?label=%FF", "/v1/policies?%C3=1",
+                 "/v1/lists/a/entries/%80"):
+        answer = daemon.call("GET", path)
+        assert (answer.status, answer.code) == (400, "malformed_request"), path
+    for reason in (b"\xff", b"x" * 257):
+        answer = daemon.call("PUT", "/v1/policies/a", POLICY,
+                             headers={"Shield-Reason": reason})
+        assert (answer.status, answer.code) == (400, "malformed_request")
+    cut = daemon.call("PUT", "/v1/policies/a", {**POLICY, "ä" * 200: 1})
+    assert cut.status == 422
+    good = daemon.call("PUT", "/v1/policies/a", POLICY,
+                       headers={"Shield-Reason": "zu übereifrig".encode()})
+    assert good.status == 201
+    assert daemon.call("GET", "/v1/revisions/1").json["reason"] == "zu übereifrig"

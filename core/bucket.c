@@ -114,6 +114,11 @@ void l7s_bucket_debit(const l7s_rate_t *rate, _Atomic uint64_t *tat, uint64_t no
         tat, &seen, clock + used, memory_order_relaxed, memory_order_relaxed));
 }
 
+uint64_t l7s_bucket_used(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us)
+{
+    return used_units(rate, tat, clock_units(rate, now_us));
+}
+
 uint32_t l7s_bucket_headroom(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us)
 {
     uint64_t used = used_units(rate, tat, clock_units(rate, now_us));

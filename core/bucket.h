@@ -48,6 +48,10 @@ void l7s_bucket_refund(const l7s_rate_t *rate, _Atomic uint64_t *tat, uint64_t n
 void l7s_bucket_debit(const l7s_rate_t *rate, _Atomic uint64_t *tat, uint64_t now_us,
                       uint64_t tokens);
 
+/* What is in use now, in units of 1/requests microseconds (period_us per token): 0 for a
+ * full bucket, more than burst tokens for one in debt. */
+uint64_t l7s_bucket_used(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us);
+
 /* Whole tokens that would still be admitted now: 0…burst. */
 uint32_t l7s_bucket_headroom(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us);
 

@@ -13,6 +13,11 @@
 #define TTL_MAX_S (30 * 86400) /* memcached reads anything longer as a date */
 #define PERIODS_PER_NUMBER 2   /* a bucket period, in rate periods */
 #define AGE_FRACTION 8         /* of the rate period: the longest that tokens wait */
+#define FAR_AGE_FRACTION 5     /* the same, far from the limit */
+#define NEAR_FRACTION 8        /* of the bucket: more in use is near the limit */
+#define TELL_FRACTION 12       /* of the bucket: a change worth telling */
+#define TELL_MS 2000           /* the longest silence about a key near its limit */
+#define LOOK_MS 2000           /* between two looks of the whole fleet */
 #define GRACE_FRACTION 4       /* of it: the longest between two looks at a key in use */
 
 static uint64_t number_ms(const l7s_rate_t *rate)
@@ -44,6 +49,12 @@ static uint64_t fraction_ms(const l7s_rate_t *rate, unsigned fraction)
     return rate->period_us / 1000 / fraction;
 }
 
+bool l7s_fleet_is_near(const l7s_rate_t *rate, uint32_t headroom)
+{
+    uint32_t used = headroom < rate->burst ? rate->burst - headroom : 0;
+    return used > rate->burst / NEAR_FRACTION;
+}
+
 bool l7s_fleet_must_push(const l7s_rate_t *rate, uint32_t pending,
                          uint64_t pending_age_ms, uint32_t headroom, uint32_t live_nodes)
 {
@@ -51,8 +62,30 @@ bool l7s_fleet_must_push(const l7s_rate_t *rate, uint32_t pending,
         return false;
     }
     uint64_t nodes = live_nodes > 0 ? live_nodes : 1;
+    unsigned fraction =
+        l7s_fleet_is_near(rate, headroom) ? AGE_FRACTION : FAR_AGE_FRACTION;
     return 2 * nodes * pending > headroom ||
-           pending_age_ms >= fraction_ms(rate, AGE_FRACTION);
+           pending_age_ms >= fraction_ms(rate, fraction);
+}
+
+/* Parcels grow with the fleet, until the error that they make (a random walk of as many
+ * steps as the bucket holds parcels) would be felt, and are smaller the nearer the limit
+ * is. Small buckets have none. */
+static uint64_t parcel_size(const l7s_rate_t *rate, uint32_t headroom, uint64_t nodes)
+{
+    bool near = l7s_fleet_is_near(rate, headroom);
+    uint64_t by_nodes = near ? nodes / 10 : nodes * 2 / 5;
+    uint64_t by_burst = rate->burst / (!near ? 25 : headroom > rate->burst / 2 ? 33 : 50);
+    uint64_t size = by_nodes < by_burst ? by_nodes : by_burst;
+    return size > 0 ? size : 1;
+}
+
+uint32_t l7s_fleet_parcel(const l7s_rate_t *rate, uint32_t pending, uint32_t headroom,
+                          uint32_t live_nodes, uint64_t dice)
+{
+    uint64_t size = parcel_size(rate, headroom, live_nodes);
+    uint64_t parcels = (pending + dice % size) / size;
+    return parcels * size < UINT32_MAX ? (uint32_t)(parcels * size) : UINT32_MAX;
 }
 
 bool l7s_fleet_is_light(const l7s_rate_t *rate, uint32_t pending, uint64_t pending_age_ms,
@@ -111,6 +144,58 @@ uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_
         others = others > gone ? others - gone : 0;
     }
     return others < rate->burst ? others : rate->burst;
+}
+
+bool l7s_fleet_must_tell(const l7s_rate_t *rate, uint32_t headroom, uint64_t moved,
+                         uint64_t silent_ms)
+{
+    return l7s_fleet_is_near(rate, headroom) && moved > 0 &&
+           (moved >= rate->burst / TELL_FRACTION || silent_ms >= TELL_MS);
+}
+
+/* Of the teller's bucket, by now. */
+static uint64_t told_use(const l7s_rate_t *rate, const l7s_fleet_news_t *news)
+{
+    uint64_t most = ((uint64_t)rate->burst + rate->requests) * rate->period_us;
+    uint64_t used = news->used < most ? news->used : most, gone;
+    if (__builtin_mul_overflow(news->age_ms, 1000ULL * rate->requests, &gone)) {
+        return 0;
+    }
+    return used > gone ? used - gone : 0;
+}
+
+/* Tokens that bring a bucket up to what the teller's holds, with our own on top: what is
+ * pending here the teller cannot know. */
+static uint64_t missing(const l7s_rate_t *rate, const l7s_fleet_news_t *news,
+                        uint32_t pending, uint64_t used)
+{
+    uint64_t most = (uint64_t)rate->burst + rate->requests;
+    uint64_t ours = (pending < most ? pending : most) * rate->period_us;
+    uint64_t both = told_use(rate, news) + ours;
+    return both > used ? (both - used + rate->period_us - 1) / rate->period_us : 0;
+}
+
+uint64_t l7s_fleet_hear(const l7s_rate_t *rate, l7s_fleet_view_t *view,
+                        const l7s_fleet_news_t *news, uint32_t pending, uint64_t used)
+{
+    const l7s_fleet_view_t seen = *view;
+    bool newer = seen.period == 0 || (int32_t)(news->period - seen.period) > 0;
+    if (!newer && (news->period != seen.period || news->total <= seen.total)) {
+        return 0;
+    }
+    *view = (l7s_fleet_view_t){.total = news->total, .period = news->period};
+    uint64_t others = newer ? news->total : news->total - seen.total;
+    if (newer) {
+        uint64_t gap = missing(rate, news, pending, used);
+        bool in_view = seen.period != 0 && news->period == seen.period + 1;
+        others = in_view && others < gap ? others : gap;
+    }
+    return others < rate->burst ? others : rate->burst;
+}
+
+uint64_t l7s_fleet_look_interval_ms(uint32_t live_nodes)
+{
+    return (uint64_t)LOOK_MS * (live_nodes > 0 ? live_nodes : 1);
 }
 
 void l7s_fleet_counter_name(const l7s_hashkey_t *name_key, l7s_hash128_t key,

@@ -21,10 +21,22 @@ uint32_t l7s_fleet_period(const l7s_rate_t *rate, l7s_hash128_t key, uint64_t wa
 /* Time to live of a period's number in the store, in seconds. */
 uint32_t l7s_fleet_ttl_seconds(const l7s_rate_t *rate);
 
+/* Is a key that may still use `headroom` tokens near its limit: has it used more than an
+ * eighth of its bucket? Near it, numbers are exact and fresh; far from it, cheap. */
+bool l7s_fleet_is_near(const l7s_rate_t *rate, uint32_t headroom);
+
 /* Must these pending tokens travel now? When they exceed a fair share of what is left
- * (headroom / (2 * nodes)), or are older than an eighth of the period. */
+ * (headroom / (2 * nodes)), or are older than an eighth of the period (a fifth far from
+ * the limit). */
 bool l7s_fleet_must_push(const l7s_rate_t *rate, uint32_t pending,
                          uint64_t pending_age_ms, uint32_t headroom, uint32_t live_nodes);
+
+/* How many tokens travel for `pending` ones: whole parcels, rounded up or down by `dice`
+ * (any 64 random bits) so that on the average it is `pending`. A large fleet sees few
+ * requests of a key at each node; parcels let most of them go without a word and keep the
+ * sum right. 0: nothing travels and the tokens are forgotten. */
+uint32_t l7s_fleet_parcel(const l7s_rate_t *rate, uint32_t pending, uint32_t headroom,
+                          uint32_t live_nodes, uint64_t dice);
 
 /* Tokens that wait although their age wants them to travel, because they have drained
  * here: may they be forgotten? Only when this node brings less than its share of the
@@ -44,6 +56,31 @@ typedef struct {
 } l7s_fleet_view_t;
 uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_t period,
                          uint64_t total, uint32_t pushed, uint64_t elapsed_ms);
+
+/* News: what one node tells all others about a key near its limit, so that they need not
+ * ask, and know it before its first request reaches them. */
+typedef struct {
+    uint64_t total;  /* of the number, seen by the teller */
+    uint64_t used;   /* of the teller's bucket then, see l7s_bucket_used */
+    uint64_t age_ms; /* since it was told */
+    uint32_t period;
+} l7s_fleet_news_t;
+
+/* Is it worth telling? When the total has moved by a twelfth of the bucket since this key
+ * was last told or heard of here, or when that was two seconds ago. */
+bool l7s_fleet_must_tell(const l7s_rate_t *rate, uint32_t headroom, uint64_t moved,
+                         uint64_t silent_ms);
+
+/* What news mean for a bucket with `used` in use and `pending` tokens not yet pushed:
+ * returns the tokens to debit, at most one bucket. Older news than the view say nothing.
+ * A node that had not seen the number before takes over what the teller's bucket says. */
+uint64_t l7s_fleet_hear(const l7s_rate_t *rate, l7s_fleet_view_t *view,
+                        const l7s_fleet_news_t *news, uint32_t pending, uint64_t used);
+
+/* How long a node lets pass between two looks at a key that it did not push: together the
+ * nodes look about every two seconds, which spares the number from memcached's eviction.
+ */
+uint64_t l7s_fleet_look_interval_ms(uint32_t live_nodes);
 
 /* For how long the number of a period has been counting: since the period began, or, when
  * it was created later, since then. The store tells by the seconds that it has left to

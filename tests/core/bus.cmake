@@ -12,5 +12,6 @@ target_sources(test_meta PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/memcached_server.c
 target_sources(test_pool PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/memcached_server.c)
 target_link_libraries(test_meta PRIVATE Threads::Threads)
 target_link_libraries(test_pool PRIVATE Threads::Threads)
+target_sources(test_fleet PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/fleet_model.c)
 target_link_libraries(test_fleet PRIVATE m)
 set_tests_properties(core.meta core.pool PROPERTIES TIMEOUT 60)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The fleet's rules one by one, and all of them together: nodes with 100 ms ticks and a
- * store, simulated on a fake clock, against one exact limiter that sees every request.
+ * store, simulated on a fake clock (fleet_model.h), against one exact limiter that sees
+ * every request.
  */
 #include "../../core/fleet.h"
 // clang-format off
@@ -11,8 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 // clang-format on
-#include <math.h>
-#include <stdlib.h>
+#include "fleet_model.h"
 #include <string.h>
 
 static const l7s_rate_t rate = {.requests = 100, .burst = 100, .period_us = 10000000};
@@ -76,8 +76,12 @@ static void test_fleet_must_push_beyond_share_or_age(void **state)
         {5, 0, 100, 10, false},
         {6, 0, 100, 10, true},
         {1, 0, 0, 1, true},
-        {1, 1249, 100, 10, false},
-        {1, 1250, 100, 10, true},
+        /* Near the limit after an eighth of the period, far from it after a fifth. */
+        {1, 1249, 87, 10, false},
+        {1, 1250, 87, 10, true},
+        {1, 1250, 88, 10, false},
+        {1, 1999, 100, 10, false},
+        {1, 2000, 100, 10, true},
         {1, 0, 1, 0, true},
         {UINT32_MAX, 0, UINT32_MAX, 256, true},
     };
@@ -86,6 +90,129 @@ static void test_fleet_must_push_beyond_share_or_age(void **state)
                                              cases[i].headroom, cases[i].nodes),
                          cases[i].must);
     }
+}
+
+static void test_fleet_is_near_beyond_an_eighth_of_the_bucket(void **state)
+{
+    (void)state;
+    static const l7s_rate_t single = {.requests = 1, .burst = 1, .period_us = 1000000};
+    assert_false(l7s_fleet_is_near(&rate, UINT32_MAX));
+    assert_false(l7s_fleet_is_near(&rate, 100));
+    assert_false(l7s_fleet_is_near(&rate, 88));
+    assert_true(l7s_fleet_is_near(&rate, 87));
+    assert_true(l7s_fleet_is_near(&rate, 0));
+    assert_false(l7s_fleet_is_near(&single, 1));
+    assert_true(l7s_fleet_is_near(&single, 0));
+}
+
+static void test_fleet_parcel_of_a_small_fleet_or_bucket_is_what_is_pending(void **state)
+{
+    (void)state;
+    static const l7s_rate_t small = {.requests = 10, .burst = 10, .period_us = 10000000};
+    for (uint64_t dice = 0; dice < 100; dice++) {
+        assert_int_equal(l7s_fleet_parcel(&rate, 7, 100, 1, dice), 7);
+        assert_int_equal(l7s_fleet_parcel(&rate, 7, 0, 19, dice), 7);
+        assert_int_equal(l7s_fleet_parcel(&rate, 7, 100, 0, dice), 7);
+        assert_int_equal(l7s_fleet_parcel(&small, 1, 10, 1000, dice), 1);
+        assert_int_equal(l7s_fleet_parcel(&rate, UINT32_MAX, 0, 3, dice), UINT32_MAX);
+    }
+}
+
+/* Every remainder of the dice once: the sum must be exact, not only about right. */
+static void test_fleet_parcel_is_what_is_pending_on_the_average(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t pending, headroom, nodes, size;
+    } cases[] = {
+        {1, 100, 1000, 4}, {3, 100, 1000, 4}, {9, 100, 10, 4},  {1, 100, 5, 2},
+        {1, 87, 1000, 3},  {5, 51, 1000, 3},  {1, 50, 1000, 2}, {7, 0, 20, 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t sum = 0;
+        for (uint64_t dice = 0; dice < cases[i].size; dice++) {
+            uint32_t parcel = l7s_fleet_parcel(&rate, cases[i].pending, cases[i].headroom,
+                                               cases[i].nodes, dice);
+            assert_int_equal(parcel % cases[i].size, 0);
+            sum += parcel;
+        }
+        assert_int_equal(sum, cases[i].pending * cases[i].size);
+    }
+}
+
+static void test_fleet_must_tell_what_moved_near_the_limit(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t headroom;
+        uint64_t moved, silent_ms;
+        bool must;
+    } cases[] = {
+        {88, 100, 99999, false}, {87, 0, 99999, false}, {87, 7, 1999, false},
+        {87, 7, 2000, true},     {87, 8, 0, true},      {0, 1, UINT64_MAX, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(l7s_fleet_must_tell(&rate, cases[i].headroom, cases[i].moved,
+                                             cases[i].silent_ms),
+                         cases[i].must);
+    }
+}
+
+static void test_fleet_hear_every_case_debits_what_is_missing(void **state)
+{
+    (void)state;
+    /* `used` here and there in tokens. */
+    static const struct {
+        uint64_t seen_total;
+        uint32_t seen_period, period;
+        uint64_t total, used_there, age_ms, used_here;
+        uint32_t pending;
+        uint64_t debit, total_after;
+        uint32_t period_after;
+    } cases[] = {
+        /* First sight: as full as the teller's, with what is pending here on top. */
+        {0, 0, 7, 900, 30, 0, 0, 0, 30, 900, 7},
+        {0, 0, 7, 900, 30, 0, 2, 2, 30, 900, 7},
+        {0, 0, 7, 900, 30, 0, 40, 3, 0, 900, 7},
+        {0, 0, 7, 900, 170, 0, 0, 0, 100, 900, 7}, /* at most one bucket */
+        {0, 0, 7, 900, UINT64_MAX / 20000000, 0, 0, 0, 100, 900, 7},
+        {0, 0, 7, 900, 30, 0, 0, UINT32_MAX, 100, 900, 7},
+        {0, 0, 7, 900, 30, 1000, 0, 0, 20, 900, 7}, /* ten drained meanwhile */
+        {0, 0, 7, 900, 30, UINT64_MAX, 0, 0, 0, 900, 7},
+        /* The same number: what it grew by. */
+        {30, 7, 7, 40, 90, 0, 0, 0, 10, 40, 7},
+        {30, 7, 7, 400, 90, 0, 0, 0, 100, 400, 7},
+        {30, 7, 7, 30, 90, 0, 0, 0, 0, 30, 7},
+        {30, 7, 7, 20, 90, 0, 0, 0, 0, 30, 7}, /* late, or of before an eviction */
+        /* The next number: what it holds, but not what has drained at the teller's. */
+        {30, 7, 8, 5, 90, 0, 0, 0, 5, 5, 8},
+        {30, 7, 8, 50, 12, 0, 0, 0, 12, 50, 8},
+        {30, 7, 8, 50, 12, 0, 10, 1, 3, 50, 8},
+        /* A later one: as at first sight. */
+        {30, 7, 9, 5, 90, 0, 0, 0, 90, 5, 9},
+        /* The one before: the view stays. */
+        {30, 7, 6, 900, 90, 0, 0, 0, 0, 30, 7},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        l7s_fleet_view_t view = {cases[i].seen_total, cases[i].seen_period};
+        const l7s_fleet_news_t news = {.total = cases[i].total,
+                                       .used = cases[i].used_there * rate.period_us,
+                                       .age_ms = cases[i].age_ms,
+                                       .period = cases[i].period};
+        assert_int_equal(l7s_fleet_hear(&rate, &view, &news, cases[i].pending,
+                                        cases[i].used_here * rate.period_us),
+                         cases[i].debit);
+        assert_int_equal(view.total, cases[i].total_after);
+        assert_int_equal(view.period, cases[i].period_after);
+    }
+}
+
+static void test_fleet_look_interval_grows_with_the_fleet(void **state)
+{
+    (void)state;
+    assert_int_equal(l7s_fleet_look_interval_ms(0), 2000);
+    assert_int_equal(l7s_fleet_look_interval_ms(1), 2000);
+    assert_int_equal(l7s_fleet_look_interval_ms(256), 512000);
 }
 
 static void test_fleet_is_light_below_the_share_of_the_rate(void **state)
@@ -204,192 +331,7 @@ static void test_fleet_counter_name_is_keyed_and_differs(void **state)
     }
 }
 
-/* ---- the simulation ---- */
-
-#define NODES_MAX 10
-#define TICK_US 100000
-#define BUMP_MS 1000
-#define START_US 1000000000ULL
-#define WALL_MS 1700000000000ULL
-
-typedef struct {
-    _Atomic uint64_t tat;
-    uint32_t pending;
-    uint64_t since_ms, next_tick_us, bump_at_ms;
-    bool hot;
-    l7s_fleet_view_t view;
-} node_t;
-
-/* One key on all nodes, and its numbers in the store. */
-typedef struct {
-    l7s_hash128_t key;
-    unsigned nodes;
-    node_t node[NODES_MAX];
-    uint64_t number[8];
-    uint32_t number_period[8];
-    uint64_t number_born_ms[8];
-} tally_t;
-
-typedef struct {
-    uint64_t requests, exact, fleet, operations;
-    uint64_t over, under; /* summed per key */
-} figures_t;
-
-static uint64_t random_state = 88172645463325252ULL;
-
-static double uniform(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (double)(random_state >> 11) / 9007199254740992.0;
-}
-
-static double exponential(double mean)
-{
-    return -log(1 - uniform()) * mean;
-}
-
-static uint64_t *number_of(tally_t *key, uint32_t period, uint64_t now_us)
-{
-    unsigned at = period % 8;
-    if (key->number_period[at] != period) {
-        key->number_period[at] = period;
-        key->number[at] = 0;
-        key->number_born_ms[at] = now_us / 1000;
-    }
-    return &key->number[at];
-}
-
-/* As memcached tells it: in whole seconds of its own clock. */
-static uint64_t left_of(const tally_t *key, uint32_t period, uint64_t now_us)
-{
-    uint64_t age_s = now_us / 1000000 - key->number_born_ms[period % 8] / 1000;
-    uint64_t ttl_s = l7s_fleet_ttl_seconds(&rate);
-    return age_s < ttl_s ? ttl_s - age_s : 0;
-}
-
-/* One exchange with the store: add, read, learn. */
-static void exchange(tally_t *key, node_t *node, uint32_t period, uint32_t delta,
-                     uint64_t elapsed_ms, uint64_t now_us, figures_t *figures)
-{
-    uint64_t *number = number_of(key, period, now_us);
-    *number += delta;
-    figures->operations++;
-    elapsed_ms = l7s_fleet_elapsed_ms(&rate, elapsed_ms, left_of(key, period, now_us));
-    uint64_t others =
-        l7s_fleet_learn(&rate, &node->view, period, *number, delta, elapsed_ms);
-    l7s_bucket_debit(&rate, &node->tat, now_us, others);
-}
-
-/* Both numbers are looked at when a period has just begun. */
-static void look(tally_t *key, node_t *node, uint32_t delta, uint64_t now_us,
-                 figures_t *figures)
-{
-    uint64_t wall_ms = WALL_MS + now_us / 1000, began_ms;
-    uint32_t period = l7s_fleet_period(&rate, key->key, wall_ms, &began_ms);
-    if (node->view.period != 0 && node->view.period + 1 == period) {
-        exchange(key, node, node->view.period, 0, 0, now_us, figures);
-    }
-    exchange(key, node, period, delta, wall_ms - began_ms, now_us, figures);
-}
-
-static void push(tally_t *key, node_t *node, uint64_t now_us, figures_t *figures)
-{
-    uint32_t headroom = l7s_bucket_headroom(&rate, node->tat, now_us);
-    uint64_t age_ms = now_us / 1000 - node->since_ms;
-    if (!l7s_fleet_must_push(&rate, node->pending, age_ms, headroom, key->nodes)) {
-        return;
-    }
-    bool by_age = !l7s_fleet_must_push(&rate, node->pending, 0, headroom, key->nodes);
-    if (!by_age || !l7s_bucket_drained(&rate, node->tat, now_us) ||
-        !l7s_fleet_is_light(&rate, node->pending, age_ms, key->nodes)) {
-        look(key, node, node->pending, now_us, figures);
-        if (!node->hot) {
-            node->hot = true;
-            node->bump_at_ms = now_us / 1000 + BUMP_MS;
-        }
-    }
-    node->pending = 0;
-}
-
-static void tick(tally_t *key, node_t *node, uint64_t now_us, figures_t *figures)
-{
-    push(key, node, now_us, figures);
-    if (node->hot && now_us / 1000 >= node->bump_at_ms) {
-        node->hot = !l7s_bucket_drained(&rate, node->tat, now_us);
-        if (node->hot) {
-            look(key, node, 0, now_us, figures);
-            node->bump_at_ms = now_us / 1000 + BUMP_MS;
-        }
-    }
-}
-
-static void run_ticks(tally_t *key, uint64_t until_us, figures_t *figures)
-{
-    for (;;) {
-        node_t *first = &key->node[0];
-        for (unsigned i = 1; i < key->nodes; i++) {
-            if (key->node[i].next_tick_us < first->next_tick_us) {
-                first = &key->node[i];
-            }
-        }
-        if (first->next_tick_us > until_us) {
-            return;
-        }
-        tick(key, first, first->next_tick_us, figures);
-        first->next_tick_us += TICK_US;
-    }
-}
-
-static void start_key(tally_t *key, unsigned nodes)
-{
-    *key = (tally_t){.key = {(uint64_t)(uniform() * 1e18), (uint64_t)(uniform() * 1e18)},
-                     .nodes = nodes};
-    for (unsigned i = 0; i < nodes; i++) {
-        key->node[i].tat = l7s_bucket_fresh(&rate, START_US);
-        key->node[i].next_tick_us = START_US + (uint64_t)(uniform() * TICK_US);
-    }
-}
-
-/* One source of Poisson arrivals, spread evenly over the nodes: `load` times the limit,
- * with `on_s` > 0 only in bursts of that mean length, three times as long apart. */
-static void simulate(unsigned nodes, double load, double on_s, double seconds,
-                     figures_t *figures)
-{
-    tally_t key;
-    start_key(&key, nodes);
-    _Atomic uint64_t exact_tat = l7s_bucket_fresh(&rate, START_US);
-    double gap_us = (double)rate.period_us / rate.requests / load;
-    double at = START_US, end = at + seconds * 1e6;
-    double on_end = on_s > 0 ? at + exponential(on_s * 1e6) : end;
-    uint64_t exact = 0, fleet = 0;
-    for (;;) {
-        at += exponential(gap_us);
-        if (on_s > 0 && at > on_end) {
-            at = on_end + exponential(3 * on_s * 1e6);
-            on_end = at + exponential(on_s * 1e6);
-        }
-        if (at >= end) {
-            break;
-        }
-        uint64_t now_us = (uint64_t)at;
-        run_ticks(&key, now_us, figures);
-        node_t *node = &key.node[(unsigned)(uniform() * nodes)];
-        figures->requests++;
-        exact += l7s_bucket_take(&rate, &exact_tat, now_us, 1);
-        if (l7s_bucket_take(&rate, &node->tat, now_us, 1)) {
-            fleet++;
-            if (node->pending++ == 0) {
-                node->since_ms = now_us / 1000;
-            }
-        }
-    }
-    figures->exact += exact;
-    figures->fleet += fleet;
-    figures->over += fleet > exact ? fleet - exact : 0;
-    figures->under += exact > fleet ? exact - fleet : 0;
-}
+/* ---- all of them together ---- */
 
 static double percent(uint64_t part, uint64_t whole)
 {
@@ -397,22 +339,44 @@ static double percent(uint64_t part, uint64_t whole)
 }
 
 /* Admitted volume of the fleet against the exact limiter, in percent. */
-static double deviation(const figures_t *figures)
+static double deviation(const fleet_figures_t *figures)
 {
     return percent(figures->fleet, figures->exact) - 100.0;
 }
 
+static int set_up(void **state)
+{
+    *state = fleet_model_create(88172645463325252ULL);
+    return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    fleet_model_free(*state);
+    return 0;
+}
+
+static void run_source(fleet_model_t *model, unsigned nodes, double load, double seconds,
+                       unsigned repeats, fleet_figures_t *figures)
+{
+    const fleet_source_t source = {.rule = fleet_rule_product,
+                                   .rate = rate,
+                                   .nodes = nodes,
+                                   .load = load,
+                                   .seconds = seconds};
+    for (unsigned i = 0; i < repeats; i++) {
+        fleet_model_run(model, &source, figures);
+    }
+}
+
 static void test_fleet_steady_sources_are_limited_like_by_one_limiter(void **state)
 {
-    (void)state;
     static const unsigned fleets[] = {3, 10};
     static const double loads[] = {0.05, 0.2, 0.5, 0.9, 1.0, 1.1, 1.2, 1.5, 2, 10, 50};
     for (size_t n = 0; n < 2; n++) {
         for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++) {
-            figures_t figures = {0};
-            for (unsigned repeat = 0; repeat < 10; repeat++) {
-                simulate(fleets[n], loads[i], 0, 300, &figures);
-            }
+            fleet_figures_t figures = {0};
+            run_source(*state, fleets[n], loads[i], 300, 10, &figures);
             print_message(
                 "%2u nodes, %5.2f x limit: exact admits %5.1f %%, fleet %+.2f %%, "
                 "%.3f operations per request\n",
@@ -428,44 +392,43 @@ static void test_fleet_steady_sources_are_limited_like_by_one_limiter(void **sta
  * must see what the others admitted a moment ago. */
 static void test_fleet_start_of_a_flood_is_limited_like_by_one_limiter(void **state)
 {
-    (void)state;
     static const unsigned fleets[] = {2, 3, 10};
     for (size_t n = 0; n < 3; n++) {
-        figures_t figures = {0};
-        for (unsigned repeat = 0; repeat < 300; repeat++) {
-            simulate(fleets[n], 10, 0, 10, &figures);
-        }
+        fleet_figures_t figures = {0};
+        run_source(*state, fleets[n], 10, 10, 300, &figures);
         print_message("%2u nodes, first 10 s of 10 x limit: fleet %+.2f %%\n", fleets[n],
                       deviation(&figures));
         assert_true(deviation(&figures) > -2.0 && deviation(&figures) < 10.0);
     }
 }
 
-/* Box and Muller: a logarithm of the load that is normally distributed. */
-static double log_normal(double median, double sigma)
-{
-    return median *
-           exp(sigma * sqrt(-2 * log(1 - uniform())) * cos(2 * M_PI * uniform()));
-}
-
+/* Error: over- and under-admitted volume, summed per source so that they do not make up
+ * for one another. */
 static void test_fleet_population_of_sources_is_limited_like_by_one_limiter(void **state)
 {
-    (void)state;
-    static const unsigned fleets[] = {1, 3, 10};
-    for (size_t n = 0; n < 3; n++) {
-        figures_t figures = {0};
-        for (unsigned source = 0; source < 400; source++) {
-            double load = log_normal(0.2, 1.0);
-            bool bursty = source % 2 == 1;
-            simulate(fleets[n], bursty ? 4 * load : load, bursty ? 5 : 0, 120, &figures);
-        }
+    static const struct {
+        unsigned nodes;
+        double error_most, operations_most;
+    } cases[] = {
+        {1, 0.001, 0.3}, {3, 0.4, 0.3}, {10, 0.7, 0.4}, {100, 1.5, 0.4}, {1000, 3, 0.4},
+    };
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        fleet_figures_t figures = {0};
+        fleet_model_population(*state, fleet_rule_product, &rate, cases[n].nodes, 400,
+                               &figures);
+        double over = percent(figures.over, figures.exact);
+        double under = percent(figures.under, figures.exact);
+        uint64_t sent = figures.operations + figures.news;
+        double operations = (double)sent / (double)figures.requests;
         print_message(
-            "%2u nodes, population: exact admits %.1f %%, over-admitted %.2f %%, "
-            "under-admitted %.2f %%, %.3f operations per request\n",
-            fleets[n], percent(figures.exact, figures.requests),
-            percent(figures.over, figures.exact), percent(figures.under, figures.exact),
-            (double)figures.operations / (double)figures.requests);
+            "%4u nodes, population: exact admits %.1f %%, over-admitted %.2f %%, "
+            "under-admitted %.2f %%, %.3f operations and news per request\n",
+            cases[n].nodes, percent(figures.exact, figures.requests), over, under,
+            operations);
         assert_true(deviation(&figures) > -2.0 && deviation(&figures) < 3.0);
+        assert_true(over + under < cases[n].error_most);
+        assert_true(operations < cases[n].operations_most);
+        assert_int_equal(figures.light_refused, 0);
     }
 }
 
@@ -475,14 +438,20 @@ int main(void)
         cmocka_unit_test(test_fleet_period_changes_every_two_rate_periods_staggered),
         cmocka_unit_test(test_fleet_period_is_never_zero),
         cmocka_unit_test(test_fleet_ttl_covers_a_period_and_stays_a_duration),
+        cmocka_unit_test(test_fleet_is_near_beyond_an_eighth_of_the_bucket),
         cmocka_unit_test(test_fleet_must_push_beyond_share_or_age),
+        cmocka_unit_test(test_fleet_parcel_of_a_small_fleet_or_bucket_is_what_is_pending),
+        cmocka_unit_test(test_fleet_parcel_is_what_is_pending_on_the_average),
         cmocka_unit_test(test_fleet_is_light_below_the_share_of_the_rate),
         cmocka_unit_test(test_fleet_learn_every_case_debits_what_others_used),
+        cmocka_unit_test(test_fleet_must_tell_what_moved_near_the_limit),
+        cmocka_unit_test(test_fleet_hear_every_case_debits_what_is_missing),
+        cmocka_unit_test(test_fleet_look_interval_grows_with_the_fleet),
         cmocka_unit_test(test_fleet_elapsed_is_the_age_of_a_young_number),
         cmocka_unit_test(test_fleet_counter_name_is_keyed_and_differs),
         cmocka_unit_test(test_fleet_steady_sources_are_limited_like_by_one_limiter),
         cmocka_unit_test(test_fleet_start_of_a_flood_is_limited_like_by_one_limiter),
         cmocka_unit_test(test_fleet_population_of_sources_is_limited_like_by_one_limiter),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -6,7 +6,7 @@
 #include "options.h"
 #include "../core/config.h"
 #include "../core/schema.h"
-#include "server.h"
+#include "listen.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -156,7 +156,7 @@ static void check(const admin_options_t *options, l7s_problems_t *problems)
         l7s_problems_add(problems, "/tls", "incomplete",
                          "tls needs both certificate_file and key_file, or neither");
     }
-    if (options->tls_cert == NULL && !admin_server_loopback(options->listen)) {
+    if (options->tls_cert == NULL && !admin_listen_is_loopback(options->listen)) {
         l7s_problems_add(problems, "/listen", "needs_tls",
                          "beyond loopback (127.0.0.0/8 or [::1], with a port) the API is"
                          " served over TLS only: give --tls-cert and --tls-key");

@@ -9,6 +9,7 @@
 #include "../core/utf8.h"
 #include "auth.h"
 #include "guard.h"
+#include "media.h"
 #include "problem.h"
 #include "worker.h"
 
@@ -117,41 +118,18 @@ static bool check_parameters(admin_request_t *request)
 
 /* -- media types -- */
 
-/* Is `type` (lower case, "type/subtype") in the Accept header with a quality above 0? */
-static bool accepts(const char *accept, const char *type)
-{
-    size_t major = strcspn(type, "/") + 1;
-    while (*accept != '\0') {
-        size_t size = strcspn(accept, ",");
-        size_t range = strspn(accept, " \t");
-        const char *at = accept + range;
-        size_t length = strcspn(at, ";, \t");
-        bool match = (length == strlen(type) && strncasecmp(at, type, length) == 0) ||
-                     (length == 3 && strncmp(at, "*/*", 3) == 0) ||
-                     (length == major + 1 && strncasecmp(at, type, major) == 0 &&
-                      at[major] == '*');
-        const char *quality = memmem(accept, size, "q=0", 3);
-        bool zero =
-            quality != NULL && strspn(quality + 2, "0.") == strcspn(quality + 2, ",; \t");
-        if (match && !zero) {
-            return true;
-        }
-        accept += size;
-        accept += *accept == ',';
-    }
-    return false;
-}
-
 static bool check_accept(admin_request_t *request)
 {
     admin_call_t *call = &request->call;
     unsigned produces = request->route->produces;
     const char *accept = call->accept;
-    if (accept == NULL || accepts(accept, "application/problem+json") ||
-        ((produces & ADMIN_PRODUCES_JSON) != 0 && accepts(accept, "application/json")) ||
+    if (accept == NULL || admin_media_accepts(accept, "application/problem+json") ||
+        ((produces & ADMIN_PRODUCES_JSON) != 0 &&
+         admin_media_accepts(accept, "application/json")) ||
         ((produces & ADMIN_PRODUCES_NDJSON) != 0 &&
-         accepts(accept, "application/x-ndjson")) ||
-        ((produces & ADMIN_PRODUCES_TEXT) != 0 && accepts(accept, "text/plain"))) {
+         admin_media_accepts(accept, "application/x-ndjson")) ||
+        ((produces & ADMIN_PRODUCES_TEXT) != 0 &&
+         admin_media_accepts(accept, "text/plain"))) {
         return true;
     }
     admin_call_problem(
@@ -171,13 +149,6 @@ static bool has_body(const admin_request_t *request)
            (length != NULL && strspn(length, "0") != strlen(length));
 }
 
-static bool media_type_is(const char *value, const char *type)
-{
-    size_t size = strlen(type);
-    return strncasecmp(value, type, size) == 0 &&
-           (value[size] == '\0' || value[size] == ';' || value[size] == ' ');
-}
-
 static bool check_body_head(admin_request_t *request)
 {
     admin_call_t *call = &request->call;
@@ -193,8 +164,8 @@ static bool check_body_head(admin_request_t *request)
     const char *type = header(request, "Content-Type");
     bool patch = strcmp(route->method, "PATCH") == 0;
     if (type == NULL ||
-        !(media_type_is(type, "application/json") ||
-          (patch && media_type_is(type, "application/merge-patch+json")))) {
+        !(admin_media_is(type, "application/json") ||
+          (patch && admin_media_is(type, "application/merge-patch+json")))) {
         admin_call_problem(call, "unsupported_media_type",
                            "Send the header \"Content-Type: application/json\"%s.",
                            patch ? " or application/merge-patch+json" : "");

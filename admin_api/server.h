@@ -17,8 +17,4 @@ L7S_MUST_USE l7s_status_t admin_server_start(admin_daemon_t *daemon, char why[25
 /* Lets running calls finish (daemon->stopping must be set), then closes everything. */
 void admin_server_stop(admin_server_t *server);
 
-/* "127.0.0.1:9180" with a TLS or not: is it a loopback address? False for what is not an
- * address with a port. */
-bool admin_server_loopback(const char *listen);
-
 #endif

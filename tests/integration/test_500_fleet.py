@@ -97,18 +97,17 @@ def test_500_04_observe_counts_the_same_and_no_client_notices(fleet):
     statuses, _ = alternate(fleet.nodes, 100, 25, address=control)
     refused = statuses.count(429)
 
-    def record(policy_name, key):
+    def record(policy_name, key, condition):
         return fleet.wait_for_incident(
             lambda item: item["policy"]["name"] == policy_name and
-            item["source"]["key"] == {"client": key} and
-            item["counts"]["requests"] >= refused - 3)
-    observed, acted = record("watch", client), record("act", control)
+            item["source"]["key"] == {"client": key} and condition(item["counts"]))
+    acted = record("act", control, lambda counts: counts["acted"] == refused)
+    observed = record("watch", client,
+                      lambda counts: abs(counts["requests"] - refused) <= 3)
     # The same detector sees the same flood, whether it acts or watches.
     assert 85 <= refused <= 90
-    assert acted["counts"]["acted"] == refused
     assert observed["counts"]["acted"] == 0
     assert observed["policy"]["mode"] == "observe"
-    assert abs(observed["counts"]["requests"] - acted["counts"]["requests"]) <= 3
     assert observed["measure"]["limit"] == acted["measure"]["limit"] == 10
     assert observed["action"]["type"] == acted["action"]["type"] == "throttle"
 
@@ -122,8 +121,8 @@ def test_500_05_ban_of_one_node_holds_on_the_other_and_lifting_forgives(fleet):
     assert statuses == [200] * 5 + [403] * 2
     wait_until(lambda: second.get("/", address=client).status == 403, 1,
                "the ban on the other node")
-    bans = fleet.api("GET", "/v1/bans").json["items"]
-    assert [ban["id"] for ban in bans] == [f"ip:{client}"]
+    wait_until(lambda: [ban["id"] for ban in fleet.api("GET", "/v1/bans").json["items"]]
+               == [f"ip:{client}"], 2, "the ban in /v1/bans")
 
     assert fleet.api("DELETE", f"/v1/bans/ip:{client}").status == 204
     for node in fleet.nodes:

@@ -59,6 +59,12 @@ static bool counts_by(const l7s_policy_t *policy, l7s_part_t part)
     return policy->by_count == 1 && policy->by[0].part == part;
 }
 
+/* On one node alone its own counters are exact. */
+static bool asks_store(const l7s_policy_t *policy)
+{
+    return policy->strict && policy->fleet && policy->rate_count > 0;
+}
+
 static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *policy)
 {
     l7s_run_t run = {l7s_builder_count(&compiler->builder, L7S_SECTION_LIMITS),
@@ -66,7 +72,8 @@ static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *po
 
     for (unsigned i = 0; i < policy->rate_count; i++) {
         l7s_image_limit_t limit = {.rate = policy->rates[i],
-                                   .fleet = policy->fleet,
+                                   .fleet = policy->fleet && !asks_store(policy),
+                                   .strict = asks_store(policy),
                                    .by_client = counts_by(policy, L7S_PART_CLIENT),
                                    .by_network = counts_by(policy, L7S_PART_NETWORK),
                                    .ipv4_prefix = policy->ipv4_prefix,
@@ -116,6 +123,8 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
         .action = (uint8_t)policy->action,
         .mode = (uint8_t)policy->mode,
         .rollout = (uint8_t)policy->rollout_percent,
+        .strict = asks_store(policy),
+        .when_down = (uint8_t)policy->when_down,
     };
     out.identity = l7s_limit_identity(compiler->count_key, policy->name,
                                       policy->spec != NULL ? policy->spec : "", 0);
@@ -132,6 +141,7 @@ static void compile_policies(l7s_compiler_t *compiler)
     for (uint32_t i = 0; i < compiler->policy_count; i++) {
         const l7s_policy_t *policy = compiler->policies[i];
         l7s_image_policy_t record = describe_policy(compiler, policy);
+        builder->head.has_strict |= record.strict;
         if (policy->mode != L7S_MODE_OFF) {
             record.closer |= l7s_compiler_file(compiler, i, &policy->match);
         }

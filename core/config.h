@@ -61,6 +61,8 @@ typedef struct {
     size_t rate_count;   /* 0: detector "always" */
     l7s_rate_t rates[4]; /* all must conform */
     bool fleet;
+    bool strict;          /* consistency */
+    l7s_down_t when_down; /* for strict only */
     l7s_action_t action;
     uint16_t status;
     uint32_t ban_seconds;

@@ -112,8 +112,7 @@ static l7s_mode_t mode_of(const l7s_evaluation_t *evaluation,
     return mode;
 }
 
-/* False: the policy does not count this request at all. */
-static bool regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip)
+bool l7s_regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
     const l7s_hash128_t *digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
@@ -190,7 +189,7 @@ static bool ask(l7s_evaluation_t *evaluation, uint32_t index)
     l7s_trip_t trip;
     bool ended = false;
 
-    if (index == evaluation->spoken || !regard(evaluation, index, &trip)) {
+    if (index == evaluation->spoken || !l7s_regard(evaluation, index, &trip)) {
         return false;
     }
     l7s_count_up(&l7s_stats_of(evaluation, index)->matched);
@@ -250,9 +249,8 @@ static const l7s_hash128_t *digest_of(const l7s_evaluation_t *evaluation,
     return &evaluation->tuples.digests[policy->spec];
 }
 
-/* Gives back the tokens of the first `count` limits of a policy. */
-static void refund(const l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy,
-                   uint32_t count)
+void l7s_refund(const l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy,
+                uint32_t count)
 {
     for (uint32_t i = policy->limits.first; i < policy->limits.first + count; i++) {
         const l7s_image_limit_t *limit = limit_at(evaluation->image, i);
@@ -274,9 +272,8 @@ static void touch(l7s_slot_t *slot, l7s_now_t now)
     }
 }
 
-/* The slot of a limit that is about to be charged. NULL: no room, it goes uncounted. */
-static l7s_slot_t *charged_slot(l7s_evaluation_t *evaluation, uint32_t index,
-                                l7s_hash128_t digest)
+l7s_slot_t *l7s_charged_slot(l7s_evaluation_t *evaluation, uint32_t index,
+                             l7s_hash128_t digest)
 {
     const l7s_image_limit_t *limit = limit_at(evaluation->image, index);
     const l7s_table_t *table = &evaluation->shared->table;
@@ -292,30 +289,28 @@ static l7s_slot_t *charged_slot(l7s_evaluation_t *evaluation, uint32_t index,
     return slot;
 }
 
-/* Takes a token of each limit of the policy. False: one was gone, nothing was taken. */
-static bool take(l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy)
+bool l7s_take(l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy)
 {
     l7s_hash128_t digest = *digest_of(evaluation, policy);
 
     for (uint32_t i = 0; i < policy->limits.count; i++) {
         uint32_t index = policy->limits.first + i;
-        l7s_slot_t *slot = charged_slot(evaluation, index, digest);
+        l7s_slot_t *slot = l7s_charged_slot(evaluation, index, digest);
         if (slot != NULL && !l7s_bucket_take(&limit_at(evaluation->image, index)->rate,
                                              &slot->tat, evaluation->now.mono_us, 1)) {
-            refund(evaluation, policy, i);
+            l7s_refund(evaluation, policy, i);
             return false;
         }
     }
     return true;
 }
 
-/* The policy conformed a moment ago and does not any more. True: it ends the request. */
-static bool trip_late(l7s_evaluation_t *evaluation, uint32_t index)
+bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index)
 {
     l7s_trip_t trip;
 
     evaluation->conforming[index / 64] &= ~(1ULL << index % 64);
-    if (!regard(evaluation, index, &trip)) {
+    if (!l7s_regard(evaluation, index, &trip)) {
         return false;
     }
     if (conforms(evaluation, &trip)) { /* and now it does again */
@@ -325,12 +320,14 @@ static bool trip_late(l7s_evaluation_t *evaluation, uint32_t index)
            l7s_outcome_refuses(evaluation->verdict->outcome);
 }
 
-static void refund_all_before(l7s_evaluation_t *evaluation, uint32_t end)
+void l7s_refund_all_before(l7s_evaluation_t *evaluation, uint32_t end)
 {
     for (uint32_t index = 0; index < end; index++) {
         if ((evaluation->conforming[index / 64] >> index % 64 & 1) != 0) {
             const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-            refund(evaluation, policy, policy->limits.count);
+            if (!policy->strict) {
+                l7s_refund(evaluation, policy, policy->limits.count);
+            }
         }
     }
 }
@@ -360,17 +357,24 @@ static void book(l7s_evaluation_t *evaluation, uint32_t index)
 static void charge_all(l7s_evaluation_t *evaluation)
 {
     uint32_t policies = l7s_image_policies(evaluation->image);
+    bool strict = false;
 
     for (uint32_t word = 0; word * 64 < policies; word++) {
         uint64_t bits = evaluation->conforming[word];
         for (; bits != 0; bits &= bits - 1) {
             uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (!take(evaluation, l7s_image_policy(evaluation->image, index)) &&
-                trip_late(evaluation, index)) {
-                refund_all_before(evaluation, index);
+            const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+            if (policy->strict) {
+                strict = true;
+            } else if (!l7s_take(evaluation, policy) &&
+                       l7s_trip_late(evaluation, index)) {
+                l7s_refund_all_before(evaluation, index);
                 return;
             }
         }
+    }
+    if (strict && !l7s_charge_strict(evaluation)) {
+        return;
     }
     for (uint32_t word = 0; word * 64 < policies; word++) {
         uint64_t bits = evaluation->conforming[word];

@@ -2,9 +2,10 @@
  *
  * The decision about one request: lists, bans, policies, in this order (API.md, "What it
  * means, exactly"). No I/O, no lock, no allocation; it reads the image and moves counters
- * of the shared segment. Two steps, so that observing costs exactly what enforcing costs:
- * first every matching policy is asked whether the request conforms, then, only when it
- * is admitted, all of them are charged.
+ * of the shared segment. Strict policies wait through a function of the caller's. Two
+ * steps, so that observing costs exactly what enforcing costs: first every matching
+ * policy is asked whether the request conforms, then, only when it is admitted, all of
+ * them are charged.
  */
 #ifndef L7S_DECIDE_H
 #define L7S_DECIDE_H
@@ -24,6 +25,9 @@ typedef struct {
     /* The value of a request header (name in lower case), or NULL. */
     const char *(*header)(void *context, const char *name);
     void *context;
+    /* Asks the store about the limits of a strict policy and may wait for it until the
+     * question's deadline. NULL: this node's own counters decide. */
+    l7s_strict_verdict_t (*strict)(void *context, l7s_strict_question_t *question);
 } l7s_request_t;
 
 typedef enum {

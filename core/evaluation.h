@@ -54,8 +54,36 @@ bool l7s_settle_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
  * counts there, if it still runs. */
 void l7s_settle_passed(l7s_evaluation_t *evaluation, uint32_t policy, l7s_slot_t *slot);
 
+/* The store gave no verdict, and the policy says closed. True: the request is refused. */
+bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
+
 /* Is a ban in force that an observing policy would have made? */
 bool l7s_would_be_banned(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
+
+/* --- decide.c, charging --- */
+
+/* Fills in a trip for this policy. False: it does not count this request at all. */
+bool l7s_regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip);
+
+/* The slot of a limit that is about to be charged. NULL: no room, it goes uncounted. */
+l7s_slot_t *l7s_charged_slot(l7s_evaluation_t *evaluation, uint32_t index,
+                             l7s_hash128_t digest);
+
+/* Takes a token of each limit of the policy. False: one was gone, nothing was taken. */
+bool l7s_take(l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy);
+
+/* Gives back the tokens of the first `count` limits of a policy. */
+void l7s_refund(const l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy,
+                uint32_t count);
+/* … of all policies before this one that were charged here, which strict ones are not. */
+void l7s_refund_all_before(l7s_evaluation_t *evaluation, uint32_t end);
+
+/* The policy conformed a moment ago and does not any more. True: it ends the request. */
+bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index);
+
+/* charge_strict.c: charges what the store decides. False: the request is refused, and
+ * everything that was charged here has been given back. */
+bool l7s_charge_strict(l7s_evaluation_t *evaluation);
 
 static inline void l7s_count_up(_Atomic uint64_t *counter)
 {

@@ -18,6 +18,11 @@ uint64_t l7s_image_revision(const l7s_image_t *image)
     return image->revision;
 }
 
+bool l7s_image_has_strict(const l7s_image_t *image)
+{
+    return image->has_strict != 0;
+}
+
 uint32_t l7s_image_policies(const l7s_image_t *image)
 {
     return image->sections[L7S_SECTION_POLICIES].count;

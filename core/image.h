@@ -25,6 +25,8 @@ const l7s_image_t *l7s_image_check(const void *memory, size_t size);
 const l7s_hashkey_t *l7s_image_count_key(const l7s_image_t *image);
 uint64_t l7s_image_revision(const l7s_image_t *image);
 uint32_t l7s_image_policies(const l7s_image_t *image);
+/* Is there a policy whose verdicts come from the store? */
+bool l7s_image_has_strict(const l7s_image_t *image);
 
 /* The limit with this short id (l7s_slot_t.limit); NULL when no policy has it any more.
  * `rate` and the rest are borrowed from the image. */
@@ -36,7 +38,8 @@ typedef struct {
     uint8_t by_client;  /* counts by ["client"]: lifting a client's ban forgives it */
     uint8_t by_network; /* counts by ["network"], with these widths */
     uint8_t ipv4_prefix, ipv6_prefix;
-    uint8_t reserved[3];
+    uint8_t strict; /* the store decides, request by request */
+    uint8_t reserved[2];
 } l7s_image_limit_t;
 const l7s_image_limit_t *l7s_image_limit(const l7s_image_t *image, uint32_t id);
 const l7s_image_limit_t *l7s_image_limits(const l7s_image_t *image, uint32_t *count);

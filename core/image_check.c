@@ -232,7 +232,8 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            policy->limits.count <= L7S_LIMITS_PER_POLICY &&
            holds_index(image, L7S_SECTION_SPECS, policy->spec) &&
            policy->stats_row < L7S_STATS_ROWS && policy->action <= L7S_ACTION_BAN &&
-           policy->mode <= L7S_MODE_ENFORCE;
+           policy->mode <= L7S_MODE_ENFORCE && policy->when_down <= L7S_DOWN_CLOSED &&
+           (!policy->strict || policy->limits.count > 0);
 }
 
 static bool check_list(const l7s_image_t *image, const void *record)

@@ -31,7 +31,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 1
+#define L7S_IMAGE_VERSION 2
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_APPS_MAX 1024
 #define L7S_LIMITS_PER_POLICY 4
@@ -151,11 +151,12 @@ typedef struct {
     uint32_t stats_row;
     uint32_t ban_seconds;
     uint16_t status;
-    uint8_t action;  /* l7s_action_t */
-    uint8_t mode;    /* l7s_mode_t; a policy that is off has no bit in any set */
-    uint8_t rollout; /* percent */
-    uint8_t closer;  /* what the index does not tell: L7S_CLOSER_… */
-    uint8_t reserved[2];
+    uint8_t action;    /* l7s_action_t */
+    uint8_t mode;      /* l7s_mode_t; a policy that is off has no bit in any set */
+    uint8_t rollout;   /* percent */
+    uint8_t closer;    /* what the index does not tell: L7S_CLOSER_… */
+    uint8_t strict;    /* its limits are asked in the store */
+    uint8_t when_down; /* l7s_down_t */
 } l7s_image_policy_t;
 
 typedef struct {
@@ -193,8 +194,8 @@ struct l7s_image {
     uint32_t needs_app;      /* lists or policies ask for the app */
     uint32_t app_lists;      /* some list with an effect is bound to apps */
     uint32_t client_indexed; /* the intervals say something */
-    uint32_t reserved;
-    l7s_run_t listed; /* ranges: union of all lists with an effect */
+    uint32_t has_strict;     /* some policy is strict */
+    l7s_run_t listed;        /* ranges: union of all lists with an effect */
 };
 
 _Static_assert(sizeof(l7s_image_policy_t) % 8 == 0, "an array of them stays aligned");

@@ -192,6 +192,25 @@ static void read_except(l7s_reader_t *reader, const json_t *array, l7s_policy_t 
     l7s_pointer_pop(&reader->at, outer);
 }
 
+/* --- consistency --- */
+
+static void read_consistency(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out)
+{
+    const char *down = l7s_reader_string(json, "when_store_down", "local");
+
+    out->strict =
+        strcmp(l7s_reader_string(json, "consistency", "eventual"), "strict") == 0;
+    out->when_down = strcmp(down, "open") == 0     ? L7S_DOWN_OPEN
+                     : strcmp(down, "closed") == 0 ? L7S_DOWN_CLOSED
+                                                   : L7S_DOWN_LOCAL;
+    if (!out->strict && out->when_down != L7S_DOWN_LOCAL) {
+        l7s_reader_wrong_at(reader, "when_store_down", "needs_strict",
+                            "\"%s\" needs \"consistency\": \"strict\"; eventual policies "
+                            "go on counting locally",
+                            down);
+    }
+}
+
 /* --- the policy --- */
 
 static void read_spec(l7s_reader_t *reader, const json_t *counting, l7s_policy_t *out)
@@ -218,6 +237,7 @@ void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     read_count(reader, json_object_get(counting, "count"), out);
     read_detect(reader, json_object_get(json, "detect"), out);
     out->fleet = strcmp(l7s_reader_string(json, "scope", "fleet"), "node") != 0;
+    read_consistency(reader, json, out);
     read_action(json_object_get(json, "action"), out);
     check_ban(reader, json_object_get(json_object_get(counting, "count"), "by"), out);
     l7s_reader_time(reader, json, "expires_at", &out->expires_ms);

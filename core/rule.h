@@ -17,6 +17,13 @@ typedef enum {
     L7S_ACTION_BAN
 } l7s_action_t;
 
+/* What a strict policy does with a request that the store gave no verdict on. */
+typedef enum {
+    L7S_DOWN_LOCAL, /* this node's own counter decides */
+    L7S_DOWN_OPEN,
+    L7S_DOWN_CLOSED
+} l7s_down_t;
+
 /* "allow", "log", …: never NULL. */
 const char *l7s_action_name(l7s_action_t action);
 

@@ -50,7 +50,9 @@ static void lay_out(l7s_segment_t *header, uint64_t size)
         align(header->stats_at + L7S_STATS_ROWS * sizeof(l7s_stats_row_t), PAGE);
     header->episodes_at =
         align(header->bans_at + l7s_bans_memory(header->ban_capacity), PAGE);
-    header->dirty_at = align(header->episodes_at + episodes_memory(), PAGE);
+    header->mailbox_at = align(header->episodes_at + episodes_memory(), PAGE);
+    header->dirty_at =
+        align(header->mailbox_at + L7S_MAILBOX_CELLS * sizeof(l7s_mailbox_cell_t), PAGE);
 
     uint64_t end = size / PAGE * PAGE - 2 * header->arena_size;
     uint64_t bucket = L7S_BUCKET_SLOTS * sizeof(l7s_slot_t);
@@ -105,10 +107,10 @@ static bool same_layout(const l7s_segment_t *a, const l7s_segment_t *b)
 {
     return a->pins_at == b->pins_at && a->stats_at == b->stats_at &&
            a->bans_at == b->bans_at && a->episodes_at == b->episodes_at &&
-           a->dirty_at == b->dirty_at && a->table_at == b->table_at &&
-           a->arena_at[0] == b->arena_at[0] && a->arena_at[1] == b->arena_at[1] &&
-           a->arena_size == b->arena_size && a->buckets == b->buckets &&
-           a->ban_capacity == b->ban_capacity;
+           a->mailbox_at == b->mailbox_at && a->dirty_at == b->dirty_at &&
+           a->table_at == b->table_at && a->arena_at[0] == b->arena_at[0] &&
+           a->arena_at[1] == b->arena_at[1] && a->arena_size == b->arena_size &&
+           a->buckets == b->buckets && a->ban_capacity == b->ban_capacity;
 }
 
 l7s_status_t l7s_segment_attach(void *memory, size_t size, l7s_shared_t *out)
@@ -140,6 +142,8 @@ l7s_status_t l7s_segment_attach(void *memory, size_t size, l7s_shared_t *out)
                                               L7S_EPISODES * sizeof(l7s_episode_t)),
                      .tickets = &header->episode_tickets,
                      .mint_key = header->mint_key},
+        .mailbox = {.head = &header->mailbox,
+                    .cells = (l7s_mailbox_cell_t *)(base + header->mailbox_at)},
         .table = {.slots = (l7s_slot_t *)(base + header->table_at),
                   .dirty = (_Atomic uint64_t *)(base + header->dirty_at),
                   .stats = &header->table_stats,

@@ -10,6 +10,7 @@
  *   +--------------------+ stats      per-policy statistics
  *   +--------------------+ bans       head and slots
  *   +--------------------+ episodes
+ *   +--------------------+ mailbox    where workers wait for the store
  *   +--------------------+ dirty      one bit per slot
  *   +--------------------+ table      64-byte slots, a power of two of buckets
  *   +--------------------+ arena 0    image of even generations
@@ -24,13 +25,14 @@
 
 #include "bans.h"
 #include "episode.h"
+#include "mailbox.h"
 #include "mode.h"
 #include "stats.h"
 #include "table.h"
 #include <pthread.h>
 
 #define L7S_SEGMENT_MAGIC 0x3164656968733774ULL
-#define L7S_SEGMENT_VERSION 1
+#define L7S_SEGMENT_VERSION 2
 #define L7S_SEGMENT_SIZE_MIN ((size_t)16 << 20)
 #define L7S_PINS 4096
 
@@ -49,7 +51,8 @@ typedef struct {
     uint32_t version;
     uint32_t header_size;
     uint64_t size;
-    uint64_t pins_at, stats_at, bans_at, episodes_at, dirty_at, table_at, arena_at[2];
+    uint64_t pins_at, stats_at, bans_at, episodes_at, mailbox_at, dirty_at, table_at;
+    uint64_t arena_at[2];
     uint64_t arena_size;
     uint32_t buckets, ban_capacity;
     l7s_hashkey_t place_key;      /* secret of this boot: where a key lives */
@@ -84,6 +87,7 @@ typedef struct {
     _Atomic uint64_t unpinned; /* requests admitted because no pin was free (alarm) */
     _Atomic uint64_t episode_tickets;
     _Alignas(64) _Atomic uint64_t verdicts[16]; /* by l7s_outcome_t */
+    l7s_mailbox_head_t mailbox;
 } l7s_segment_t;
 
 /* One process' view of it. */
@@ -93,6 +97,7 @@ typedef struct {
     l7s_stats_t stats;
     l7s_bans_t bans;
     l7s_episodes_t episodes;
+    l7s_mailbox_t mailbox;
     l7s_table_t table;
 } l7s_shared_t;
 

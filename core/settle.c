@@ -16,6 +16,10 @@
 /* The exclusive-or of a limit's key and this names a ban that is only simulated. */
 static const l7s_hash128_t SHADOW = {0x6f62736572766564ULL, 0x776f756c64206261ULL};
 
+/* Service unavailable: it is not the client's fault, and soon better. */
+#define UNANSWERED_STATUS 503
+#define UNANSWERED_RETRY_S 2
+
 /* Cuts what does not fit. */
 static void copy_text(char *out, size_t capacity, const char *text)
 {
@@ -477,6 +481,30 @@ static bool settle_refusal(l7s_evaluation_t *evaluation, l7s_trip_t *trip,
     l7s_count_up(acted ? &row->acted : &row->would_act);
     fill_trip(evaluation, trip, acted ? refusal_of(action) : L7S_OUTCOME_OBSERVED,
               episode);
+    return acted;
+}
+
+/* Nobody did anything wrong: neither an episode nor a ban. */
+bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    bool acted = trip->mode == L7S_MODE_ENFORCE;
+    l7s_stats_row_t *row = l7s_stats_of(evaluation, trip->policy);
+    l7s_verdict_t *verdict;
+
+    if (policy->action < L7S_ACTION_DENY) {
+        return false; /* it would not have refused either */
+    }
+    l7s_count_up(acted ? &row->acted : &row->would_act);
+    verdict = take_verdict(evaluation, acted ? L7S_OUTCOME_DENIED : L7S_OUTCOME_OBSERVED,
+                           l7s_action_name(L7S_ACTION_DENY));
+    if (verdict != NULL) {
+        verdict->status = UNANSWERED_STATUS;
+        verdict->retry_after_seconds = UNANSWERED_RETRY_S;
+        COPY(verdict->policy, text_at(evaluation, policy->name));
+        COPY(verdict->response, text_at(evaluation, policy->response));
+        l7s_tuples_text(&evaluation->tuples, policy->spec, verdict->key);
+    }
     return acted;
 }
 

@@ -88,6 +88,47 @@ static void table(request_rec *r, const l7s_segment_t *header)
            atomic_load(&header->episodes_dropped));
 }
 
+static void strict_waits(request_rec *r, const l7s_mailbox_head_t *mailbox)
+{
+    const char *node = shield_process.node->name;
+    uint64_t sum_us = atomic_load(&mailbox->waited_us), count = 0;
+    head(r, "l7shield_strict_wait_seconds", "histogram",
+         "How long requests waited for the store.");
+    for (unsigned i = 0; i < L7S_WAIT_BUCKETS - 1; i++) {
+        count += atomic_load(&mailbox->waits[i]);
+        ap_rprintf(r,
+                   "l7shield_strict_wait_seconds_bucket{node=\"%s\",le=\"0.%05u\"} %" U64
+                   "\n",
+                   node, l7s_wait_bounds_us[i] / 10, count);
+    }
+    count += atomic_load(&mailbox->waits[L7S_WAIT_BUCKETS - 1]);
+    ap_rprintf(r,
+               "l7shield_strict_wait_seconds_bucket{node=\"%s\",le=\"+Inf\"} %" U64 "\n"
+               "l7shield_strict_wait_seconds_sum{node=\"%s\"} %" U64 ".%06u\n"
+               "l7shield_strict_wait_seconds_count{node=\"%s\"} %" U64 "\n",
+               node, count, node, sum_us / 1000000, (unsigned)(sum_us % 1000000), node,
+               count);
+}
+
+static void strict(request_rec *r, const l7s_mailbox_head_t *mailbox)
+{
+    head(r, "l7shield_strict_verdicts_total", "counter",
+         "Verdicts of the store on strict policies.");
+    ap_rprintf(
+        r,
+        "l7shield_strict_verdicts_total{node=\"%s\",verdict=\"admitted\"} %" U64 "\n"
+        "l7shield_strict_verdicts_total{node=\"%s\",verdict=\"refused\"} %" U64 "\n",
+        shield_process.node->name, (uint64_t)atomic_load(&mailbox->admitted),
+        shield_process.node->name, (uint64_t)atomic_load(&mailbox->refused));
+    single(r, "l7shield_strict_misses_total", "counter",
+           "Requests of strict policies that got no verdict: when_store_down decided.",
+           atomic_load(&mailbox->missed));
+    single(r, "l7shield_strict_crowded_total", "counter",
+           "Of these: a quarter of the workers waited already.",
+           atomic_load(&mailbox->crowded));
+    strict_waits(r, mailbox);
+}
+
 static void sync_state(request_rec *r, const l7s_segment_t *header)
 {
     uint64_t now = shield_now().wall_ms, beat = atomic_load(&header->sync_beat_ms);
@@ -140,5 +181,6 @@ int shield_metrics(request_rec *r)
     single(r, "l7shield_bans_dropped_total", "counter", "Bans beyond the table.",
            atomic_load(&shared->bans.head->dropped));
     sync_state(r, shared->header);
+    strict(r, &shared->header->mailbox);
     return OK;
 }

@@ -6,6 +6,8 @@
  */
 #include "request.h"
 
+#include "strict_wait.h"
+
 #include "apr_network_io.h"
 #include "apr_strings.h"
 
@@ -74,5 +76,6 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->mode = shield_section_mode(section);
     facts->header = header_value;
     facts->context = r;
+    facts->strict = shield_strict_ask;
     return true;
 }

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Charging the policies whose counter is in the store. They come last: what this node
+ * alone can refuse has been refused, and its tokens can be given back, while a token that
+ * the store took is gone. The slot of a strict limit holds what was learned from the
+ * store, so a key that is over its limit is refused in phase 1 and never waits.
+ *
+ * A request without a verdict is a miss: it is counted, and when_store_down decides.
+ */
+#include "evaluation.h"
+
+#include <string.h>
+
+typedef struct {
+    l7s_evaluation_t *evaluation;
+    /* Policies that were charged here after all, for lack of a verdict. */
+    uint64_t local[L7S_POLICIES_MAX / 64];
+} strict_t;
+
+static const l7s_image_limit_t *limits_of(const l7s_evaluation_t *evaluation,
+                                          const l7s_image_policy_t *policy)
+{
+    return (const l7s_image_limit_t *)l7s_image_section(evaluation->image,
+                                                        L7S_SECTION_LIMITS) +
+           policy->limits.first;
+}
+
+/* Puts the question about all limits of the policy, and learns from the answer. */
+static l7s_strict_verdict_t ask(l7s_evaluation_t *evaluation,
+                                const l7s_image_policy_t *policy)
+{
+    const l7s_request_t *request = evaluation->request;
+    const l7s_image_limit_t *limits = limits_of(evaluation, policy);
+    l7s_hash128_t digest = evaluation->tuples.digests[policy->spec];
+    uint64_t now_us = evaluation->now.mono_us;
+    l7s_slot_t *slots[L7S_STRICT_LIMITS];
+    l7s_strict_question_t question = {.deadline_us = now_us + L7S_STRICT_WAIT_US,
+                                      .cost = 1,
+                                      .count = policy->limits.count};
+
+    if (request->strict == NULL) {
+        return L7S_STRICT_ALONE;
+    }
+    for (uint32_t i = 0; i < question.count; i++) {
+        l7s_strict_limit_t *limit = &question.limits[i];
+        slots[i] = l7s_charged_slot(evaluation, policy->limits.first + i, digest);
+        limit->key = l7s_hash128_xor(digest, limits[i].identity);
+        limit->rate = limits[i].rate;
+        limit->used =
+            slots[i] == NULL
+                ? 0
+                : l7s_strict_used(&limit->rate, atomic_load(&slots[i]->tat), now_us);
+    }
+    l7s_strict_verdict_t verdict = request->strict(request->context, &question);
+    for (uint32_t i = 0; i < question.count; i++) {
+        bool told = verdict == L7S_STRICT_ADMITTED || verdict == L7S_STRICT_REFUSED;
+        if (told && slots[i] != NULL) {
+            l7s_strict_learn(&limits[i].rate, &slots[i]->tat, now_us,
+                             question.limits[i].used);
+        }
+    }
+    return verdict;
+}
+
+static bool take_here(strict_t *strict, uint32_t index)
+{
+    l7s_evaluation_t *evaluation = strict->evaluation;
+
+    if (!l7s_take(evaluation, l7s_image_policy(evaluation->image, index))) {
+        return !l7s_trip_late(evaluation, index);
+    }
+    strict->local[index / 64] |= 1ULL << index % 64;
+    return true;
+}
+
+static bool pass_unanswered(strict_t *strict, uint32_t index)
+{
+    l7s_evaluation_t *evaluation = strict->evaluation;
+    l7s_down_t down = (l7s_down_t)l7s_image_policy(evaluation->image, index)->when_down;
+    l7s_trip_t trip;
+
+    l7s_count_up(&evaluation->shared->header->mailbox.missed);
+    if (down == L7S_DOWN_LOCAL) {
+        return take_here(strict, index);
+    }
+    if (down == L7S_DOWN_OPEN || !l7s_regard(evaluation, index, &trip)) {
+        return true;
+    }
+    evaluation->conforming[index / 64] &= ~(1ULL << index % 64);
+    return !l7s_settle_unanswered(evaluation, &trip);
+}
+
+/* False: the request is refused. */
+static bool charge(strict_t *strict, uint32_t index)
+{
+    l7s_evaluation_t *evaluation = strict->evaluation;
+    l7s_mailbox_head_t *head = &evaluation->shared->header->mailbox;
+
+    switch (ask(evaluation, l7s_image_policy(evaluation->image, index))) {
+    case L7S_STRICT_ADMITTED:
+        l7s_count_up(&head->admitted);
+        return true;
+    case L7S_STRICT_REFUSED:
+        l7s_count_up(&head->refused);
+        return !l7s_trip_late(evaluation, index);
+    case L7S_STRICT_ALONE:
+        return take_here(strict, index);
+    default:
+        return pass_unanswered(strict, index);
+    }
+}
+
+static void give_back(strict_t *strict)
+{
+    l7s_evaluation_t *evaluation = strict->evaluation;
+    uint32_t policies = l7s_image_policies(evaluation->image);
+
+    l7s_refund_all_before(evaluation, policies);
+    for (uint32_t index = 0; index < policies; index++) {
+        const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+        if ((strict->local[index / 64] >> index % 64 & 1) != 0) {
+            l7s_refund(evaluation, policy, policy->limits.count);
+        }
+    }
+}
+
+bool l7s_charge_strict(l7s_evaluation_t *evaluation)
+{
+    uint32_t policies = l7s_image_policies(evaluation->image);
+    strict_t strict = {.evaluation = evaluation};
+
+    for (uint32_t word = 0; word * 64 < policies; word++) {
+        uint64_t bits = evaluation->conforming[word];
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (l7s_image_policy(evaluation->image, index)->strict &&
+                !charge(&strict, index)) {
+                give_back(&strict);
+                return false;
+            }
+        }
+    }
+    return true;
+}

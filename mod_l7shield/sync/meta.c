@@ -28,7 +28,8 @@
 #define IN_SIZE (16 * 1024)
 #define COMMAND_MAX 80 /* "ma KEY N… J… D… t v\r\n" with three numbers of ten digits */
 #define BREAKER_MIN_MS 100
-#define BREAKER_MAX_MS 2000
+/* A fleet must count together within two seconds of the store's return. */
+#define BREAKER_MAX_MS 500
 
 static const char GREETING[] = "mn\r\n";
 
@@ -275,7 +276,7 @@ static size_t write_command(const sync_meta_op_t *op, char *out)
     at = stpcpy(at, op->key);
     if (op->delta != 0) {
         at = put_number(stpcpy(at, " N"), op->ttl);
-        at = put_number(stpcpy(at, " J"), op->delta);
+        at = put_number(stpcpy(at, " J"), op->seed > op->delta ? op->seed : op->delta);
         at = put_number(stpcpy(at, " D"), op->delta);
     }
     at = stpcpy(at, " t v\r\n");

@@ -28,6 +28,7 @@ typedef struct {
     uint32_t server;            /* index into the list given at creation */
     uint32_t delta;             /* 0: only read, which also guards it from eviction */
     uint32_t ttl;               /* seconds, of a number that this operation creates */
+    uint32_t seed;              /* such a number begins with it if it is above delta */
     sync_meta_status_t status;  /* out */
     uint64_t value;             /* out, with SYNC_META_OK */
     uint64_t left_s;            /* out, likewise: until the number expires */

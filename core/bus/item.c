@@ -80,7 +80,7 @@ static bool daemon_only(l7s_item_kind_t kind)
 
 static bool node_only(l7s_item_kind_t kind)
 {
-    return kind == L7S_ITEM_SEAT || kind == L7S_ITEM_INCIDENT;
+    return kind == L7S_ITEM_SEAT || kind == L7S_ITEM_INCIDENT || kind == L7S_ITEM_NEWS;
 }
 
 /* Ordered by (epoch, revision): an old one is refused by its number, not by its age. */
@@ -233,6 +233,16 @@ l7s_status_t l7s_item_open(const l7s_trust_t *trust, l7s_item_kind_t kind,
     out->payload = (const char *)item + HEAD_SIZE;
     out->size = covered - HEAD_SIZE;
     return ordered(kind) || within_skew(out->sealed_at_ms, now_ms) ? L7S_OK : L7S_STALE;
+}
+
+size_t l7s_item_extent(const void *data, size_t size)
+{
+    const uint8_t *item = data;
+    if (size < HEAD_SIZE || memcmp(item, MAGIC, 4) != 0) {
+        return 0;
+    }
+    size_t extent = HEAD_SIZE + get_le(item + AT_SIZE, 4) + seal_size(item[AT_SEAL]);
+    return extent <= size ? extent : 0;
 }
 
 /* ---- the mode item ---- */

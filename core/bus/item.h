@@ -22,7 +22,8 @@ typedef enum {
     L7S_ITEM_SEAT,     /* node: its heartbeat */
     L7S_ITEM_BAN,      /* node or daemon: one entry of the ban log */
     L7S_ITEM_INCIDENT, /* node: one entry of its incident log */
-    L7S_ITEM_ACK       /* daemon: {"node","sequence"}: incidents up to it are stored */
+    L7S_ITEM_ACK,      /* daemon: {"node","sequence"}: incidents up to it are stored */
+    L7S_ITEM_NEWS      /* node: counters near their limit; many sealed items per name */
 } l7s_item_kind_t;
 
 #define L7S_ITEM_SKEW_MS 30000
@@ -58,6 +59,10 @@ typedef struct {
 L7S_MUST_USE l7s_status_t l7s_item_open(const l7s_trust_t *trust, l7s_item_kind_t kind,
                                         const char *name, const void *data, size_t size,
                                         uint64_t now_ms, l7s_item_t *out);
+
+/* How long the first of several items is that stand behind one another under a name; 0:
+ * what stands there is none. */
+size_t l7s_item_extent(const void *data, size_t size);
 
 /* The mode item, in a format that never changes: "MODE EPOCH NUMBER UNTIL_MS\n". */
 typedef struct {

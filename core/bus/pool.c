@@ -276,12 +276,15 @@ static l7s_status_t fetch(l7s_pool_t *pool, server_t *server, const batch_t *bat
     pool->result.count = 1;
     while (memcached_fetch_result(server->handle, &pool->result, &end)) {
         size_t size = memcached_result_length(&pool->result);
-        if (!match(batch, &next, &pool->result) || size > L7S_ITEM_SIZE_MAX) {
+        if (!match(batch, &next, &pool->result)) {
             failed(server, now_ms);
             return L7S_IO;
         }
         const char *value = memcached_result_value(&pool->result);
-        found(context, batch->index[next - 1], value ? value : "", size);
+        /* Whatever is larger than any item was put there to be in the way: it is shown as
+         * an empty value, so that it spoils its own place only and not the server. */
+        bool ours = value && size <= L7S_ITEM_SIZE_MAX;
+        found(context, batch->index[next - 1], ours ? value : "", ours ? size : 0);
     }
     /* "End" is also what it says after silence: the last error tells. */
     memcached_return_t error = memcached_last_error(server->handle);
@@ -426,7 +429,7 @@ static l7s_status_t store(l7s_pool_t *pool, store_fn verb, const char *name,
     memcached_return_t result =
         verb(server->handle, name, strlen(name), value, size, (time_t)ttl_seconds, 0);
     if (result == MEMCACHED_SUCCESS ||
-        (verb == memcached_add && result == MEMCACHED_NOTSTORED)) {
+        (verb != memcached_set && result == MEMCACHED_NOTSTORED)) {
         succeeded(server);
         return result == MEMCACHED_SUCCESS ? L7S_OK : L7S_CONFLICT;
     }
@@ -444,6 +447,20 @@ l7s_status_t l7s_pool_add(l7s_pool_t *pool, const char *name, const void *value,
                           size_t size, uint32_t ttl_seconds, uint64_t now_ms)
 {
     return store(pool, memcached_add, name, value, size, ttl_seconds, now_ms);
+}
+
+l7s_status_t l7s_pool_append(l7s_pool_t *pool, const char *name, const void *value,
+                             size_t size, uint32_t ttl_seconds, uint64_t now_ms)
+{
+    l7s_status_t status =
+        store(pool, memcached_append, name, value, size, ttl_seconds, now_ms);
+    if (status == L7S_CONFLICT) { /* nothing there to append to */
+        status = l7s_pool_add(pool, name, value, size, ttl_seconds, now_ms);
+    }
+    if (status == L7S_CONFLICT) { /* another one has just begun it */
+        status = store(pool, memcached_append, name, value, size, ttl_seconds, now_ms);
+    }
+    return status;
 }
 
 l7s_status_t l7s_pool_delete(l7s_pool_t *pool, const char *name, uint64_t now_ms)

@@ -37,7 +37,8 @@ bool l7s_pool_up(const l7s_pool_t *pool, size_t index);
 L7S_MUST_USE l7s_status_t l7s_pool_get(l7s_pool_t *pool, const char *name,
                                        uint64_t now_ms, void **value, size_t *size);
 /* Several at once, in one round trip per server. `found` is called for each that exists,
- * with a borrowed value. Returns L7S_OK only when every server concerned answered. */
+ * with a borrowed value; one of more than L7S_ITEM_SIZE_MAX is shown as an empty one.
+ * Returns L7S_OK only when every server concerned answered. */
 typedef void (*l7s_pool_found_fn)(void *context, size_t index, const void *value,
                                   size_t size);
 L7S_MUST_USE l7s_status_t l7s_pool_get_many(l7s_pool_t *pool, const char *const *names,
@@ -50,6 +51,11 @@ L7S_MUST_USE l7s_status_t l7s_pool_set(l7s_pool_t *pool, const char *name,
 L7S_MUST_USE l7s_status_t l7s_pool_add(l7s_pool_t *pool, const char *name,
                                        const void *value, size_t size,
                                        uint32_t ttl_seconds, uint64_t now_ms);
+/* Puts the value behind what `name` holds already; begins it when there is nothing. The
+ * time to live is that of the first. */
+L7S_MUST_USE l7s_status_t l7s_pool_append(l7s_pool_t *pool, const char *name,
+                                          const void *value, size_t size,
+                                          uint32_t ttl_seconds, uint64_t now_ms);
 L7S_MUST_USE l7s_status_t l7s_pool_delete(l7s_pool_t *pool, const char *name,
                                           uint64_t now_ms);
 

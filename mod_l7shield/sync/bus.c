@@ -283,10 +283,11 @@ l7s_status_t sync_bus_write(sync_bus_t *bus, const sync_bus_place_t *place,
         return status;
     }
     uint64_t now_ms = sync_mono_ms(bus->now);
+    uint32_t ttl = place->ttl_seconds;
     status =
-        place->replace
-            ? l7s_pool_set(bus->pool, name, item, item_size, place->ttl_seconds, now_ms)
-            : l7s_pool_add(bus->pool, name, item, item_size, place->ttl_seconds, now_ms);
+        place->append    ? l7s_pool_append(bus->pool, name, item, item_size, ttl, now_ms)
+        : place->replace ? l7s_pool_set(bus->pool, name, item, item_size, ttl, now_ms)
+                         : l7s_pool_add(bus->pool, name, item, item_size, ttl, now_ms);
     free(item);
     return status;
 }
@@ -306,9 +307,9 @@ void sync_bus_delete(sync_bus_t *bus, l7s_item_kind_t kind, const char *detail,
 
 static const char *kind_name(l7s_item_kind_t kind)
 {
-    static const char *const names[] = {"item",     "head",     "mode item",
-                                        "manifest", "chunk",    "seat",
-                                        "ban",      "incident", "acknowledgement"};
+    static const char *const names[] = {
+        "item", "head", "mode item", "manifest",        "chunk",
+        "seat", "ban",  "incident",  "acknowledgement", "news item"};
     return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : names[0];
 }
 

@@ -54,14 +54,15 @@ L7S_MUST_USE l7s_status_t sync_bus_read(sync_bus_t *bus, char (*names)[L7S_ITEM_
                                         size_t count, l7s_pool_found_fn found,
                                         void *context);
 
-/* Seals `payload` as this node and stores it; `replace` false adds (L7S_CONFLICT when it
- * is there already). L7S_IO also when the tick has no time left. */
+/* Seals `payload` as this node and stores it; without `replace` and `append` it adds
+ * (L7S_CONFLICT when it is there already). L7S_IO also when the tick has no time left. */
 typedef struct {
     l7s_item_kind_t kind;
     const char *detail;
     uint64_t index;
     uint32_t ttl_seconds;
     bool replace;
+    bool append; /* behind the items that are there */
 } sync_bus_place_t;
 L7S_MUST_USE l7s_status_t sync_bus_write(sync_bus_t *bus, const sync_bus_place_t *place,
                                          const char *payload, size_t size);

@@ -4,19 +4,20 @@
  * could not leave (memcached known not to have seen it) can simply be put back.
  *
  * Bounds: OPERATIONS_MAX exchanges per tick, the rest stays dirty and is served first in
- * the next; HOT_MAX counters are guarded against memcached's eviction by a read each
- * second.
+ * the next; HOT_MAX counters are guarded against memcached's eviction by a read now and
+ * then.
  */
 #include "counters.h"
 #include "../../core/key.h"
+#include "alone.h"
 #include "log.h"
 #include "meta.h"
+#include "news.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define OPERATIONS_MAX 16384
 #define HOT_MAX 65536
-#define BUMP_MS 1000
 #define LOG_INTERVAL_MS 10000
 /* memcached's share of a tick; a healthy server needs a microsecond per operation. */
 #define BUDGET_MS 25
@@ -37,10 +38,19 @@ typedef struct {
     uint32_t index;
 } hot_t;
 
+/* What was last told or heard of a slot's number. A slot that changes hands leaves its
+ * predecessor's here, which costs at most one needless or missing piece of news. */
+typedef struct {
+    uint64_t total;
+    uint32_t period, at_ms;
+} told_t;
+
 struct sync_counters {
     const l7s_shared_t *shared;
     sync_bus_t *bus;
     sync_meta_t *meta;
+    sync_alone_t *alone;
+    sync_news_t *news;
     const l7s_image_t *image; /* of the tick */
     l7s_now_t now;            /* of the tick */
     uint32_t live_nodes;
@@ -49,6 +59,8 @@ struct sync_counters {
     size_t count, hot_count;
     uint64_t unknown; /* tokens whose way ended in silence */
     sync_log_gate_t full_gate, unknown_gate, hot_gate;
+    uint64_t dice;   /* of parcels and of first looks */
+    told_t *told;    /* one per slot */
     uint8_t *is_hot; /* one bit per slot */
     hot_t *hot;
     purpose_t *purposes;
@@ -57,11 +69,15 @@ struct sync_counters {
 
 static l7s_status_t allocate(sync_counters_t *counters)
 {
-    counters->is_hot = calloc(l7s_table_size(&counters->shared->table) / 8 + 1, 1);
+    size_t slots = l7s_table_size(&counters->shared->table);
+
+    counters->told = calloc(slots, sizeof *counters->told);
+    counters->is_hot = calloc(slots / 8 + 1, 1);
     counters->hot = calloc(HOT_MAX, sizeof *counters->hot);
     counters->purposes = calloc(OPERATIONS_MAX, sizeof *counters->purposes);
     counters->ops = calloc(OPERATIONS_MAX, sizeof *counters->ops);
-    return counters->is_hot && counters->hot && counters->purposes && counters->ops
+    return counters->told && counters->is_hot && counters->hot && counters->purposes &&
+                   counters->ops
                ? L7S_OK
                : L7S_NO_MEMORY;
 }
@@ -77,8 +93,16 @@ l7s_status_t sync_counters_create(const l7s_shared_t *shared, sync_bus_t *bus,
     counters->shared = shared;
     counters->bus = bus;
     l7s_status_t status = L7S_OK;
+    counters->dice = shared->table.place_key.k0;
     if (bus != NULL) {
         status = allocate(counters);
+    }
+    if (bus != NULL && status == L7S_OK) {
+        status =
+            sync_alone_create(l7s_table_size(&shared->table), &counters->alone);
+    }
+    if (bus != NULL && status == L7S_OK) {
+        status = sync_news_create(bus, &counters->news);
     }
     if (bus != NULL && status == L7S_OK) {
         status =
@@ -98,6 +122,9 @@ void sync_counters_free(sync_counters_t *counters)
         return;
     }
     sync_meta_free(counters->meta);
+    sync_alone_free(counters->alone);
+    sync_news_free(counters->news);
+    free(counters->told);
     free(counters->is_hot);
     free(counters->hot);
     free(counters->purposes);
@@ -106,6 +133,31 @@ void sync_counters_free(sync_counters_t *counters)
 }
 
 /* ---- what to ask ---- */
+
+/* With debt, up to two buckets. */
+static uint32_t used_tokens(const sync_counters_t *counters, const l7s_rate_t *rate,
+                            const l7s_slot_t *slot)
+{
+    return (uint32_t)(l7s_bucket_used(rate, atomic_load(&slot->tat),
+                                      counters->now.mono_us) /
+                      rate->period_us);
+}
+
+/* A number that was seen in this period and is gone (memcached was restarted, flushed or
+ * short of memory) begins again with what is in use here, so that a node that has not
+ * seen it yet learns of it. Never with more than was seen: nobody else is charged for it
+ * again. */
+static uint32_t seed_of(const sync_counters_t *counters, const purpose_t *purpose)
+{
+    const l7s_slot_t *slot = &counters->shared->table.slots[purpose->index];
+    uint64_t total = atomic_load(&slot->total);
+
+    if (purpose->previous || atomic_load(&slot->period) != purpose->period) {
+        return 0;
+    }
+    uint32_t used = used_tokens(counters, &purpose->limit->rate, slot);
+    return used < total ? used : (uint32_t)total;
+}
 
 static void add_operation(sync_counters_t *counters, const purpose_t *purpose,
                           uint32_t delta)
@@ -118,6 +170,7 @@ static void add_operation(sync_counters_t *counters, const purpose_t *purpose,
     op->server = (uint32_t)l7s_pool_route(sync_bus_pool(counters->bus), op->key);
     op->delta = delta;
     op->ttl = l7s_fleet_ttl_seconds(&purpose->limit->rate);
+    op->seed = seed_of(counters, purpose);
     op->status = SYNC_META_FAILED;
     op->value = 0;
 }
@@ -129,6 +182,23 @@ static const l7s_image_limit_t *limit_of(const sync_counters_t *counters,
     return counters->image == NULL
                ? NULL
                : l7s_image_limit(counters->image, atomic_load(&slot->limit));
+}
+
+/* Any number that differs from call to call and from node to node; nobody gains by
+ * guessing it. SplitMix64, G. Steele et al., 2014. */
+static uint64_t roll(sync_counters_t *counters)
+{
+    uint64_t mixed = counters->dice += 0x9e3779b97f4a7c15U;
+
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9U;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebU;
+    return mixed ^ mixed >> 31;
+}
+
+static uint32_t headroom_of(const sync_counters_t *counters, const l7s_rate_t *rate,
+                            const l7s_slot_t *slot)
+{
+    return l7s_bucket_headroom(rate, atomic_load(&slot->tat), counters->now.mono_us);
 }
 
 static uint32_t age_ms(const sync_counters_t *counters, const l7s_slot_t *slot)
@@ -149,8 +219,8 @@ static uint32_t worth_pushing(const l7s_rate_t *rate, uint32_t pending,
     return old && used < pending ? used : pending;
 }
 
-/* Asks for the number of the running period, and while it is young for the one before as
- * well, since others may have pushed to that after our last look. */
+/* Asks for the number of the running period. Near the limit also for the one before,
+ * while that was the last one seen: others may have pushed to it after our last look. */
 static void look(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
                  const l7s_image_limit_t *limit, uint32_t delta)
 {
@@ -159,7 +229,8 @@ static void look(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
 
     purpose.period = l7s_fleet_period(&limit->rate, purpose.key, counters->now.wall_ms,
                                       &purpose.began_ms);
-    if (known != 0 && known + 1 == purpose.period) {
+    if (known != 0 && known + 1 == purpose.period &&
+        l7s_fleet_is_near(&limit->rate, headroom_of(counters, &limit->rate, slot))) {
         purpose_t previous = purpose;
         previous.previous = true;
         previous.period = known;
@@ -168,12 +239,24 @@ static void look(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
     add_operation(counters, &purpose, delta);
 }
 
+static sync_alone_place_t place_of(const sync_counters_t *counters, uint32_t index,
+                                   l7s_hash128_t key)
+{
+    return (sync_alone_place_t){
+        .index = index, .key_lo = key.lo, .nodes = counters->live_nodes};
+}
+
 static void push(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
                  const l7s_image_limit_t *limit, uint32_t headroom)
 {
     uint32_t waited = age_ms(counters, slot);
-    uint32_t pending = atomic_exchange(&slot->pending, 0);
-    uint32_t delta = worth_pushing(&limit->rate, pending, waited, headroom);
+    sync_alone_place_t place = place_of(counters, index, l7s_slot_key(slot));
+    uint32_t pending =
+        sync_alone_left(counters->alone, &place, atomic_exchange(&slot->pending, 0),
+                        used_tokens(counters, &limit->rate, slot));
+    uint32_t worth = worth_pushing(&limit->rate, pending, waited, headroom);
+    uint32_t delta = l7s_fleet_parcel(&limit->rate, worth, headroom, counters->live_nodes,
+                                      roll(counters));
 
     if (delta > 0) {
         look(counters, index, slot, limit, delta);
@@ -220,8 +303,7 @@ static bool consider(void *context, uint32_t index, l7s_slot_t *slot)
         return false;
     }
     const l7s_rate_t *rate = &limit->rate;
-    uint32_t headroom =
-        l7s_bucket_headroom(rate, atomic_load(&slot->tat), counters->now.mono_us);
+    uint32_t headroom = headroom_of(counters, rate, slot);
     if (!l7s_fleet_must_push(rate, pending, age_ms(counters, slot), headroom,
                              counters->live_nodes)) {
         return true;
@@ -257,10 +339,13 @@ static void heat(sync_counters_t *counters, uint32_t index, uint64_t key_lo)
         }
         return;
     }
+    /* The first look at any moment, so that the nodes' looks spread. */
+    uint64_t wait_ms =
+        1 + roll(counters) % l7s_fleet_look_interval_ms(counters->live_nodes);
     counters->hot[counters->hot_count++] =
         (hot_t){.key_lo = key_lo,
                 .index = index,
-                .bump_at_ms = sync_mono_ms(counters->now) + BUMP_MS};
+                .bump_at_ms = sync_mono_ms(counters->now) + wait_ms};
     counters->is_hot[index / 8] |= (uint8_t)(1U << (index % 8));
 }
 
@@ -291,12 +376,100 @@ static void bump_due(sync_counters_t *counters)
             continue;
         }
         if (bump(counters, hot)) {
-            hot->bump_at_ms = now_ms + BUMP_MS;
+            hot->bump_at_ms = now_ms + l7s_fleet_look_interval_ms(counters->live_nodes);
             i++;
             continue;
         }
         counters->is_hot[hot->index / 8] &= (uint8_t) ~(1U << (hot->index % 8));
         counters->hot[i] = counters->hot[--counters->hot_count];
+    }
+}
+
+/* ---- news ---- */
+
+/* A sender's clock may be a little ahead of ours or behind it. */
+static bool is_timely(const sync_counters_t *counters, const l7s_rate_t *rate,
+                      const sync_news_item_t *item)
+{
+    uint64_t began_ms;
+    uint32_t period = l7s_fleet_period(rate, item->key, counters->now.wall_ms, &began_ms);
+
+    return item->what.period != 0 && item->what.period - period + 1 <= 2;
+}
+
+static void remember(sync_counters_t *counters, uint32_t index, uint64_t total,
+                     uint32_t period)
+{
+    told_t *told = &counters->told[index];
+
+    if (told->period != period || total > told->total) {
+        *told = (told_t){.total = total,
+                         .period = period,
+                         .at_ms = (uint32_t)sync_mono_ms(counters->now)};
+    }
+}
+
+/* Takes in one piece of news. A counter that is not known here yet is made: its first
+ * request is judged by what it used elsewhere. */
+static void hear(void *context, const sync_news_item_t *item)
+{
+    sync_counters_t *counters = context;
+    const l7s_table_t *table = &counters->shared->table;
+    const l7s_image_limit_t *limit =
+        counters->image == NULL ? NULL : l7s_image_limit(counters->image, item->limit);
+
+    if (limit == NULL || !limit->fleet || !is_timely(counters, &limit->rate, item)) {
+        return;
+    }
+    const l7s_rate_t *rate = &limit->rate;
+    l7s_slot_t *slot = l7s_table_find(table, item->key);
+    if (slot == NULL &&
+        l7s_fleet_hear(rate, &(l7s_fleet_view_t){0}, &item->what, 0, 0) > 0) {
+        slot = l7s_table_claim(table, item->key, item->limit, rate, counters->now);
+    }
+    if (slot == NULL || atomic_load(&slot->limit) != item->limit) {
+        return;
+    }
+    l7s_fleet_view_t view = {.total = atomic_load(&slot->total),
+                             .period = atomic_load(&slot->period)};
+    uint64_t used = l7s_bucket_used(rate, atomic_load(&slot->tat), counters->now.mono_us);
+    uint64_t others =
+        l7s_fleet_hear(rate, &view, &item->what, atomic_load(&slot->pending), used);
+    sync_alone_place_t place =
+        place_of(counters, (uint32_t)(slot - table->slots), item->key);
+    others = sync_alone_uncharged(counters->alone, &place, others,
+                                  sync_mono_ms(counters->now));
+    atomic_store(&slot->total, view.total);
+    atomic_store(&slot->period, view.period);
+    if (others > 0) {
+        l7s_bucket_debit(rate, &slot->tat, counters->now.mono_us, others);
+    }
+    remember(counters, (uint32_t)(slot - table->slots), item->what.total,
+             item->what.period);
+}
+
+/* After a push: is what we know now worth telling to all? */
+static void tell(sync_counters_t *counters, const purpose_t *purpose, l7s_slot_t *slot)
+{
+    const l7s_rate_t *rate = &purpose->limit->rate;
+    const told_t *told = &counters->told[purpose->index];
+    uint64_t total = atomic_load(&slot->total), tat = atomic_load(&slot->tat);
+    uint64_t grown = total > told->total ? total - told->total : 0;
+    uint64_t moved = told->period == purpose->period ? grown : rate->burst;
+    uint32_t silent_ms = (uint32_t)sync_mono_ms(counters->now) - told->at_ms;
+
+    if (counters->live_nodes < 2 ||
+        !l7s_fleet_must_tell(rate, headroom_of(counters, rate, slot), moved, silent_ms)) {
+        return;
+    }
+    const sync_news_item_t item = {
+        .key = purpose->key,
+        .limit = atomic_load(&slot->limit),
+        .what = {.total = total,
+                 .used = l7s_bucket_used(rate, tat, counters->now.mono_us),
+                 .period = purpose->period}};
+    if (sync_news_add(counters->news, &item, counters->live_nodes, counters->now)) {
+        remember(counters, purpose->index, total, purpose->period);
     }
 }
 
@@ -313,14 +486,20 @@ static void learn(sync_counters_t *counters, const purpose_t *purpose,
                              .period = atomic_load(&slot->period)};
     uint64_t others =
         l7s_fleet_learn(rate, &view, purpose->period, op->value, op->delta, elapsed);
+    sync_alone_place_t place = place_of(counters, purpose->index, purpose->key);
 
     atomic_store(&slot->total, view.total);
     atomic_store(&slot->period, view.period);
     if (!purpose->previous) {
         heat(counters, purpose->index, purpose->key.lo);
     }
+    others = sync_alone_uncharged(counters->alone, &place, others,
+                                  sync_mono_ms(counters->now));
     if (others > 0) {
         l7s_bucket_debit(rate, &slot->tat, counters->now.mono_us, others);
+    }
+    if (op->delta > 0) {
+        tell(counters, purpose, slot);
     }
 }
 
@@ -335,6 +514,20 @@ static void assume_applied(const purpose_t *purpose, const sync_meta_op_t *op,
     }
 }
 
+/* They wait for the store; until then this node takes its share of the limit only. */
+static void put_back(sync_counters_t *counters, const purpose_t *purpose,
+                     const sync_meta_op_t *op, l7s_slot_t *slot)
+{
+    sync_alone_place_t place = place_of(counters, purpose->index, purpose->key);
+    uint64_t charge = sync_alone_failed(counters->alone, &place, op->delta);
+
+    (void)atomic_fetch_add(&slot->pending, op->delta);
+    if (charge > 0) {
+        l7s_bucket_debit(&purpose->limit->rate, &slot->tat, counters->now.mono_us,
+                         charge);
+    }
+}
+
 static void settle(sync_counters_t *counters, size_t i)
 {
     const purpose_t *purpose = &counters->purposes[i];
@@ -345,12 +538,18 @@ static void settle(sync_counters_t *counters, size_t i)
     if (key.lo != purpose->key.lo || key.hi != purpose->key.hi) {
         return; /* evicted meanwhile */
     }
+    if (op->delta > 0 && op->status != SYNC_META_FAILED) {
+        sync_alone_place_t place = place_of(counters, purpose->index, key);
+        sync_alone_sent(counters->alone, &place, sync_mono_ms(counters->now));
+    }
     switch (op->status) {
     case SYNC_META_OK:
         learn(counters, purpose, op, slot);
         break;
     case SYNC_META_FAILED:
-        (void)atomic_fetch_add(&slot->pending, op->delta);
+        if (op->delta > 0) {
+            put_back(counters, purpose, op, slot);
+        }
         break;
     case SYNC_META_UNKNOWN:
         counters->unknown += op->delta;
@@ -396,6 +595,9 @@ void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
     if (counters->meta != NULL && !online) {
         return; /* without keys nothing can be named: what is pending waits */
     }
+    if (online && counters->live_nodes > 1) {
+        sync_news_read(counters->news, now, hear, counters);
+    }
     (void)l7s_table_visit_dirty(&counters->shared->table, consider, counters);
     if (!counters->full) {
         counters->resume_at = 0;
@@ -412,6 +614,7 @@ void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
     for (size_t i = 0; i < counters->count; i++) {
         settle(counters, i);
     }
+    sync_news_tell(counters->news, now);
     report(counters);
 }
 

@@ -124,6 +124,7 @@ static void test_item_seal_opens_by_kind_and_party(void **state)
         {L7S_ITEM_SEAT, false, L7S_OK, L7S_OK, false},
         {L7S_ITEM_SEAT, true, L7S_OK, L7S_OK, false},
         {L7S_ITEM_INCIDENT, false, L7S_OK, L7S_OK, false},
+        {L7S_ITEM_NEWS, false, L7S_OK, L7S_OK, false},
         {L7S_ITEM_CHUNK, true, L7S_INVALID, L7S_INVALID, false},
         {(l7s_item_kind_t)77, true, L7S_INVALID, L7S_INVALID, false},
     };
@@ -283,6 +284,32 @@ static void test_item_seal_too_much_is_refused(void **state)
     free(payload);
 }
 
+static void test_item_extent_finds_one_behind_the_other(void **state)
+{
+    parties_t *parties = *state;
+    void *first = NULL, *second = NULL;
+    size_t first_size = 0, second_size = 0;
+    assert_int_equal(l7s_item_seal(parties->node, L7S_ITEM_NEWS, "name", "web1", false,
+                                   "12345", 5, NOW, &first, &first_size),
+                     L7S_OK);
+    assert_int_equal(l7s_item_seal(parties->node, L7S_ITEM_NEWS, "name", "web2", false,
+                                   "", 0, NOW, &second, &second_size),
+                     L7S_OK);
+    char both[512];
+    memcpy(both, first, first_size);
+    memcpy(both + first_size, second, second_size);
+    assert_int_equal(l7s_item_extent(both, first_size + second_size), first_size);
+    assert_int_equal(l7s_item_extent(both + first_size, second_size), second_size);
+    assert_int_equal(l7s_item_extent(both, first_size - 1), 0);
+    assert_int_equal(l7s_item_extent(both, 115), 0);
+    assert_int_equal(l7s_item_extent(both, 0), 0);
+    assert_int_equal(l7s_item_extent(both + 1, first_size + second_size - 1), 0);
+    memset(both + 16, 0xff, 4); /* its size */
+    assert_int_equal(l7s_item_extent(both, first_size + second_size), 0);
+    free(first);
+    free(second);
+}
+
 static void test_mode_item_is_read_back_and_strict(void **state)
 {
     (void)state;
@@ -330,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_item_open_daemon_kind_under_hmac_is_untrusted),
         cmocka_unit_test(test_item_open_outside_skew_is_stale_unless_ordered),
         cmocka_unit_test(test_item_seal_too_much_is_refused),
+        cmocka_unit_test(test_item_extent_finds_one_behind_the_other),
         cmocka_unit_test(test_mode_item_is_read_back_and_strict),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

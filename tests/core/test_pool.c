@@ -162,6 +162,26 @@ static void test_pool_add_and_delete_tell_what_was_there(void **state)
     memcached_server_kill(&server);
 }
 
+static void test_pool_append_begins_and_continues(void **state)
+{
+    (void)state;
+    memcached_server_t server = memcached_server_start(0);
+    l7s_pool_t *pool = make_pool(server.address, NULL, TIMEOUT_MS);
+    void *value = NULL;
+    size_t size = 0;
+    assert_int_equal(l7s_pool_append(pool, "log", "one", 3, 60, 0), L7S_OK);
+    assert_int_equal(l7s_pool_append(pool, "log", "", 0, 60, 0), L7S_OK);
+    assert_int_equal(l7s_pool_append(pool, "log", " two", 4, 60, 0), L7S_OK);
+    assert_int_equal(l7s_pool_get(pool, "log", 0, &value, &size), L7S_OK);
+    assert_int_equal(size, 7);
+    assert_memory_equal(value, "one two", 7);
+    free(value);
+    assert_int_equal(l7s_pool_append(pool, "a b", "x", 1, 60, 0), L7S_INVALID);
+    memcached_server_kill(&server);
+    assert_int_equal(l7s_pool_append(pool, "log", "three", 5, 60, 0), L7S_IO);
+    l7s_pool_free(pool);
+}
+
 static void test_pool_strange_names_are_refused(void **state)
 {
     (void)state;
@@ -325,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_pool_route_is_consistent),
         cmocka_unit_test(test_pool_values_come_back),
         cmocka_unit_test(test_pool_add_and_delete_tell_what_was_there),
+        cmocka_unit_test(test_pool_append_begins_and_continues),
         cmocka_unit_test(test_pool_strange_names_are_refused),
         cmocka_unit_test(test_pool_get_many_finds_each_once_over_several_servers),
         cmocka_unit_test(test_pool_restarted_server_is_found_again_by_the_probe),

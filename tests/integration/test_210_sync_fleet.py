@@ -481,3 +481,17 @@ def test_210_26_reports_made_without_memcached_arrive_when_it_is_back(fleet):
     wait_until(lambda: "web-1" in fleet.publisher.seats() and
                {report["id"] for report in incidents_of(fleet, node)[1]} == incidents,
                8, "all reports")
+
+
+def test_210_27_a_counter_used_up_elsewhere_is_known_before_its_first_request(fleet):
+    one, two = fleet.node("web-1"), fleet.node("web-2")
+    fleet.rollout(config(policy(requests=20, per_seconds=100)))
+    wait_until(lambda: one.state()["live_nodes"] == 2 and two.state()["live_nodes"] == 2,
+               5, "both nodes")
+    for number in range(1, 40):
+        client = f"192.0.2.{number}"
+        assert one.admitted(30, client=client) == 20
+    time.sleep(0.6)
+    assert [two.admitted(30, client=f"192.0.2.{number}") for number in range(1, 40)] == \
+        [0] * 39
+    assert two.admitted(30, client="192.0.2.77") == 20

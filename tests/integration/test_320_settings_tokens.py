@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -316,3 +317,9 @@ def test_320_36_secrets_that_others_may_read_are_refused(daemon):
     assert result.returncode == 1 and "L7S3003" in result.stderr
     os.chmod(daemon.secret_file, 0o600)
     daemon.start()
+
+
+def test_320_37_sample_configuration_loads():
+    sample = Path(__file__).resolve().parents[2] / "conf" / "l7shieldd.json"
+    for server in started(Daemon(config=sample, unix_socket=True)):
+        assert server.call("GET", "/v1").status == 200

@@ -8,10 +8,12 @@
  */
 #include "ban_log.h"
 
+#include "../core/bus/quota.h"
 #include "../core/config.h"
 #include "ban_record.h"
 #include "log.h"
 #include "worker.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,25 +30,29 @@ typedef struct {
     bool present;
     bool sealed;   /* its seal holds: only such an entry proves where the log goes on */
     json_t *entry; /* of a node; NULL: nothing for us */
+    char sender[ADMIN_NODE_NAME_MAX];
 } slot_t;
 
 struct admin_ban_log {
     const admin_daemon_t *daemon;
     admin_bus_t *bus;
+    admin_fleet_t *fleet;
+    l7s_quota_t *quota;
     uint64_t position;     /* next entry to read; as in the store */
     uint64_t gap_since_ms; /* 0: none */
     uint64_t wide_due_ms;
     size_t room; /* bans that may be added until the next count */
     uint64_t count_due_ms;
     bool looked_ahead;
-    uint64_t complained_ms, lost_ms, full_ms;
+    uint64_t complained_ms, lost_ms, full_ms, quota_ms;
     /* The look that is under way. */
     uint64_t first, now_ms, mono_ms;
     size_t count;
     slot_t slots[WIDE];
 };
 
-admin_ban_log_t *admin_ban_log_create(const admin_daemon_t *daemon, admin_bus_t *bus)
+admin_ban_log_t *admin_ban_log_create(const admin_daemon_t *daemon, admin_bus_t *bus,
+                                      admin_fleet_t *fleet)
 {
     admin_ban_log_t *log = calloc(1, sizeof(*log));
     if (log == NULL) {
@@ -54,6 +60,12 @@ admin_ban_log_t *admin_ban_log_create(const admin_daemon_t *daemon, admin_bus_t 
     }
     log->daemon = daemon;
     log->bus = bus;
+    log->fleet = fleet;
+    log->quota = l7s_quota_create(L7S_QUOTA_READER);
+    if (log->quota == NULL) {
+        free(log);
+        return NULL;
+    }
     admin_ban_log_begin(log);
     return log;
 }
@@ -79,6 +91,7 @@ void admin_ban_log_free(admin_ban_log_t *log)
 {
     if (log != NULL) {
         clear(log);
+        l7s_quota_free(log->quota);
         free(log);
     }
 }
@@ -95,6 +108,7 @@ static void found(void *context, uint64_t index, l7s_status_t opened,
     if (slot->sealed) {
         slot->entry =
             item->by_daemon ? NULL : l7s_json_read(item->payload, item->size, NULL);
+        snprintf(slot->sender, sizeof(slot->sender), "%.63s", item->sender);
     }
     bool ignored = opened != L7S_OK || (!item->by_daemon && slot->entry == NULL);
     if (ignored && log->mono_ms - log->complained_ms >= COMPLAIN_EVERY_MS) {
@@ -174,6 +188,22 @@ static void complain_full(admin_ban_log_t *log)
     }
 }
 
+static bool within_quota(admin_ban_log_t *log, const char *sender)
+{
+    if (l7s_quota_take(log->quota, sender, log->mono_ms)) {
+        return true;
+    }
+    admin_fleet_refused(log->fleet, sender);
+    if (log->quota_ms == 0 || log->mono_ms - log->quota_ms >= COMPLAIN_EVERY_MS) {
+        log->quota_ms = log->mono_ms;
+        admin_log(ADMIN_WARN, "L7S3533",
+                  "Node %s bans too many at once: what exceeds %d and %d per second "
+                  "holds on that node only (bans_refused in /v1/nodes counts).",
+                  sender, L7S_QUOTA_BURST, L7S_QUOTA_PER_SECOND);
+    }
+    return false;
+}
+
 /* Counting reads the whole table, so it is not done for every entry. */
 static void make_room(admin_ban_log_t *log)
 {
@@ -185,13 +215,14 @@ static void make_room(admin_ban_log_t *log)
 }
 
 /* Only the daemon lifts: a lift from a node is ignored. */
-static l7s_status_t take(admin_ban_log_t *log, const json_t *entry, bool *changed)
+static l7s_status_t take(admin_ban_log_t *log, const slot_t *slot, bool *changed)
 {
     l7s_ban_t ban;
     bool lift;
     uint64_t hold_until_ms;
-    if (l7s_ban_from_json(entry, &ban, &lift, &hold_until_ms) != L7S_OK || lift ||
-        !is_news(log->daemon->store, &ban, log->now_ms)) {
+    if (!within_quota(log, slot->sender) ||
+        l7s_ban_from_json(slot->entry, &ban, &lift, &hold_until_ms) != L7S_OK || lift ||
+        !l7s_ban_fits_node(&ban) || !is_news(log->daemon->store, &ban, log->now_ms)) {
         return L7S_OK;
     }
     if (log->room == 0) {
@@ -214,7 +245,7 @@ static l7s_status_t take_range(admin_ban_log_t *log, size_t count, bool *changed
     }
     for (size_t i = 0; i < count && status == L7S_OK; i++) {
         if (log->slots[i].entry != NULL) {
-            status = take(log, log->slots[i].entry, changed);
+            status = take(log, &log->slots[i], changed);
         }
     }
     return status == L7S_OK ? admin_number_set(log->daemon->store, ADMIN_BAN_LOG_POSITION,

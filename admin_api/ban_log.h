@@ -8,11 +8,13 @@
 #define ADMIN_BAN_LOG_H
 
 #include "bus.h"
+#include "fleet.h"
 
 typedef struct admin_ban_log admin_ban_log_t;
 
-/* NULL: no memory. */
-admin_ban_log_t *admin_ban_log_create(const admin_daemon_t *daemon, admin_bus_t *bus);
+/* NULL: no memory. `fleet` is told whose bans are refused. */
+admin_ban_log_t *admin_ban_log_create(const admin_daemon_t *daemon, admin_bus_t *bus,
+                                      admin_fleet_t *fleet);
 void admin_ban_log_free(admin_ban_log_t *log);
 
 /* Goes on where the store says; to be called after the bus entered another epoch. */

@@ -225,7 +225,7 @@ static l7s_status_t build(admin_collector_t *collector)
         return status;
     }
     collector->seats = admin_seats_create(daemon, collector->bus, collector->fleet);
-    collector->ban_log = admin_ban_log_create(daemon, collector->bus);
+    collector->ban_log = admin_ban_log_create(daemon, collector->bus, collector->fleet);
     collector->incident_log =
         admin_incident_log_create(daemon, collector->bus, collector->fleet);
     return collector->seats == NULL || collector->ban_log == NULL ||

@@ -22,6 +22,7 @@ typedef struct {
     uint64_t changed_ms;   /* when it last differed, by ours */
     uint64_t seen_ms;      /* when it was last there at all */
     int64_t skew_ms;
+    uint64_t bans_refused;
     bool live;
 } node_t;
 
@@ -197,6 +198,17 @@ void admin_fleet_touch(admin_fleet_t *fleet, const char *name, uint64_t now_ms)
     pthread_mutex_unlock(&fleet->lock);
 }
 
+void admin_fleet_refused(admin_fleet_t *fleet, const char *name)
+{
+    bool exists;
+    pthread_mutex_lock(&fleet->lock);
+    size_t index = find(fleet, name, &exists);
+    if (exists) {
+        fleet->nodes[index].bans_refused++;
+    }
+    pthread_mutex_unlock(&fleet->lock);
+}
+
 static void show(const node_t *node, admin_seat_fn visit, void *context)
 {
     visit(context, &(admin_seat_t){node->name, node->seat, node->changed_ms, node->live});
@@ -248,7 +260,7 @@ static json_t *document(const node_t *node)
 {
     const json_t *seat = node->seat;
     json_t *status = json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
         "state", node->live ? "live" : "lost", "version",
         member(seat, "version", JSON_STRING), "features",
         member(seat, "features", JSON_ARRAY), "instance",
@@ -261,7 +273,8 @@ static json_t *document(const node_t *node)
         member(seat, "secret_ids", JSON_ARRAY), "health",
         member(seat, "health", JSON_OBJECT), "policies",
         member(seat, "policies", JSON_OBJECT), "verdicts",
-        member(seat, "verdicts", JSON_OBJECT));
+        member(seat, "verdicts", JSON_OBJECT), "bans_refused",
+        (json_int_t)node->bans_refused);
     return json_pack("{s:s, s:o}", "name", node->name, "status", status);
 }
 

@@ -174,3 +174,10 @@ l7s_status_t l7s_ban_from_json(const json_t *json, l7s_ban_t *out, bool *lift,
     }
     return L7S_OK;
 }
+
+bool l7s_ban_fits_node(const l7s_ban_t *ban)
+{
+    uint8_t widest = l7s_addr_is_v4(&ban->network.base) ? 96 + 8 : 16;
+
+    return !ban->is_address || ban->network.prefix >= widest;
+}

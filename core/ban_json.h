@@ -20,4 +20,8 @@ json_t *l7s_ban_lift_to_json(const l7s_ban_t *ban, uint64_t hold_until_ms);
 L7S_MUST_USE l7s_status_t l7s_ban_from_json(const json_t *json, l7s_ban_t *out,
                                             bool *lift, uint64_t *hold_until_ms);
 
+/* May a node have banned this? No policy bans more than a /8 of IPv4 or a /16 of IPv6:
+ * one node in the wrong hands must not shut out everybody with one entry. */
+bool l7s_ban_fits_node(const l7s_ban_t *ban);
+
 #endif

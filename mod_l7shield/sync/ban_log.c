@@ -6,6 +6,7 @@
  */
 #include "ban_log.h"
 #include "../../core/ban_json.h"
+#include "../../core/bus/quota.h"
 #include "../../core/config.h"
 #include "log.h"
 #include <stdlib.h>
@@ -22,7 +23,9 @@ struct sync_ban_log {
     uint64_t position; /* of the next entry to read, at least 1 */
     uint64_t turn;
     bool at_end;
-    sync_log_gate_t full_gate;
+    l7s_quota_t *readers, *writer;
+    uint64_t refused; /* since the last line about it */
+    sync_log_gate_t full_gate, quota_gate;
     l7s_now_t now;
     l7s_ban_t outgoing[APPEND_MAX];
 };
@@ -36,12 +39,23 @@ l7s_status_t sync_ban_log_create(sync_bus_t *bus, sync_bans_t *bans, sync_ban_lo
     (*out)->bus = bus;
     (*out)->bans = bans;
     (*out)->position = 1;
+    (*out)->readers = l7s_quota_create(L7S_QUOTA_READER);
+    (*out)->writer = l7s_quota_create(L7S_QUOTA_WRITER);
+    if ((*out)->readers == NULL || (*out)->writer == NULL) {
+        sync_ban_log_free(*out);
+        *out = NULL;
+        return L7S_NO_MEMORY;
+    }
     return L7S_OK;
 }
 
 void sync_ban_log_free(sync_ban_log_t *log)
 {
-    free(log);
+    if (log != NULL) {
+        l7s_quota_free(log->readers);
+        l7s_quota_free(log->writer);
+        free(log);
+    }
 }
 
 void sync_ban_log_begin(sync_ban_log_t *log)
@@ -68,6 +82,25 @@ typedef struct {
     bool present[READ_AHEAD];
 } window_t;
 
+/* Only so many bans of one node, whoever it is by now. */
+static bool within_quota(sync_ban_log_t *log, const l7s_item_t *item)
+{
+    uint64_t now_ms = sync_mono_ms(log->now);
+
+    if (item->by_daemon || l7s_quota_take(log->readers, item->sender, now_ms)) {
+        return true;
+    }
+    log->refused++;
+    if (sync_log_gate(&log->quota_gate, now_ms, 10000, NULL)) {
+        sync_log(SYNC_WARN, "L7S2068",
+                 "node %s bans too many at once: %llu bans of the fleet are refused "
+                 "since the last such line",
+                 item->sender, (unsigned long long)log->refused);
+        log->refused = 0;
+    }
+    return false;
+}
+
 static void take(void *context, size_t index, const void *value, size_t size)
 {
     window_t *window = context;
@@ -75,7 +108,8 @@ static void take(void *context, size_t index, const void *value, size_t size)
 
     window->present[index] = true;
     if (sync_bus_open(window->log->bus, L7S_ITEM_BAN, window->names[index], value, size,
-                      &item) == L7S_OK) {
+                      &item) == L7S_OK &&
+        within_quota(window->log, &item)) {
         window->entries[index] = l7s_json_read(item.payload, item.size, NULL);
         window->by_daemon[index] = item.by_daemon;
     }
@@ -165,7 +199,8 @@ void sync_ban_log_tick(sync_ban_log_t *log, l7s_now_t now)
     sync_bans_converge(log->bans, now);
     size_t count = sync_bans_unpublished(log->bans, log->outgoing, APPEND_MAX, now);
     for (size_t i = 0; i < count; i++) {
-        if (append(log, &log->outgoing[i]) != L7S_OK) {
+        if (!l7s_quota_take(log->writer, "", sync_mono_ms(now)) ||
+            append(log, &log->outgoing[i]) != L7S_OK) {
             break; /* still unpublished: the next tick finds it again */
         }
     }

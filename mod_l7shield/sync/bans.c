@@ -257,6 +257,8 @@ void sync_bans_entry(sync_bans_t *bans, const json_t *entry, bool by_daemon,
         refuse(bans, "only the daemon lifts bans", now);
     } else if (lifts) {
         lift(bans, &ban, hold_until_ms, true, now);
+    } else if (!by_daemon && !l7s_ban_fits_node(&ban)) {
+        refuse(bans, "no node bans so many", now);
     } else {
         put(bans, &ban, log_index, 0, now);
     }

@@ -4,6 +4,7 @@ l7s_unit(item l7s_bus)
 l7s_unit(manifest l7s_bus)
 l7s_unit(meta l7s_core)
 l7s_unit(pool l7s_bus)
+l7s_unit(quota l7s_bus)
 l7s_unit(trust l7s_bus)
 
 target_sources(test_meta PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/memcached_server.c

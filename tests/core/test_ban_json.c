@@ -178,6 +178,25 @@ static void test_ban_from_json_no_object_is_refused(void **state)
     json_decref(json);
 }
 
+static void test_ban_fits_node_widest_of_policies(void **state)
+{
+    static const struct {
+        const char *network;
+        bool fits;
+    } cases[] = {{"0.0.0.0/0", false}, {"10.0.0.0/7", false}, {"10.0.0.0/8", true},
+                 {"192.0.2.1", true},  {"::/0", false},       {"2000::/15", false},
+                 {"2001::/16", true}};
+    l7s_ban_t ban = {.is_address = false};
+
+    (void)state;
+    assert_true(l7s_ban_fits_node(&ban));
+    ban.is_address = true;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(l7s_cidr_parse(cases[i].network, &ban.network), L7S_OK);
+        assert_int_equal(l7s_ban_fits_node(&ban), cases[i].fits);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_ban_lift_keeps_its_hold),
         cmocka_unit_test(test_ban_from_json_anything_odd_is_refused),
         cmocka_unit_test(test_ban_from_json_no_object_is_refused),
+        cmocka_unit_test(test_ban_fits_node_widest_of_policies),
     };
 
     return cmocka_run_group_tests_name("ban_json", tests, NULL, NULL);

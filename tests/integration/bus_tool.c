@@ -22,6 +22,10 @@ static const char usage[] =
     "  forge KIND DETAIL INDEX FOLDER JSON   an item under its right name, but sealed\n"
     "                                with another fleet's secret and signing.key\n"
     "  garble KIND DETAIL INDEX      the same place, full of nonsense\n"
+    "  name KIND DETAIL INDEX        the item's name in memcached\n"
+    "  seal KIND DETAIL INDEX FOLDER SENDER OFFSET_MS JSON   an item under its right\n"
+    "                                name, sealed with the keys there, dated that much\n"
+    "                                later\n"
     "  node NAME                     a living node: holds a seat, obeys lines on stdin\n"
     "    incident JSON | resend INDEX JSON | ban JSON | at INDEX | ack |\n"
     "    set MEMBER JSON | apply on|off | quit      each answered by a line of JSON\n"
@@ -191,15 +195,21 @@ static int show_bans(bus_t *bus, uint64_t from, uint64_t count)
     return 0;
 }
 
+static l7s_trust_t *keys_of(const char *folder)
+{
+    l7s_trust_t *trust = NULL;
+    char secret[4096], signing[4096];
+    snprintf(secret, sizeof(secret), "%s/secret", folder);
+    snprintf(signing, sizeof(signing), "%s/signing.key", folder);
+    if (l7s_trust_load(secret, NULL, signing, NULL, &trust) != L7S_OK) {
+        fail("cannot read the keys in", folder);
+    }
+    return trust;
+}
+
 static int forge(bus_t *bus, char **arguments)
 {
-    l7s_trust_t *wrong = NULL;
-    char secret[4096], signing[4096];
-    snprintf(secret, sizeof(secret), "%s/secret", arguments[3]);
-    snprintf(signing, sizeof(signing), "%s/signing.key", arguments[3]);
-    if (l7s_trust_load(secret, NULL, signing, NULL, &wrong) != L7S_OK) {
-        fail("cannot read the keys in", arguments[3]);
-    }
+    l7s_trust_t *wrong = keys_of(arguments[3]);
     l7s_status_t status =
         put(bus, wrong, kind_of(arguments[0]), arguments[1],
             strtoull(arguments[2], NULL, 10), "attacker", arguments[4], LOG_TTL, false);
@@ -217,6 +227,35 @@ static int garble(bus_t *bus, char **arguments)
     return l7s_pool_set(bus->pool, name, data, sizeof(data), LOG_TTL, wall_ms()) == L7S_OK
                ? 0
                : 2;
+}
+
+static int show_name(const bus_t *bus, char **arguments)
+{
+    char name[L7S_ITEM_NAME_MAX];
+    name_of(bus, kind_of(arguments[0]), arguments[1], strtoull(arguments[2], NULL, 10),
+            name);
+    puts(name);
+    return 0;
+}
+
+static int seal(bus_t *bus, char **arguments)
+{
+    l7s_trust_t *trust = keys_of(arguments[3]);
+    l7s_item_kind_t kind = kind_of(arguments[0]);
+    char name[L7S_ITEM_NAME_MAX];
+    void *item = NULL;
+    size_t size = 0;
+    uint64_t at_ms = wall_ms() + (uint64_t)strtoll(arguments[5], NULL, 10);
+    name_of(bus, kind, arguments[1], strtoull(arguments[2], NULL, 10), name);
+    l7s_status_t status =
+        l7s_item_seal(trust, kind, name, arguments[4], false, arguments[6],
+                      strlen(arguments[6]), at_ms, &item, &size);
+    if (status == L7S_OK) {
+        status = l7s_pool_set(bus->pool, name, item, size, LOG_TTL, wall_ms());
+    }
+    free(item);
+    l7s_trust_free(trust);
+    return status == L7S_OK ? 0 : 2;
 }
 
 /* ---- a node ---- */
@@ -460,6 +499,12 @@ static int command(bus_t *bus, int count, char **arguments)
     }
     if (strcmp(verb, "garble") == 0 && count == 4) {
         return garble(bus, arguments + 1);
+    }
+    if (strcmp(verb, "name") == 0 && count == 4) {
+        return show_name(bus, arguments + 1);
+    }
+    if (strcmp(verb, "seal") == 0 && count == 8) {
+        return seal(bus, arguments + 1);
     }
     fail(verb, usage);
 }

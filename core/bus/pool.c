@@ -17,7 +17,8 @@
 
 #define SERVER_TEXT 64
 #define BREAKER_MIN_MS 100
-#define BREAKER_MAX_MS 2000
+/* A fleet must work together within two seconds of a return. */
+#define BREAKER_MAX_MS 500
 #define MGET_CHUNK 500 /* names per round; FACTS: 200 to 1000 is the cheapest range */
 
 typedef struct {

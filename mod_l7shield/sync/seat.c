@@ -16,6 +16,8 @@
 #define TTL_SECONDS 5
 #define REFRESH_MS 1000
 #define LOG_INTERVAL_MS 60000
+/* The store lost seats with everything else: so long until all nodes sit again. */
+#define SETTLE_MS 3000
 #define NO_SEAT SYNC_SEATS
 
 struct sync_seat {
@@ -27,6 +29,7 @@ struct sync_seat {
     unsigned index; /* NO_SEAT: none */
     uint64_t turn;
     uint64_t scan_at_ms, refresh_at_ms;
+    uint64_t lost_at_ms; /* 0: never */
     /* what the seat said last */
     uint64_t revision, config_epoch, incident_first, incident_next;
     uint32_t mode;
@@ -96,8 +99,27 @@ static void take_seat(void *context, size_t index, const void *value, size_t siz
     json_decref(json);
 }
 
+/* By how many limits are divided when the store is away must not fall because seats went
+ * with it: a seat of ours that is not there, or a server that did not answer, says that
+ * others are missing as well. */
+static void count_nodes(sync_seat_t *seat, const scan_t *scan, bool complete,
+                        l7s_now_t now)
+{
+    _Atomic uint32_t *nodes = &seat->shared->header->live_nodes;
+    unsigned live = scan->live + (scan->mine == NO_SEAT ? 1 : 0);
+
+    if (!complete || (scan->mine == NO_SEAT && seat->index != NO_SEAT)) {
+        seat->lost_at_ms = sync_mono_ms(now);
+    }
+    bool settled =
+        seat->lost_at_ms == 0 || sync_mono_ms(now) - seat->lost_at_ms >= SETTLE_MS;
+    if (complete && (settled || live > atomic_load(nodes))) {
+        atomic_store(nodes, live);
+    }
+}
+
 /* Returns whether the picture is complete. */
-static bool look_around(sync_seat_t *seat, scan_t *scan)
+static bool look_around(sync_seat_t *seat, scan_t *scan, l7s_now_t now)
 {
     scan->seat = seat;
     scan->mine = NO_SEAT;
@@ -106,10 +128,7 @@ static bool look_around(sync_seat_t *seat, scan_t *scan)
     }
     bool complete =
         sync_bus_read(seat->bus, scan->names, SYNC_SEATS, take_seat, scan) == L7S_OK;
-    unsigned live = scan->live + (scan->mine == NO_SEAT ? 1 : 0);
-    if (complete) {
-        atomic_store(&seat->shared->header->live_nodes, live);
-    }
+    count_nodes(seat, scan, complete, now);
     return complete;
 }
 
@@ -177,7 +196,7 @@ static void scan_seats(sync_seat_t *seat, const sync_seat_report_t *report, l7s_
     if (scan == NULL) {
         return;
     }
-    if (look_around(seat, scan)) {
+    if (look_around(seat, scan, now)) {
         seat->index = scan->mine;
         if (scan->duplicate && sync_log_gate(&seat->duplicate_gate, sync_mono_ms(now),
                                              LOG_INTERVAL_MS, NULL)) {
@@ -214,6 +233,9 @@ void sync_seat_tick(sync_seat_t *seat, const sync_seat_report_t *report, l7s_now
     }
     if (seat->turn != sync_bus_turn(seat->bus)) {
         seat->turn = sync_bus_turn(seat->bus);
+        if (seat->index != NO_SEAT) {
+            seat->lost_at_ms = now_ms; /* nobody has a seat in the new epoch yet */
+        }
         seat->index = NO_SEAT;
         seat->scan_at_ms = 0;
     }

@@ -218,7 +218,7 @@ static inline bool has_tag(const _Atomic uint32_t *tags, uint32_t wanted)
 bool l7s_bans_find(const l7s_bans_t *bans, l7s_hash128_t digest, l7s_now_t now,
                    l7s_ban_t *out)
 {
-    if (atomic_load_explicit(&bans->head->active, memory_order_relaxed) == 0) {
+    if (!l7s_bans_any(bans)) {
         return false;
     }
     const _Atomic uint32_t *tags = tags_of(bans);
@@ -274,7 +274,7 @@ static __attribute__((noinline)) bool search_address(const l7s_bans_t *bans,
 bool l7s_bans_find_address(const l7s_bans_t *bans, const l7s_hashkey_t *count_key,
                            const l7s_addr_t *addr, l7s_now_t now, l7s_ban_t *out)
 {
-    if (atomic_load_explicit(&bans->head->active, memory_order_relaxed) == 0) {
+    if (!l7s_bans_any(bans)) {
         return false;
     }
     return search_address(bans, count_key, addr, now, out);

@@ -70,6 +70,12 @@ size_t l7s_bans_memory(uint32_t capacity);
 L7S_MUST_USE l7s_status_t l7s_bans_put(const l7s_bans_t *bans, const l7s_ban_t *ban,
                                        l7s_now_t now);
 
+/* False: nothing is banned, and nothing need be looked for. */
+static inline bool l7s_bans_any(const l7s_bans_t *bans)
+{
+    return atomic_load_explicit(&bans->head->active, memory_order_relaxed) != 0;
+}
+
 /* Is this digest banned now? Fills `out` (may be NULL). */
 bool l7s_bans_find(const l7s_bans_t *bans, l7s_hash128_t digest, l7s_now_t now,
                    l7s_ban_t *out);

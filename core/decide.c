@@ -442,6 +442,11 @@ static bool refuse_address(l7s_evaluation_t *evaluation)
            (is_in_list && judge_lists(evaluation, L7S_EFFECT_DENY));
 }
 
+bool l7s_addresses_matter(const l7s_shared_t *shared, const l7s_image_t *image)
+{
+    return image->listed.count > 0 || l7s_bans_any(&shared->bans);
+}
+
 bool l7s_decide_address(const l7s_shared_t *shared, const l7s_image_t *image,
                         const l7s_addr_t *peer, l7s_mode_t mode, l7s_now_t now,
                         l7s_verdict_t *verdict)

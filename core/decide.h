@@ -64,6 +64,9 @@ typedef struct {
 void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
                 const l7s_request_t *request, l7s_now_t now, l7s_verdict_t *verdict);
 
+/* Could an address alone be refused? Mostly not: two compares. */
+bool l7s_addresses_matter(const l7s_shared_t *shared, const l7s_image_t *image);
+
 /* The connection stage: is this peer refused by address alone (ban or deny list without
  * apps, and no allow list)? `image` may be NULL. */
 bool l7s_decide_address(const l7s_shared_t *shared, const l7s_image_t *image,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Normalising and matching of paths and hosts. A path is read once, from left to right,
- * into the caller's buffer; a path without anything to normalise takes the short loop of
- * copy_plain.
+ * Normalising and matching of paths, matching of hosts. A path is read once, from left to
+ * right, into the caller's buffer; one without anything to normalise is only looked at.
  *
  * The buffer is bounded but the path is not, and what stands behind the buffer's end may
  * reach back before it ("/" + 2,000 bytes + "/../login" is "/login"). Therefore segments
@@ -135,8 +134,8 @@ static size_t normalise(const char *raw, char *out, size_t capacity, bool *cut)
     return w.size;
 }
 
-/* Copies a path that is normal already; returns 0 when it is not (or is too long). */
-static size_t copy_plain(const char *raw, char *out, size_t capacity)
+/* The length of a path that is normal already; 0 when it is not, or is too long. */
+static size_t plain_length(const char *raw, size_t capacity)
 {
     /* 1: ends a path or may have to be normalised. */
     static const uint8_t special[256] = {['\0'] = 1, ['?'] = 1, ['%'] = 1, ['/'] = 1};
@@ -145,12 +144,10 @@ static size_t copy_plain(const char *raw, char *out, size_t capacity)
     }
     for (size_t i = 0; i < capacity; i++) {
         char c = raw[i];
-        out[i] = c;
         if (__builtin_expect(special[(uint8_t)c] == 0, 1)) {
             continue;
         }
         if (c == '\0' || c == '?') {
-            out[i] = '\0';
             return i;
         }
         if (c == '%' || raw[i + 1] == '/' || raw[i + 1] == '.') {
@@ -163,8 +160,24 @@ static size_t copy_plain(const char *raw, char *out, size_t capacity)
 size_t l7s_path_normalise(const char *raw, char *out, size_t capacity, bool *cut)
 {
     *cut = false;
-    size_t size = copy_plain(raw, out, capacity);
-    return size > 0 ? size : normalise(raw, out, capacity, cut);
+    size_t size = plain_length(raw, capacity);
+    if (size == 0) {
+        return normalise(raw, out, capacity, cut);
+    }
+    memcpy(out, raw, size);
+    out[size] = '\0';
+    return size;
+}
+
+const char *l7s_path_read(const char *raw, char *out, size_t capacity)
+{
+    size_t size = plain_length(raw, capacity);
+    bool cut;
+    if (size > 0 && raw[size] == '\0') {
+        return raw;
+    }
+    (void)l7s_path_normalise(raw, out, capacity, &cut);
+    return out;
 }
 
 bool l7s_path_matches(const char *glob, const char *path)
@@ -244,42 +257,4 @@ bool l7s_host_matches(const char *pattern, const char *host)
     }
     size_t suffix = strlen(pattern + 1), size = strlen(host);
     return size > suffix && memcmp(host + size - suffix, pattern + 1, suffix) == 0;
-}
-
-static inline char lower(char c)
-{
-    return (char)(c + ((unsigned)(c - 'A') < 26 ? 'a' - 'A' : 0));
-}
-
-/* "[address]:port": colons inside the brackets belong to the name. */
-static size_t copy_bracketed(const char *raw, char *out, size_t capacity)
-{
-    size_t size = strcspn(raw, "]");
-    size += raw[size] == ']' ? 1 : 0;
-    for (size_t i = 0; i < size && i < capacity; i++) {
-        out[i] = lower(raw[i]);
-    }
-    return size;
-}
-
-/* Returns the length of the name; nothing is written behind `capacity`. */
-static size_t copy_name(const char *raw, char *out, size_t capacity)
-{
-    size_t size = 0;
-    for (; size < capacity && raw[size] != '\0' && raw[size] != ':'; size++) {
-        out[size] = lower(raw[size]);
-    }
-    return size;
-}
-
-bool l7s_host_normalise(const char *raw, char *out, size_t capacity)
-{
-    size_t size = raw[0] == '[' ? copy_bracketed(raw, out, capacity)
-                                : copy_name(raw, out, capacity);
-    if (size >= capacity) {
-        return false;
-    }
-    size -= size > 0 && out[size - 1] == '.' ? 1 : 0;
-    out[size] = '\0';
-    return true;
 }

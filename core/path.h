@@ -17,6 +17,10 @@
  * invalid escapes stay as they were written, since httpd refuses them itself. */
 size_t l7s_path_normalise(const char *raw, char *out, size_t capacity, bool *cut);
 
+/* The same path: `raw` itself where it is normal from its beginning to its end, which
+ * costs no copy, else `out`. */
+const char *l7s_path_read(const char *raw, char *out, size_t capacity);
+
 /* Glob over a normalised path: '*' is any run inside one segment, a last "/ **" (without
  * the blank) is everything below and the path itself. Linear time, no recursion. */
 bool l7s_path_matches(const char *glob, const char *path);
@@ -27,9 +31,5 @@ const char *l7s_path_glob_error(const char *glob);
 /* Host patterns: exact, or "*." and a domain (which does not match the domain itself).
  * Both sides are lower case already. */
 bool l7s_host_matches(const char *pattern, const char *host);
-
-/* Lower-cases `raw` and strips port and the root dot. Returns false when it does not fit.
- */
-bool l7s_host_normalise(const char *raw, char *out, size_t capacity);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * The connection stage. It looks at the peer's address only: bans and deny lists, under
  * the mode of the server that the connection came in on. Trusted proxies pass, their
- * clients are judged by the head stage.
+ * clients are judged by the head stage. So is, request by request, a peer that was let
+ * in: here it is looked at again only after the head stage refused it.
  *
  * On a plain port the peer gets one small answer, sent without waiting; before a TLS
  * handshake it gets nothing, since nothing could be said at a reasonable price. After a
@@ -24,16 +25,13 @@
 
 #define ANSWER_MAX 1024
 
-/* True only before the first byte of a connection: the hook is run again whenever a
- * kept-alive connection has something to read. */
-static bool is_first_sight(conn_rec *c)
+/* What is noted on a connection that was let in; nothing before its first byte. The hook
+ * is run again whenever a kept-alive connection has something to read. */
+static char let_in, distrusted;
+
+void shield_connection_distrust(conn_rec *c)
 {
-    static char seen;
-    if (ap_get_module_config(c->conn_config, &l7shield_module)) {
-        return false;
-    }
-    ap_set_module_config(c->conn_config, &l7shield_module, &seen);
-    return true;
+    ap_set_module_config(c->conn_config, &l7shield_module, &distrusted);
 }
 
 static bool is_refused(conn_rec *c, l7s_verdict_t *verdict)
@@ -47,13 +45,15 @@ static bool is_refused(conn_rec *c, l7s_verdict_t *verdict)
     if (shield_is_proxy(&peer)) {
         return false;
     }
-    const l7s_image_t *image = shield_image_hold();
+    l7s_pin_t *pin;
+    const l7s_image_t *image = shield_image_hold(&pin);
     if (!image) {
         return false;
     }
-    bool refused = l7s_decide_address(&shield_process.shared, image, &peer, mode,
-                                      shield_now(), verdict);
-    shield_image_release();
+    bool refused = l7s_addresses_matter(&shield_process.shared, image) &&
+                   l7s_decide_address(&shield_process.shared, image, &peer, mode,
+                                      shield_now(apr_time_now()), verdict);
+    l7s_segment_unpin(pin);
     return refused;
 }
 
@@ -68,13 +68,12 @@ static void send_answer(conn_rec *c, const l7s_verdict_t *verdict)
     }
 }
 
-int shield_connection(conn_rec *c)
+/* Apart, so that the many requests of a connection that was let in do not pay for the
+ * verdict's room on the stack. */
+static __attribute__((noinline)) int judge(conn_rec *c, bool first)
 {
     l7s_verdict_t verdict;
-    if (c->master || c->outgoing || !shield_process.attached) {
-        return DECLINED;
-    }
-    bool first = is_first_sight(c);
+    ap_set_module_config(c->conn_config, &l7shield_module, &let_in);
     if (!is_refused(c, &verdict)) {
         return DECLINED;
     }
@@ -94,4 +93,13 @@ int shield_connection(conn_rec *c)
         c->cs->state = CONN_STATE_LINGER;
     }
     return OK;
+}
+
+int shield_connection(conn_rec *c)
+{
+    const char *noted = ap_get_module_config(c->conn_config, &l7shield_module);
+    if (noted == &let_in || c->master || c->outgoing || !shield_process.attached) {
+        return DECLINED;
+    }
+    return judge(c, !noted);
 }

@@ -11,4 +11,8 @@
  * ends. DECLINED: go on. */
 int shield_connection(conn_rec *c);
 
+/* A request of this connection was refused because of its client: before the next one is
+ * read the connection stage looks again. */
+void shield_connection_distrust(conn_rec *c);
+
 #endif

@@ -9,11 +9,21 @@
  */
 #include "head.h"
 
+#include "connection.h"
 #include "refuse.h"
 #include "verdict.h"
 
 #include "http_core.h"
 #include "http_request.h"
+
+static int refuse(request_rec *r, const l7s_verdict_t *verdict)
+{
+    if (verdict->outcome == L7S_OUTCOME_BANNED ||
+        verdict->outcome == L7S_OUTCOME_LISTED) {
+        shield_connection_distrust(r->connection);
+    }
+    return shield_refuse(r, verdict);
+}
 
 int shield_head(request_rec *r, int lookup)
 {
@@ -31,12 +41,12 @@ int shield_head(request_rec *r, int lookup)
     if (!verdict || !l7s_outcome_refuses(verdict->outcome)) {
         return DECLINED;
     }
-    return shield_refuse(r, verdict);
+    return refuse(r, verdict);
 }
 
 int shield_access(request_rec *r)
 {
-    if (!ap_is_initial_req(r) || !shield_host(r->server)->sections) {
+    if (!shield_host(r->server)->sections || !ap_is_initial_req(r)) {
         return DECLINED;
     }
     const shield_section_t *section = shield_section(r->per_dir_config);
@@ -50,7 +60,7 @@ int shield_access(request_rec *r)
     if (ap_satisfies(r) == SATISFY_ANY) {
         return verdict->status; /* authentication may yet discard it: see fixups */
     }
-    return shield_refuse(r, verdict);
+    return refuse(r, verdict);
 }
 
 int shield_fixups(request_rec *r)
@@ -70,5 +80,5 @@ int shield_fixups(request_rec *r)
     if (!verdict || !l7s_outcome_refuses(verdict->outcome)) {
         return DECLINED;
     }
-    return shield_refuse(r, verdict);
+    return refuse(r, verdict);
 }

@@ -131,7 +131,8 @@ static void strict(request_rec *r, const l7s_mailbox_head_t *mailbox)
 
 static void sync_state(request_rec *r, const l7s_segment_t *header)
 {
-    uint64_t now = shield_now().wall_ms, beat = atomic_load(&header->sync_beat_ms);
+    uint64_t now = shield_now(r->request_time).wall_ms,
+             beat = atomic_load(&header->sync_beat_ms);
     uint64_t lag_ms = beat != 0 && now > beat ? now - beat : 0;
     head(r, "l7shield_sync_lag_seconds", "gauge", "Since the sync process' last tick.");
     ap_rprintf(r, "l7shield_sync_lag_seconds{node=\"%s\"} %u.%03u\n",
@@ -158,11 +159,8 @@ static void sync_state(request_rec *r, const l7s_segment_t *header)
                atomic_load(&header->mode));
 }
 
-int shield_metrics(request_rec *r)
+static int answer(request_rec *r)
 {
-    if (!r->handler || strcmp(r->handler, "l7shield-metrics") != 0) {
-        return DECLINED;
-    }
     r->allowed |= (AP_METHOD_BIT << M_GET);
     if (r->method_number != M_GET) {
         return DECLINED;
@@ -183,4 +181,13 @@ int shield_metrics(request_rec *r)
     sync_state(r, shared->header);
     strict(r, &shared->header->mailbox);
     return OK;
+}
+
+int shield_metrics(request_rec *r)
+{
+    /* Every request comes by, and mostly its first letter tells. */
+    if (!r->handler || r->handler[0] != 'l' || strcmp(r->handler, "l7shield-metrics")) {
+        return DECLINED;
+    }
+    return answer(r);
 }

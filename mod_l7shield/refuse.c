@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Refusals, as cheap as httpd allows: the answer goes out as one brigade from the hook
- * that decided, past ap_die and its internal redirects, and leaves the connection open.
- * Only a site's own ErrorDocument for the status takes the long way.
+ * Refusals, as cheap as httpd allows: the answer goes out from the hook that decided,
+ * past ap_die and its internal redirects, and leaves the connection open.
  *
- * The body is the policy's response if it names one, else HTML, problem+json or text by
- * what the client accepts.
+ * Three ways, the first that will do. Mostly the answer is written as a whole, head and
+ * body, and handed to the connection's filters, as httpd does with the output of an
+ * "nph-" script: its own filters for headers cost more than all the rest of a refusal.
+ * What other modules want to see or add to goes through these filters. Only a site's own
+ * ErrorDocument for the status takes the long way through ap_die.
  */
 #include "refuse.h"
 
-#include "shared_memory.h"
+#include "refusal_body.h"
+#include "text.h"
 
 #include "apr_strings.h"
 #include "http_core.h"
@@ -19,170 +22,18 @@
 #include "util_filter.h"
 #include "util_time.h"
 
-#include <string.h>
-
-typedef struct {
-    const char *content_type;
-    const char *text;
-    size_t length;
-} body_t;
-
-/* A default body or a whole head; every part of them has a maximum. */
-#define TEXT_MAX 1024
-#define DECIMAL_MAX 11
-
-/* Text under construction, cut at its end. Formatting functions cost more than all the
- * rest of a refusal, and refusals come in floods. */
-typedef struct {
-    char *at, *end;
-} text_t;
-
-static void put(text_t *text, const char *part)
-{
-    size_t length = strlen(part), room = (size_t)(text->end - text->at);
-    length = length < room ? length : room;
-    memcpy(text->at, part, length);
-    text->at += length;
-}
-
-/* `value` in decimal, at the end of `out`. */
-static const char *decimal(uint32_t value, char out[DECIMAL_MAX])
-{
-    char *at = out + DECIMAL_MAX - 1;
-    *at = '\0';
-    do {
-        *--at = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    return at;
-}
-
-/* Puts the incident and the seconds to wait in the place of their names. */
-static const char *fill_in(apr_pool_t *pool, const char *body,
-                           const l7s_verdict_t *verdict)
-{
-    static const char incident[] = "{incident}", seconds[] = "{retry_after_seconds}";
-    size_t room = strlen(body) * 4; /* the longest value for the shortest name */
-    char number[DECIMAL_MAX], *start = apr_palloc(pool, room + 1);
-    text_t text = {start, start + room};
-    while (*body != '\0') {
-        if (strncmp(body, incident, sizeof(incident) - 1) == 0) {
-            put(&text, verdict->incident);
-            body += sizeof(incident) - 1;
-        } else if (strncmp(body, seconds, sizeof(seconds) - 1) == 0) {
-            put(&text, decimal(verdict->retry_after_seconds, number));
-            body += sizeof(seconds) - 1;
-        } else {
-            *text.at++ = *body++;
-        }
-    }
-    *text.at = '\0';
-    return start;
-}
-
-/* The policy's own response. It is copied, since the image may go when it is released. */
-static bool custom_body(request_rec *r, const l7s_verdict_t *verdict, body_t *out)
-{
-    if (verdict->response[0] == '\0') {
-        return false;
-    }
-    const l7s_image_t *image = shield_image_hold();
-    if (!image) {
-        return false;
-    }
-    const char *type, *text;
-    bool found = l7s_image_response(image, verdict->response, &type, &text);
-    if (found) {
-        out->content_type = apr_pstrdup(r->pool, type);
-        out->text = fill_in(r->pool, text, verdict);
-        out->length = strlen(out->text);
-    }
-    shield_image_release();
-    return found;
-}
-
-/* "The request was refused. Try again in 7 seconds. Reference: inc_….", what is known. */
-static void put_sentences(text_t *text, const l7s_verdict_t *verdict, bool reference)
-{
-    char seconds[DECIMAL_MAX];
-    put(text, "The request was refused.");
-    if (verdict->retry_after_seconds > 0) {
-        put(text, " Try again in ");
-        put(text, decimal(verdict->retry_after_seconds, seconds));
-        put(text, " seconds.");
-    }
-    if (reference && verdict->incident[0] != '\0') {
-        put(text, " Reference: ");
-        put(text, verdict->incident);
-        put(text, ".");
-    }
-}
-
-static const char *put_problem(text_t *text, const l7s_verdict_t *verdict,
-                               const char *line)
-{
-    char number[DECIMAL_MAX];
-    put(text, "{\"type\":\"about:blank\",\"title\":\"");
-    put(text, line + 4);
-    put(text, "\",\"status\":");
-    put(text, decimal(verdict->status, number));
-    put(text, ",\"code\":\"refused\",\"detail\":\"");
-    put_sentences(text, verdict, false);
-    put(text, "\",\"policy\":\"");
-    put(text, verdict->policy);
-    put(text, "\",\"incident\":\"");
-    put(text, verdict->incident);
-    put(text, "\",\"retry_after_seconds\":");
-    put(text, decimal(verdict->retry_after_seconds, number));
-    put(text, "}\n");
-    return "application/problem+json";
-}
-
-static const char *put_html(text_t *text, const l7s_verdict_t *verdict, const char *line)
-{
-    put(text, "<!DOCTYPE html>\n<html><head><title>");
-    put(text, line);
-    put(text, "</title></head>\n<body><h1>");
-    put(text, line + 4);
-    put(text, "</h1>\n<p>");
-    put_sentences(text, verdict, true);
-    put(text, "</p></body></html>\n");
-    return "text/html; charset=utf-8";
-}
-
-static const char *put_plain(text_t *text, const l7s_verdict_t *verdict, const char *line)
-{
-    put(text, line);
-    put(text, "\n");
-    put_sentences(text, verdict, true);
-    put(text, "\n");
-    return "text/plain; charset=utf-8";
-}
-
-/* Whichever of HTML and JSON the client names first; text for one that names neither. */
-static body_t default_body(request_rec *r, const l7s_verdict_t *verdict)
-{
-    const char *accept = apr_table_get(r->headers_in, "Accept");
-    const char *html = accept ? strstr(accept, "text/html") : NULL;
-    const char *json = accept ? strstr(accept, "json") : NULL;
-    const char *line = ap_get_status_line(verdict->status);
-    char *start = apr_palloc(r->pool, TEXT_MAX);
-    text_t text = {start, start + TEXT_MAX};
-    bool wants_json = json && (!html || json < html);
-    const char *type = wants_json ? put_problem(&text, verdict, line)
-                       : html     ? put_html(&text, verdict, line)
-                                  : put_plain(&text, verdict, line);
-    return (body_t){type, start, (size_t)(text.at - start)};
-}
+/* Room for a head without the server's banner and the body's type: our own headers and
+ * what httpd says about the connection. */
+#define HEAD_MAX 768
 
 /* These survive ap_die and the internal redirect to an ErrorDocument. */
 static void set_headers(request_rec *r, const l7s_verdict_t *verdict)
 {
     apr_table_t *headers = r->err_headers_out;
     if (verdict->retry_after_seconds > 0) {
-        char *room = apr_palloc(r->pool, DECIMAL_MAX);
+        char *room = apr_palloc(r->pool, SHIELD_DECIMAL_MAX);
         apr_table_setn(headers, "Retry-After",
-                       decimal(verdict->retry_after_seconds, room));
+                       shield_decimal(verdict->retry_after_seconds, room));
     }
     if (verdict->policy[0] != '\0') {
         apr_table_setn(headers, "L7Shield-Policy", verdict->policy);
@@ -193,67 +44,153 @@ static void set_headers(request_rec *r, const l7s_verdict_t *verdict)
     apr_table_setn(headers, "Cache-Control", "no-store");
 }
 
-static int send_answer(request_rec *r, int status, const body_t *body)
+/* "Name: value\r\n". */
+static inline void put_header(shield_text_t *text, const char *name, const char *value)
+{
+    shield_put(text, name);
+    shield_put(text, ": ");
+    shield_put(text, value);
+    shield_put(text, "\r\n");
+}
+
+/* The same headers, behind status line and date. */
+static void put_head(shield_text_t *text, const l7s_verdict_t *verdict, apr_time_t when)
+{
+    char date[APR_RFC822_DATE_LEN], seconds[SHIELD_DECIMAL_MAX];
+    ap_recent_rfc822_date(date, when);
+    shield_put(text, "HTTP/1.1 ");
+    shield_put(text, ap_get_status_line(verdict->status));
+    shield_put(text, "\r\nDate: ");
+    shield_put_bytes(text, date, APR_RFC822_DATE_LEN - 1);
+    shield_put(text, "\r\n");
+    if (verdict->retry_after_seconds > 0) {
+        put_header(text, "Retry-After",
+                   shield_decimal(verdict->retry_after_seconds, seconds));
+    }
+    if (verdict->policy[0] != '\0') {
+        put_header(text, "L7Shield-Policy", verdict->policy);
+    }
+    if (verdict->incident[0] != '\0') {
+        put_header(text, "L7Shield-Incident", verdict->incident);
+    }
+    shield_put(text, "Cache-Control: no-store\r\n");
+}
+
+static void put_length(shield_text_t *text, size_t length)
+{
+    shield_put(text, "Content-Length: ");
+    shield_put_decimal(text, (uint32_t)length);
+    shield_put(text, "\r\n\r\n");
+}
+
+/* Head and body in one piece of the request's memory. */
+static shield_text_t put_answer(request_rec *r, const l7s_verdict_t *verdict,
+                                const shield_body_t *body, char **start)
+{
+    const char *server = ap_get_server_banner();
+    size_t server_length = strlen(server), type_length = strlen(body->content_type);
+    size_t room = HEAD_MAX + server_length + type_length + body->length;
+    *start = apr_palloc(r->pool, room);
+    shield_text_t text = {*start, *start + room};
+
+    put_head(&text, verdict, r->request_time);
+    shield_put(&text, "Server: ");
+    shield_put_bytes(&text, server, server_length);
+    shield_put(&text, "\r\nContent-Type: ");
+    shield_put_bytes(&text, body->content_type, type_length);
+    shield_put(&text, "\r\n");
+    const apr_array_header_t *headers = apr_table_elts(r->headers_out);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)headers->elts;
+    for (int i = 0; i < headers->nelts; i++) { /* of ap_set_keepalive */
+        put_header(&text, entries[i].key, entries[i].val);
+    }
+    put_length(&text, body->length);
+    if (!r->header_only) {
+        shield_put_bytes(&text, body->text, body->length);
+    }
+    return text;
+}
+
+static ap_filter_t *connection_filter(const request_rec *r)
+{
+    ap_filter_t *filter = r->proto_output_filters;
+    while (filter->frec->ftype < AP_FTYPE_CONNECTION) {
+        filter = filter->next;
+    }
+    return filter;
+}
+
+/* Is there nothing that an answer written by hand would miss: another protocol, a filter
+ * for errors (mod_headers), headers that are set already? */
+static bool is_plain(const request_rec *r)
+{
+    return r->proto_num == HTTP_VERSION(1, 1) && !r->connection->master &&
+           r->output_filters == r->proto_output_filters &&
+           apr_is_empty_table(r->headers_out) && apr_is_empty_table(r->err_headers_out);
+}
+
+static int send_plain(request_rec *r, const l7s_verdict_t *verdict,
+                      const shield_body_t *body)
 {
     apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
-    r->status = status;
+    char *start;
+
+    ap_set_keepalive(r);
+    r->chunked = 0; /* which it assumes of a body of unknown length */
+    shield_text_t text = put_answer(r, verdict, body, &start);
+    r->output_filters = r->proto_output_filters = connection_filter(r);
+    r->eos_sent = 1;
+    r->sent_bodyct = 1;
+    r->bytes_sent = r->header_only ? 0 : (apr_off_t)body->length;
+    APR_BRIGADE_INSERT_TAIL(
+        brigade,
+        apr_bucket_pool_create(start, (apr_size_t)(text.at - start), r->pool, alloc));
+    /* A client that has gone is not our concern; httpd logs and closes. */
+    (void)ap_pass_brigade(r->output_filters, brigade);
+    return DONE;
+}
+
+static int send_filtered(request_rec *r, const l7s_verdict_t *verdict,
+                         const shield_body_t *body)
+{
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
+
+    set_headers(r, verdict);
     ap_set_content_type(r, body->content_type);
     ap_set_content_length(r, (apr_off_t)body->length);
-    /* "Header always set …" holds for refusals as for any other error. */
-    ap_run_insert_error_filter(r);
     APR_BRIGADE_INSERT_TAIL(
         brigade, apr_bucket_pool_create(body->text, body->length, r->pool, alloc));
     APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
-    /* A client that has gone is not our concern; httpd logs and closes. */
     (void)ap_pass_brigade(r->output_filters, brigade);
     return DONE;
 }
 
 int shield_refuse(request_rec *r, const l7s_verdict_t *verdict)
 {
-    body_t body;
-    set_headers(r, verdict);
-    if (!custom_body(r, verdict, &body)) {
+    shield_body_t body;
+    if (!shield_body_custom(r, verdict, &body)) {
         if (ap_response_code_string(r, ap_index_of_response(verdict->status))) {
+            set_headers(r, verdict);
             return verdict->status;
         }
-        body = default_body(r, verdict);
+        body = shield_body_default(r, verdict);
     }
-    return send_answer(r, verdict->status, &body);
-}
-
-/* "Name: value\r\n", or nothing when there is no value. */
-static void put_header(text_t *text, const char *name, const char *value)
-{
-    if (value[0] != '\0') {
-        put(text, name);
-        put(text, ": ");
-        put(text, value);
-        put(text, "\r\n");
-    }
+    r->status = verdict->status;
+    /* "Header always set …" holds for refusals as for any other error. */
+    ap_run_insert_error_filter(r);
+    return is_plain(r) ? send_plain(r, verdict, &body) : send_filtered(r, verdict, &body);
 }
 
 size_t shield_refuse_render(const l7s_verdict_t *verdict, char *out, size_t capacity)
 {
     const char *line = ap_get_status_line(verdict->status);
-    char date[APR_RFC822_DATE_LEN], number[DECIMAL_MAX];
-    text_t text = {out, out + capacity};
-    ap_recent_rfc822_date(date, apr_time_now());
-    put(&text, "HTTP/1.1 ");
-    put(&text, line);
-    put(&text, "\r\n");
-    put_header(&text, "Date", date);
-    if (verdict->retry_after_seconds > 0) {
-        put_header(&text, "Retry-After", decimal(verdict->retry_after_seconds, number));
-    }
-    put_header(&text, "L7Shield-Policy", verdict->policy);
-    put_header(&text, "L7Shield-Incident", verdict->incident);
-    put(&text, "Cache-Control: no-store\r\nConnection: close\r\n"
-               "Content-Type: text/plain; charset=utf-8\r\n");
-    put_header(&text, "Content-Length", decimal((uint32_t)strlen(line) + 1, number));
-    put(&text, "\r\n");
-    put(&text, line);
-    put(&text, "\n");
+    shield_text_t text = {out, out + capacity};
+    put_head(&text, verdict, apr_time_now());
+    shield_put(&text, "Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n");
+    put_length(&text, strlen(line) + 1);
+    shield_put(&text, line);
+    shield_put(&text, "\n");
     return (size_t)(text.at - out);
 }

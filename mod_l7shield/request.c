@@ -2,7 +2,8 @@
  *
  * From request_rec to l7s_request_t. It always reads the request line as the client sent
  * it: r->uri is decoded in place and rewritten by other modules along the way, and every
- * stage must see the same path.
+ * stage must see the same path. The host is httpd's: it has stripped port and root dot
+ * and made it lower case before any stage runs.
  */
 #include "request.h"
 
@@ -43,9 +44,8 @@ static const char *target_path(request_rec *r)
         const char *authority = strstr(path, "://");
         path = authority ? authority + 3 + strcspn(authority + 3, "/?#") : "";
     }
-    const char *fragment = strchr(path, '#');
-    if (fragment) {
-        path = apr_pstrmemdup(r->pool, path, (size_t)(fragment - path));
+    if (r->parsed_uri.fragment) {
+        path = apr_pstrmemdup(r->pool, path, strcspn(path, "#"));
     }
     return *path == '/' ? path : "/";
 }
@@ -63,15 +63,10 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     if (!shield_addr(r->useragent_addr, &facts->client)) {
         return false;
     }
-    bool cut;
-    (void)l7s_path_normalise(target_path(r), out->path, sizeof(out->path), &cut);
-    if (!r->hostname || !l7s_host_normalise(r->hostname, out->host, sizeof(out->host))) {
-        out->host[0] = '\0';
-    }
     facts->client_is_proxy = shield_is_proxy(&facts->client);
     facts->method = r->method;
-    facts->host = out->host;
-    facts->path = out->path;
+    facts->host = r->hostname ? r->hostname : "";
+    facts->path = l7s_path_read(target_path(r), out->path, sizeof(out->path));
     facts->app = section->app;
     facts->mode = shield_section_mode(section);
     facts->header = header_value;

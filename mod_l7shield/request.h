@@ -10,12 +10,9 @@
 #include "decide.h"
 #include "path.h"
 
-#define SHIELD_HOST_MAX 256
-
-/* On the caller's stack; the buffers are never initialised beyond their NUL. */
+/* On the caller's stack; the buffer is used only where httpd's path is no normal one. */
 typedef struct {
     l7s_request_t facts;
-    char host[SHIELD_HOST_MAX];
     char path[L7S_PATH_MAX];
 } shield_request_t;
 

@@ -140,32 +140,28 @@ void shield_segment_child(apr_pool_t *pool, server_rec *server)
     apr_pool_cleanup_register(pool, NULL, delete_pin_key, apr_pool_cleanup_null);
 }
 
-const l7s_image_t *shield_image_hold(void)
+const l7s_image_t *shield_image_hold(l7s_pin_t **pin)
 {
     if (!pin_key_made || !shield_process.attached) {
         return NULL;
     }
     l7s_pin_t *known = pthread_getspecific(pin_key);
-    l7s_pin_t *pin = known;
-    const l7s_image_t *image = l7s_segment_pin(&shield_process.shared, &pin, pin_owner);
-    if (pin != known) {
-        (void)pthread_setspecific(pin_key, pin);
+    *pin = known;
+    const l7s_image_t *image = l7s_segment_pin(&shield_process.shared, pin, pin_owner);
+    if (*pin != known) {
+        (void)pthread_setspecific(pin_key, *pin);
     }
     return image;
 }
 
-void shield_image_release(void)
+uint64_t shield_mono_us(void)
 {
-    l7s_segment_unpin(pthread_getspecific(pin_key));
+    struct timespec mono;
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    return (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000;
 }
 
-l7s_now_t shield_now(void)
+l7s_now_t shield_now(apr_time_t wall)
 {
-    struct timespec mono, wall;
-    clock_gettime(CLOCK_MONOTONIC, &mono);
-    clock_gettime(CLOCK_REALTIME, &wall);
-    return (l7s_now_t){
-        .mono_us = (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000,
-        .wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000,
-    };
+    return (l7s_now_t){.mono_us = shield_mono_us(), .wall_ms = (uint64_t)wall / 1000};
 }

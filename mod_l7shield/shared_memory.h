@@ -26,12 +26,14 @@ const shield_segment_t *shield_segment_open(server_rec *server, size_t size);
 /* Each child, once: what pins need. */
 void shield_segment_child(apr_pool_t *pool, server_rec *server);
 
-/* The image in force, held for this thread until shield_image_release; NULL when there is
- * none, and then there is nothing to release. Not to be nested. */
-const l7s_image_t *shield_image_hold(void);
-void shield_image_release(void);
+/* The image in force, held for this thread until l7s_segment_unpin(*pin); NULL when there
+ * is none, and then there is nothing to unpin. Not to be nested. */
+const l7s_image_t *shield_image_hold(l7s_pin_t **pin);
 
-/* Both clocks, read once per request. */
-l7s_now_t shield_now(void);
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t shield_mono_us(void);
+
+/* Both times, once per request: httpd knows the wall clock's already. */
+l7s_now_t shield_now(apr_time_t wall);
 
 #endif

@@ -17,10 +17,10 @@ l7s_strict_verdict_t shield_strict_ask(void *context, l7s_strict_question_t *que
     if (role != L7S_MAILBOX_SERVING) {
         return role == L7S_MAILBOX_ALONE ? L7S_STRICT_ALONE : L7S_STRICT_MISSED;
     }
-    uint64_t began_us = shield_now().mono_us;
+    uint64_t began_us = shield_mono_us();
     l7s_strict_verdict_t verdict =
         l7s_mailbox_ask(&shield_process.shared.mailbox, question, getpid(),
                         atomic_load(&header->workers_total), began_us);
-    l7s_mailbox_waited(&header->mailbox, shield_now().mono_us - began_us);
+    l7s_mailbox_waited(&header->mailbox, shield_mono_us() - began_us);
     return verdict;
 }

@@ -29,12 +29,14 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
     if (!shield_request_read(r, section, &request)) {
         return NULL;
     }
-    const l7s_image_t *image = shield_image_hold();
+    l7s_pin_t *pin;
+    const l7s_image_t *image = shield_image_hold(&pin);
     if (!image) {
         return NULL;
     }
-    l7s_decide(&shield_process.shared, image, &request.facts, shield_now(), &verdict);
-    shield_image_release();
+    l7s_decide(&shield_process.shared, image, &request.facts, shield_now(r->request_time),
+               &verdict);
+    l7s_segment_unpin(pin);
     return keep(r, &verdict);
 }
 
@@ -45,13 +47,14 @@ const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode
     if (!shield_addr(r->useragent_addr, &client) || shield_is_proxy(&client)) {
         return NULL;
     }
-    const l7s_image_t *image = shield_image_hold();
+    l7s_pin_t *pin;
+    const l7s_image_t *image = shield_image_hold(&pin);
     if (!image) {
         return NULL;
     }
     bool refused = l7s_decide_address(&shield_process.shared, image, &client, mode,
-                                      shield_now(), &verdict);
-    shield_image_release();
+                                      shield_now(r->request_time), &verdict);
+    l7s_segment_unpin(pin);
     return refused ? keep(r, &verdict) : NULL;
 }
 

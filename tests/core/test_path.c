@@ -239,6 +239,32 @@ static void test_path_normalise_result_has_no_detours_and_is_stable(void **state
     }
 }
 
+static void test_path_read_copies_only_what_is_not_normal(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *raw, *path;
+        bool same;
+    } cases[] = {
+        {"/", "/", true},
+        {"/a/b.html", "/a/b.html", true},
+        {"/a/", "/a/", true},
+        {"/a?b", "/a", false},
+        {"/a%20b", "/a b", false},
+        {"//a", "/a", false},
+        {"/a/../b", "/b", false},
+        {"a", "/a", false},
+        {"/1234567", "/123456", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char out[16];
+        size_t capacity = i + 1 < sizeof cases / sizeof cases[0] ? sizeof out : 8;
+        const char *path = l7s_path_read(cases[i].raw, out, capacity);
+        assert_string_equal(path, cases[i].path);
+        assert_ptr_equal(path, cases[i].same ? cases[i].raw : out);
+    }
+}
+
 static void test_path_matches_table(void **state)
 {
     (void)state;
@@ -380,37 +406,6 @@ static void test_host_matches_table(void **state)
     }
 }
 
-static void test_host_normalise_strips_port_and_root_dot(void **state)
-{
-    (void)state;
-    static const char *const cases[][2] = {
-        {"Example.COM", "example.com"},
-        {"example.com:8080", "example.com"},
-        {"example.com.", "example.com"},
-        {"example.com.:80", "example.com"},
-        {"[2001:DB8::1]:443", "[2001:db8::1]"},
-        {"[::1]", "[::1]"},
-        {"[::1", "[::1"},
-        {"", ""},
-        {":80", ""},
-        {".", ""},
-        {"192.0.2.1:80", "192.0.2.1"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char out[64];
-        assert_true(l7s_host_normalise(cases[i][0], out, sizeof out));
-        assert_string_equal(out, cases[i][1]);
-    }
-}
-
-static void test_host_normalise_too_long_is_refused(void **state)
-{
-    (void)state;
-    char out[8];
-    assert_true(l7s_host_normalise("1234567:80", out, sizeof out));
-    assert_false(l7s_host_normalise("12345678", out, sizeof out));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,12 +414,11 @@ int main(void)
         cmocka_unit_test(test_path_normalise_long_detour_is_followed_back),
         cmocka_unit_test(test_path_normalise_random_paths_equal_naive_normaliser),
         cmocka_unit_test(test_path_normalise_result_has_no_detours_and_is_stable),
+        cmocka_unit_test(test_path_read_copies_only_what_is_not_normal),
         cmocka_unit_test(test_path_matches_table),
         cmocka_unit_test(test_path_matches_random_globs_equal_definition),
         cmocka_unit_test(test_path_glob_error_tells_what_never_matches),
         cmocka_unit_test(test_host_matches_table),
-        cmocka_unit_test(test_host_normalise_strips_port_and_root_dot),
-        cmocka_unit_test(test_host_normalise_too_long_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -349,6 +349,28 @@ def test_110_45_error_document_answers_with_our_headers(httpd):
     assert "action=throttle policy=closed" in access(server, "/index.html")
 
 
+@pytest.mark.parametrize("method", ("GET", "HEAD"))
+@pytest.mark.parametrize("connection", ("keep-alive", "close"))
+def test_110_46_answer_written_by_hand_is_the_one_that_filters_write(
+        httpd, method, connection):
+    answers = []
+    for host in ("", "Header always set X-Site yes"):
+        server = httpd(policies=config(policy("closed", {"throttle": {}},
+                                              detect=rate(1, 86400))), host=host)
+        server.get("/")
+        answer = server.get("/", method=method, headers={"Connection": connection})
+        headers = dict(answer.headers)
+        incident = headers.pop("l7shield-incident").encode()
+        for name in ("x-site", "date", "retry-after"):
+            assert headers.pop(name, None) is not None or name == "x-site"
+        answers.append((answer.status, sorted(headers.items()),
+                        answer.body.replace(incident, b"").split(b"Try")[0]))
+        lines = [line for line in server.accesses() if " 429 " in line]
+        answers[-1] += (len(lines),)
+    assert answers[0] == answers[1]
+    assert ("connection" in dict(answers[0][1])) or connection == "keep-alive"
+
+
 # ------------------------------------------------------------------- httpd's other ways
 
 def test_110_50_off_and_observe_in_a_section(httpd):

@@ -44,7 +44,7 @@ void sync_meta_free(sync_meta_t *meta);
 
 /* Runs all operations and fills in status and value of each. Blocks for at most
  * `budget_ms` over all servers together; `now_ms` (any steady clock) drives the breakers.
- */
+ * More operations than fit are not asked (SYNC_META_FAILED) of a server that is up. */
 void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
                    unsigned budget_ms, uint64_t now_ms);
 

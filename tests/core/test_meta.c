@@ -208,6 +208,40 @@ static void test_meta_run_many_operations_pass_the_buffers(void **state)
     memcached_server_kill(&servers[1]);
 }
 
+/* More than fits the time is not a failure of the server: it is left for later, and
+ * nothing is in doubt. */
+static void
+test_meta_run_too_many_operations_end_in_time_and_leave_none_in_doubt(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000000 };
+    memcached_server_t server = memcached_server_start(0);
+    sync_meta_t *meta = make_meta(server.address, NULL);
+    sync_meta_op_t *ops = calloc(COUNT, sizeof *ops);
+    for (unsigned i = 0; i < COUNT; i++) {
+        char key[L7S_COUNTER_NAME];
+        snprintf(key, sizeof key, "d%022u", i % 50000);
+        ops[i] = make_op(key, 0, 1);
+    }
+    sync_meta_run(meta, ops, 1, BUDGET_MS, 0); /* connected and greeted */
+    sync_meta_run(meta, ops, COUNT, 120, 1000);
+    assert_true(sync_meta_up(meta, 0));
+    unsigned done = 0;
+    while (done < COUNT && ops[done].status == SYNC_META_OK) {
+        done++;
+    }
+    assert_in_range(done, 1, COUNT - 1);
+    for (unsigned i = done; i < COUNT; i++) {
+        assert_int_equal(ops[i].status, SYNC_META_FAILED);
+    }
+    sync_meta_op_t next = ops[done];
+    sync_meta_run(meta, &next, 1, BUDGET_MS, 1001); /* on the same connection, at once */
+    assert_int_equal(next.status, SYNC_META_OK);
+    free(ops);
+    sync_meta_free(meta);
+    memcached_server_kill(&server);
+}
+
 static void test_meta_run_bad_operations_fail_alone(void **state)
 {
     (void)state;
@@ -448,6 +482,8 @@ int main(void)
         cmocka_unit_test(test_meta_create_checks_addresses),
         cmocka_unit_test(test_meta_run_pushes_add_up_and_reads_do_not),
         cmocka_unit_test(test_meta_run_many_operations_pass_the_buffers),
+        cmocka_unit_test(
+            test_meta_run_too_many_operations_end_in_time_and_leave_none_in_doubt),
         cmocka_unit_test(test_meta_run_bad_operations_fail_alone),
         cmocka_unit_test(test_meta_run_without_operations_does_nothing),
         cmocka_unit_test(test_meta_run_dead_server_fails_until_breaker_probes),

@@ -143,6 +143,9 @@ static l7s_status_t count_opened(admin_store_t *store, const json_t *record)
 {
     char name[64];
     const char *signature = text_at(record, "layer", "signature");
+    if (signature == NULL) {
+        return L7S_OK; /* of no layer: nobody attacks */
+    }
     counter_of(signature == NULL ? "unknown" : signature, name);
     return admin_number_set(store, name, admin_number_get(store, name, 0) + 1);
 }

@@ -90,6 +90,9 @@ static json_t *evidence_of(const l7s_total_t *total)
 
 static json_t *layer_of(const l7s_total_t *total)
 {
+    if (total->notice) {
+        return json_null();
+    }
     bool flood = l7s_report_count(total->newest, "limit") != 0 || total->peak >= 10;
     const char *signature = total->campaign ? "distributed_flood"
                             : flood         ? "request_flood"
@@ -154,6 +157,14 @@ static json_t *measure_of(const l7s_total_t *total)
                      "per_seconds", count_or_null(seconds), "unit", "requests");
 }
 
+/* Of what no client caused, its length. */
+static json_t *length_of(const l7s_total_t *total)
+{
+    return json_pack("{s:I, s:n, s:n, s:s}", "observed",
+                     (json_int_t)(total->last_ms - total->started_ms) / 1000, "limit",
+                     "per_seconds", "unit", "seconds");
+}
+
 /* An episode begins with the first request that trips, which is refused at once. */
 static json_t *action_of(const l7s_total_t *total)
 {
@@ -174,6 +185,9 @@ static json_t *counts_of(const l7s_total_t *total)
 
 static json_t *policy_of(const l7s_total_t *total)
 {
+    if (*l7s_report_text(total->newest, "policy") == '\0') {
+        return json_null();
+    }
     return json_pack("{s:s, s:I, s:s}", "name", l7s_report_text(total->newest, "policy"),
                      "revision", (json_int_t)l7s_report_count(total->newest, "revision"),
                      "mode", l7s_report_text(total->newest, "mode"));
@@ -227,7 +241,8 @@ static void set_members(json_t *record, const json_t *reports, const char *id)
         if (strcmp(report_id, id) != 0) {
             insert_text(aliases, report_id);
         }
-        if (json_array_size(samples) < SAMPLES_MAX) {
+        if (json_array_size(samples) < SAMPLES_MAX &&
+            !l7s_incident_is_notice(l7s_report_text(report, "detector"))) {
             json_array_append_new(samples, sample_of(report));
         }
     }
@@ -268,7 +283,8 @@ static void set_record(json_t *record, const l7s_total_t *total)
     json_object_set_new(record, "policy", policy_of(total));
     json_object_set_new(record, "source", source_of(total));
     json_object_set_new(record, "target", target_of(total));
-    json_object_set_new(record, "measure", measure_of(total));
+    json_object_set_new(record, "measure",
+                        total->notice ? length_of(total) : measure_of(total));
     json_object_set_new(record, "action", action_of(total));
     json_object_set_new(record, "counts", counts_of(total));
 }

@@ -16,6 +16,24 @@
  * reference. `ended` closes it at last_ms. */
 json_t *l7s_incident_report(const char *node, const l7s_episode_t *episode, bool ended);
 
+/* An incident that no client caused: a store that does not answer, a policy that tripped
+ * its guard. It has no layer and no samples. */
+typedef struct {
+    const char *node, *id;
+    const char *kind;                 /* "store_degraded", … */
+    const char *policy;               /* "": it concerns none */
+    l7s_mode_t mode;                  /* of that policy */
+    const char *action;               /* what the shield does about it */
+    const char *key_name, *key_value; /* what it concerns: "server", "127.0.0.1:11211" */
+    uint64_t revision, started_ms, last_ms;
+    bool ended;
+} l7s_notice_t;
+
+bool l7s_incident_is_notice(const char *kind);
+
+/* A node's report of such an incident, like l7s_incident_report. New reference. */
+json_t *l7s_incident_notice(const l7s_notice_t *notice);
+
 /* A report must have the members that a merge reads, with bounded strings. */
 L7S_MUST_USE l7s_status_t l7s_incident_report_check(const json_t *report);
 

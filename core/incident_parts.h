@@ -27,6 +27,7 @@ typedef struct {
     uint64_t clients[L7S_CLIENT_BITS / 64];
     const char *ban_id;
     bool active, campaign;
+    bool notice; /* no client caused it */
 } l7s_total_t;
 
 /* Of {"inc_…": report, …}; borrows from it. */

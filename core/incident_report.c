@@ -122,6 +122,38 @@ json_t *l7s_incident_report(const char *node, const l7s_episode_t *episode, bool
     return out;
 }
 
+bool l7s_incident_is_notice(const char *kind)
+{
+    return strcmp(kind, "store_degraded") == 0 || strcmp(kind, "guard_tripped") == 0;
+}
+
+json_t *l7s_incident_notice(const l7s_notice_t *notice)
+{
+    json_t *out = json_object();
+
+    for (size_t i = 0; i < MEMBERS_COUNT; i++) {
+        json_t *empty = MEMBERS[i].kind == TEXT    ? json_string("")
+                        : MEMBERS[i].kind == COUNT ? json_integer(0)
+                        : MEMBERS[i].kind == FLAG  ? json_false()
+                                                   : json_object();
+        json_object_set_new(out, MEMBERS[i].name, empty);
+    }
+    set_text(out, "node", notice->node);
+    set_text(out, "id", notice->id);
+    set_text(out, "state", notice->ended ? "ended" : "active");
+    set_text(out, "policy", notice->policy);
+    set_text(out, "mode", l7s_mode_name(notice->mode));
+    set_text(out, "detector", notice->kind);
+    set_text(out, "action", notice->action);
+    set_text(json_object_get(out, "key"), notice->key_name, notice->key_value);
+    set_count(out, "revision", notice->revision);
+    set_count(out, "started_ms", notice->started_ms);
+    set_count(out, "last_ms",
+              notice->last_ms > notice->started_ms ? notice->last_ms
+                                                   : notice->started_ms);
+    return out;
+}
+
 /* --- reading --- */
 
 static bool key_fits(const json_t *key, size_t max)
@@ -184,7 +216,8 @@ l7s_status_t l7s_incident_report_check(const json_t *report)
                    is_one_of(l7s_report_text(report, "state"), "active", "ended") &&
                    l7s_mode_parse(l7s_report_text(report, "mode"), &mode) &&
                    *l7s_report_text(report, "node") != '\0' &&
-                   *l7s_report_text(report, "policy") != '\0'
+                   (*l7s_report_text(report, "policy") != '\0' ||
+                    l7s_incident_is_notice(l7s_report_text(report, "detector")))
                ? L7S_OK
                : L7S_INVALID;
 }

@@ -3,6 +3,7 @@
  * What the reports of a record amount to, and what can honestly be said about it: sums,
  * and estimates that say how sure they are.
  */
+#include "incident.h"
 #include "incident_parts.h"
 #include <math.h>
 #include <stdio.h>
@@ -104,6 +105,7 @@ l7s_total_t l7s_total_of(const json_t *reports)
         add_report(&total, report);
     }
     add_peaks(&total, reports);
+    total.notice = l7s_incident_is_notice(l7s_report_text(total.newest, "detector"));
     return total;
 }
 
@@ -121,6 +123,9 @@ uint64_t l7s_total_clients(const l7s_total_t *total)
     if (!total->campaign &&
         json_object_get(json_object_get(total->first, "key"), "client") != NULL) {
         return 1;
+    }
+    if (total->notice) {
+        return 0;
     }
     if (set >= L7S_CLIENT_BITS) {
         set = L7S_CLIENT_BITS - 1; /* full: at least this many */
@@ -159,6 +164,9 @@ const char *l7s_total_severity(const l7s_total_t *total)
 {
     double times = overload(total);
 
+    if (total->notice) {
+        return "medium";
+    }
     if (total->campaign) {
         return l7s_total_clients(total) >= 100 ? "critical" : "high";
     }

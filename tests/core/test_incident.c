@@ -164,6 +164,47 @@ static void test_incident_merge_one_report_is_the_documented_record(void **state
     json_decref(record);
 }
 
+static void test_incident_merge_of_notices_is_one_record_without_a_layer(void **state)
+{
+    l7s_notice_t notice = {.node = "web-1",
+                           .id = ID_A,
+                           .kind = "store_degraded",
+                           .policy = "",
+                           .mode = L7S_MODE_ENFORCE,
+                           .action = "count_alone",
+                           .key_name = "server",
+                           .key_value = "192.0.2.1:11211",
+                           .started_ms = at(0),
+                           .last_ms = at(5)};
+    json_t *record = merge(NULL, l7s_incident_notice(&notice));
+
+    (void)state;
+    assert_contract(record);
+    notice.node = "web-2";
+    notice.id = ID_B;
+    notice.last_ms = at(8);
+    notice.ended = true;
+    json_t *other = l7s_incident_notice(&notice);
+    assert_true(l7s_incident_same(record, other));
+    record = merge(record, other);
+    assert_text(record, "state", "active"); /* web-1 has not said that it ended */
+    notice.node = "web-1";
+    notice.id = ID_A;
+    record = merge(record, l7s_incident_notice(&notice));
+    assert_contract(record);
+    assert_text(record, "state", "ended");
+    assert_text(record, "kind", "store_degraded");
+    assert_text(record, "severity", "medium");
+    assert_true(json_is_null(get(record, "layer")));
+    assert_true(json_is_null(get(record, "policy")));
+    assert_text(record, "source/key/server", "192.0.2.1:11211");
+    assert_integer(record, "source/distinct_clients", 0);
+    assert_integer(record, "measure/observed", 8);
+    assert_int_equal(json_array_size(get(record, "nodes")), 2);
+    assert_int_equal(json_array_size(get(record, "samples")), 0);
+    json_decref(record);
+}
+
 static void test_incident_merge_observed_episode_acted_on_nobody(void **state)
 {
     json_t *from = report("web-1", ID_A, 0, 30, false), *record = NULL;
@@ -449,6 +490,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_incident_merge_one_report_is_the_documented_record),
+        cmocka_unit_test(test_incident_merge_of_notices_is_one_record_without_a_layer),
         cmocka_unit_test(test_incident_merge_observed_episode_acted_on_nobody),
         cmocka_unit_test(test_incident_merge_two_nodes_are_one_record_with_an_alias),
         cmocka_unit_test(test_incident_merge_any_order_and_repetition_counts_the_same),

@@ -7,20 +7,21 @@
  * the next; HOT_MAX counters are guarded against memcached's eviction by a read now and
  * then.
  */
-#include "counters.h"
 #include "../../core/key.h"
 #include "alone.h"
+#include "counters.h"
 #include "log.h"
 #include "meta.h"
 #include "news.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define OPERATIONS_MAX 16384
+#define OPERATIONS_MAX 131072
 #define HOT_MAX 65536
 #define LOG_INTERVAL_MS 10000
-/* memcached's share of a tick; a healthy server needs a microsecond per operation. */
-#define BUDGET_MS 25
+/* memcached's share of a tick; a healthy server needs a microsecond per operation. What
+ * does not fit stays dirty and comes first in the next tick. */
+#define BUDGET_MS 40
 
 /* What an operation is about; parallel to `ops`. */
 typedef struct {
@@ -55,7 +56,7 @@ struct sync_counters {
     l7s_now_t now;            /* of the tick */
     uint32_t live_nodes;
     uint32_t resume_at; /* the slot at which the last tick ran out of operations */
-    bool full;
+    bool full, late;    /* the tick had no room, or no time, for all */
     size_t count, hot_count;
     uint64_t unknown; /* tokens whose way ended in silence */
     sync_log_gate_t full_gate, unknown_gate, hot_gate;
@@ -98,8 +99,7 @@ l7s_status_t sync_counters_create(const l7s_shared_t *shared, sync_bus_t *bus,
         status = allocate(counters);
     }
     if (bus != NULL && status == L7S_OK) {
-        status =
-            sync_alone_create(l7s_table_size(&shared->table), &counters->alone);
+        status = sync_alone_create(l7s_table_size(&shared->table), &counters->alone);
     }
     if (bus != NULL && status == L7S_OK) {
         status = sync_news_create(bus, &counters->news);
@@ -138,9 +138,9 @@ void sync_counters_free(sync_counters_t *counters)
 static uint32_t used_tokens(const sync_counters_t *counters, const l7s_rate_t *rate,
                             const l7s_slot_t *slot)
 {
-    return (uint32_t)(l7s_bucket_used(rate, atomic_load(&slot->tat),
-                                      counters->now.mono_us) /
-                      rate->period_us);
+    return (
+        uint32_t)(l7s_bucket_used(rate, atomic_load(&slot->tat), counters->now.mono_us) /
+                  rate->period_us);
 }
 
 /* A number that was seen in this period and is gone (memcached was restarted, flushed or
@@ -514,14 +514,20 @@ static void assume_applied(const purpose_t *purpose, const sync_meta_op_t *op,
     }
 }
 
-/* They wait for the store; until then this node takes its share of the limit only. */
+/* They wait for the store; until then this node takes its share of the limit only. With a
+ * server that is up there was just no time left, and the next tick begins with them. */
 static void put_back(sync_counters_t *counters, const purpose_t *purpose,
                      const sync_meta_op_t *op, l7s_slot_t *slot)
 {
     sync_alone_place_t place = place_of(counters, purpose->index, purpose->key);
-    uint64_t charge = sync_alone_failed(counters->alone, &place, op->delta);
 
     (void)atomic_fetch_add(&slot->pending, op->delta);
+    if (sync_meta_up(counters->meta, op->server)) {
+        counters->resume_at = counters->late ? counters->resume_at : purpose->index;
+        counters->late = true;
+        return;
+    }
+    uint64_t charge = sync_alone_failed(counters->alone, &place, op->delta);
     if (charge > 0) {
         l7s_bucket_debit(&purpose->limit->rate, &slot->tat, counters->now.mono_us,
                          charge);
@@ -564,13 +570,12 @@ static void report(sync_counters_t *counters)
 {
     uint64_t now_ms = sync_mono_ms(counters->now);
 
-    if (counters->full &&
+    if ((counters->full || counters->late) &&
         sync_log_gate(&counters->full_gate, now_ms, LOG_INTERVAL_MS, NULL)) {
-        sync_log(
-            SYNC_WARN, "L7S2070",
-            "more than %d counters want to be exchanged in one tick; the others wait "
-            "for the next",
-            OPERATIONS_MAX);
+        sync_log(SYNC_WARN, "L7S2070",
+                 "more counters want to be exchanged than fit in one tick (%zu were "
+                 "tried); the others wait for the next",
+                 counters->count);
     }
     if (counters->unknown > 0 &&
         sync_log_gate(&counters->unknown_gate, now_ms, LOG_INTERVAL_MS, NULL)) {
@@ -590,7 +595,7 @@ void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
     counters->image = image;
     counters->now = now;
     counters->count = 0;
-    counters->full = false;
+    counters->full = counters->late = false;
     counters->live_nodes = atomic_load(&counters->shared->header->live_nodes);
     if (counters->meta != NULL && !online) {
         return; /* without keys nothing can be named: what is pending waits */

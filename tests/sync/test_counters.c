@@ -25,6 +25,7 @@ static struct {
 static size_t store_count, operations;
 static sync_meta_status_t outcome;
 static bool lost_answer; /* applied, and nobody hears of it */
+static bool up;          /* what fails has just not been asked */
 
 static uint64_t *number_of(const char *key)
 {
@@ -68,6 +69,13 @@ l7s_status_t sync_meta_create(const char *const *servers, size_t count, sync_met
 void sync_meta_free(sync_meta_t *meta)
 {
     free(meta);
+}
+
+bool sync_meta_up(const sync_meta_t *meta, size_t server)
+{
+    (void)meta;
+    (void)server;
+    return up;
 }
 
 const l7s_hashkey_t *sync_bus_name_key(const sync_bus_t *bus)
@@ -204,7 +212,7 @@ static int set_up(void **state)
     memset(store, 0, sizeof store);
     store_count = operations = 0;
     outcome = SYNC_META_OK;
-    lost_answer = false;
+    lost_answer = up = false;
     *state = bench;
     /* Any pointer will do: every function that gets it stands above. */
     return sync_counters_create(&bench->shared, (sync_bus_t *)bench, &options,
@@ -355,6 +363,22 @@ static void test_counters_what_could_not_leave_is_put_back(void **state)
     tick(bench);
     assert_in_range(stored(), 58, 60); /* the others have drained */
     assert_int_equal(atomic_load(&slot->pending), 0);
+}
+
+static void test_counters_what_had_no_time_left_waits_without_a_charge(void **state)
+{
+    bench_t *bench = *state;
+    l7s_slot_t *slot = take(bench, 100, 60);
+
+    outcome = SYNC_META_FAILED;
+    up = true;
+    uint32_t before = headroom(bench, slot);
+    tick(bench);
+    assert_int_equal(atomic_load(&slot->pending), 60);
+    assert_in_range(headroom(bench, slot), before, before + 1);
+    outcome = SYNC_META_OK;
+    tick(bench);
+    assert_int_equal(stored(), 60);
 }
 
 static void test_counters_after_an_outage_only_what_is_in_use_travels(void **state)
@@ -610,6 +634,7 @@ int main(void)
         TEST(test_counters_light_source_never_travels),
         TEST(test_counters_heavy_key_travels_and_pays_for_others),
         TEST(test_counters_what_could_not_leave_is_put_back),
+        TEST(test_counters_what_had_no_time_left_waits_without_a_charge),
         TEST(test_counters_after_an_outage_only_what_is_in_use_travels),
         TEST(test_counters_after_an_outage_others_are_paid_for_once),
         TEST(test_counters_a_lost_number_begins_with_what_is_in_use),

@@ -71,8 +71,10 @@ uint32_t l7s_builder_add(l7s_builder_t *builder, l7s_section_id_t section,
 
 void *l7s_builder_at(l7s_builder_t *builder, l7s_section_id_t section, uint32_t index)
 {
-    return (uint8_t *)builder->sections[section].items +
-           (size_t)index * l7s_section_width[section];
+    uint8_t *items = builder->sections[section].items;
+
+    /* A section that has none has no memory: nothing may be added to NULL. */
+    return items != NULL ? items + (size_t)index * l7s_section_width[section] : NULL;
 }
 
 uint32_t l7s_builder_count(const l7s_builder_t *builder, l7s_section_id_t section)

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Damaged images: what passes the check must be safe to evaluate. An input is the number
+ * of an image, the seed of the requests, and changes to that image.
+ */
+#include "../../core/image_layout.h"
+#include "../core/policy_fixture.h"
+#include "../core/policy_random.h"
+#include "input.h"
+
+#define IMAGES 16
+#define REQUESTS 32
+
+static fixture_t fixture;
+static l7s_image_t *images[IMAGES];
+static size_t sizes[IMAGES];
+static fixture_request_t requests[REQUESTS];
+static l7s_strict_verdict_t strict_verdict;
+
+static l7s_strict_verdict_t answer(void *context, l7s_strict_question_t *question)
+{
+    (void)context;
+    fuzz_must(question->count <= L7S_STRICT_LIMITS, "a question is bounded");
+    return strict_verdict;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    fixture_open(&fixture, 64);
+    for (uint64_t i = 0; i < IMAGES; i++) {
+        uint64_t seed = i;
+        fixture_reset(&fixture);
+        random_config(&fixture, &seed);
+        fixture_compile(&fixture);
+        sizes[i] = fixture.image->size;
+        images[i] = fuzz_copy(fixture.image, sizes[i]);
+    }
+    fixture_reset(&fixture);
+    for (uint64_t i = 0; i < REQUESTS; i++) {
+        uint64_t seed = i;
+        random_request(&fixture, &seed, &requests[i]);
+        requests[i].facts.context = &requests[i];
+        requests[i].facts.strict = i % 2 == 0 ? answer : NULL;
+    }
+    return 0;
+}
+
+/* Each change is four bytes of place and four of value; the place's upper bits choose
+ * width and manner, since most of what matters is a small number a little too large. */
+static void change(fuzz_input_t *input, uint8_t *image, size_t size)
+{
+    for (unsigned i = 0; i < 16 && input->left > 0; i++) {
+        uint32_t place = fuzz_number(input, 4), value = fuzz_number(input, 4), old = 0;
+        size_t at = (place & 0xffffff) % size, width = 1U << (place >> 24) % 3;
+        if (place >> 31 != 0) {
+            at = at % sizeof(l7s_image_t);
+        }
+        at -= at % width;
+        memcpy(&old, image + at, width);
+        value += (place >> 30 & 1) != 0 ? old : 0;
+        memcpy(image + at, &value, width);
+    }
+}
+
+static void evaluate(const l7s_image_t *image, uint32_t seed)
+{
+    const char *type, *body;
+    l7s_verdict_t verdict;
+    uint32_t count;
+    for (unsigned i = 0; i < 4; i++) {
+        const fixture_request_t *request = &requests[(seed + i * 7) % REQUESTS];
+        strict_verdict = (l7s_strict_verdict_t)((seed >> 5) % 4);
+        l7s_decide(&fixture.shared, image, &request->facts, fixture.now, &verdict);
+        (void)l7s_decide_address(&fixture.shared, image, &request->facts.client,
+                                 L7S_MODE_ENFORCE, fixture.now, &verdict);
+        (void)l7s_image_response(image, verdict.response, &type, &body);
+    }
+    const l7s_image_limit_t *limits = l7s_image_limits(image, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)l7s_image_limit(image, limits[i].id);
+    }
+    (void)l7s_image_limit(image, seed);
+    if (l7s_image_response(image, "busy", &type, &body)) {
+        fuzz_must(strlen(type) + strlen(body) < L7S_IMAGE_MAX, "texts end");
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_input_t input = {data, size};
+    unsigned number = fuzz_number(&input, 1) % IMAGES;
+    uint32_t seed = fuzz_number(&input, 1);
+    uint8_t *copy = fuzz_copy(images[number], sizes[number]);
+    change(&input, copy, sizes[number]);
+    const l7s_image_t *image = l7s_image_check(copy, sizes[number]);
+    if (image != NULL) {
+        evaluate(image, seed);
+    }
+    free(copy);
+    return 0;
+}

@@ -216,6 +216,23 @@ l7s_strict_verdict_t l7s_mailbox_ask(const l7s_mailbox_t *mailbox,
     return verdict;
 }
 
+bool l7s_mailbox_forget(const l7s_mailbox_t *mailbox, l7s_hash128_t key, int32_t pid)
+{
+    const l7s_strict_question_t question = {
+        .count = 1,
+        .limits = {{.key = key, .rate = {.requests = 1, .burst = 1, .period_us = 1}}}};
+    l7s_mailbox_cell_t *cell = NULL;
+
+    if (atomic_load(&mailbox->head->role) == L7S_MAILBOX_SERVING) {
+        cell = claim(mailbox, WAITERS_FRACTION * L7S_MAILBOX_CELLS, pid);
+    }
+    if (cell == NULL) {
+        return false;
+    }
+    (void)post(mailbox, cell, &question);
+    return true;
+}
+
 void l7s_mailbox_waited(l7s_mailbox_head_t *head, uint64_t wait_us)
 {
     unsigned bucket = 0;
@@ -242,7 +259,7 @@ static bool read_question(const l7s_mailbox_cell_t *cell, l7s_strict_question_t 
     out->deadline_us = get(&cell->deadline_us);
     out->count = (uint32_t)head;
     out->cost = (uint32_t)(head >> 32);
-    if (out->count == 0 || out->count > L7S_STRICT_LIMITS || out->cost == 0) {
+    if (out->count == 0 || out->count > L7S_STRICT_LIMITS) {
         return false;
     }
     for (uint32_t i = 0; i < out->count; i++) {
@@ -302,6 +319,16 @@ bool l7s_mailbox_answer(const l7s_mailbox_t *mailbox, const l7s_mail_t *mail,
     }
     futex_wake(&cell->state);
     return true;
+}
+
+void l7s_mailbox_release(const l7s_mailbox_t *mailbox, const l7s_mail_t *mail)
+{
+    uint32_t taken = mail->state;
+
+    if (atomic_compare_exchange_strong(&mailbox->cells[mail->cell].state, &taken,
+                                       (taken & ~KIND_MASK) | KIND_IDLE)) {
+        atomic_store(&mailbox->cells[mail->cell].owner, 0);
+    }
 }
 
 uint32_t l7s_mailbox_bell(const l7s_mailbox_t *mailbox)

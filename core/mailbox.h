@@ -80,6 +80,10 @@ l7s_strict_verdict_t l7s_mailbox_ask(const l7s_mailbox_t *mailbox,
                                      l7s_strict_question_t *question, int32_t pid,
                                      uint32_t workers, uint64_t now_us);
 
+/* Tells the server to forget what the store has for this key, and waits for nothing.
+ * False: no cell was free, or nobody serves. */
+bool l7s_mailbox_forget(const l7s_mailbox_t *mailbox, l7s_hash128_t key, int32_t pid);
+
 /* Notes how long a worker waited. */
 void l7s_mailbox_waited(l7s_mailbox_head_t *head, uint64_t wait_us);
 /* Upper bounds of the histogram's buckets but the last, in microseconds. */
@@ -87,7 +91,7 @@ extern const uint32_t l7s_wait_bounds_us[L7S_WAIT_BUCKETS - 1];
 
 /* --- server --- */
 
-/* A question that was taken. */
+/* A question that was taken. Cost 0: forget the key of its only limit. */
 typedef struct {
     uint32_t cell, state;
     l7s_strict_question_t question;
@@ -102,6 +106,9 @@ bool l7s_mailbox_take(const l7s_mailbox_t *mailbox, uint32_t *cursor, l7s_mail_t
 /* False: the worker has not waited for it. */
 bool l7s_mailbox_answer(const l7s_mailbox_t *mailbox, const l7s_mail_t *mail,
                         l7s_strict_verdict_t verdict);
+
+/* Frees the cell of a question that nobody waits with. */
+void l7s_mailbox_release(const l7s_mailbox_t *mailbox, const l7s_mail_t *mail);
 
 /* The bell's count, to be read before looking for mail. */
 uint32_t l7s_mailbox_bell(const l7s_mailbox_t *mailbox);

@@ -10,6 +10,9 @@
 
 l7s_now_t sync_clock_now(void);
 
+/* CLOCK_REALTIME in microseconds: what all nodes have in common. */
+uint64_t sync_clock_wall_us(void);
+
 /* CLOCK_MONOTONIC in milliseconds. */
 static inline uint64_t sync_mono_ms(l7s_now_t now)
 {

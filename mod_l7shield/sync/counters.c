@@ -7,14 +7,15 @@
  * the next; HOT_MAX counters are guarded against memcached's eviction by a read now and
  * then.
  */
+#include "counters.h"
 #include "../../core/key.h"
 #include "alone.h"
-#include "counters.h"
 #include "log.h"
 #include "meta.h"
 #include "news.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OPERATIONS_MAX 131072
 #define HOT_MAX 65536
@@ -630,9 +631,12 @@ static unsigned reset(const l7s_shared_t *shared, const l7s_image_limit_t *limit
                       const l7s_cidr_t *network, l7s_now_t now)
 {
     l7s_hash128_t digest = l7s_key_digest_cidr(count_key, part, network);
-    l7s_slot_t *slot =
-        l7s_table_find(&shared->table, l7s_hash128_xor(digest, limit->identity));
+    l7s_hash128_t key = l7s_hash128_xor(digest, limit->identity);
+    l7s_slot_t *slot = l7s_table_find(&shared->table, key);
 
+    if (limit->strict) { /* dropped when the store is away; then it forgets by itself */
+        (void)l7s_mailbox_forget(&shared->mailbox, key, (int32_t)getpid());
+    }
     if (slot == NULL) {
         return 0;
     }

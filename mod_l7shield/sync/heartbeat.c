@@ -55,6 +55,7 @@ static json_t *health(const sync_heartbeat_t *beat)
     set(out, "sync_lag_ms", beat->report->lag_ms);
     set(out, "workers_busy", atomic_load(&header->workers_busy));
     set(out, "workers_total", atomic_load(&header->workers_total));
+    set(out, "strict_misses", atomic_load(&header->mailbox.missed));
     return out;
 }
 

@@ -18,6 +18,7 @@
 #include "seat.h"
 #include "snapshot.h"
 #include "spool.h"
+#include "strict.h"
 #include "sweeper.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ struct sync_tick {
     sync_mode_t *mode;
     sync_policy_file_t *policy_file; /* NULL without one */
     sync_counters_t *counters;
+    sync_strict_t *strict;
     sync_sweeper_t *sweeper;
     sync_bans_t *bans;
     sync_ban_file_t *ban_file;
@@ -149,6 +151,9 @@ static l7s_status_t create_parts(sync_tick_t *tick)
         status = sync_counters_create(shared, tick->bus, options, &tick->counters);
     }
     if (status == L7S_OK) {
+        status = sync_strict_create(shared, options, &tick->strict);
+    }
+    if (status == L7S_OK) {
         status = sync_sweeper_create(shared, options->tick_ms, fleet, &tick->sweeper);
     }
     if (status == L7S_OK) {
@@ -188,6 +193,7 @@ void sync_tick_free(sync_tick_t *tick)
     }
     sync_episodes_free(tick->episodes);
     sync_sweeper_free(tick->sweeper);
+    sync_strict_free(tick->strict);
     sync_counters_free(tick->counters);
     sync_ban_log_free(tick->ban_log);
     sync_ban_file_free(tick->ban_file);
@@ -237,6 +243,8 @@ static void follow_requests(sync_tick_t *tick, l7s_now_t now)
         sync_ban_log_tick(tick->ban_log, now);
     }
     sync_counters_tick(tick->counters, image, now);
+    sync_strict_tick(tick->strict,
+                     tick->bus == NULL ? NULL : sync_bus_name_key(tick->bus), image, now);
     sync_sweeper_tick(tick->sweeper, image, now);
     sync_episodes_tick(tick->episodes, now);
     if (tick->bus != NULL) {

@@ -191,6 +191,11 @@ bool l7s_pool_up(const l7s_pool_t *pool, size_t index)
     return index < pool->count && pool->servers[index].up;
 }
 
+bool l7s_pool_down(const l7s_pool_t *pool, size_t index)
+{
+    return index < pool->count && pool->servers[index].pause_ms > 0;
+}
+
 /* ---- the breaker ---- */
 
 /* May this server be asked now? Makes its handle when it has none. A clock that was set

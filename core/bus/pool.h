@@ -31,6 +31,8 @@ const char *l7s_pool_server(const l7s_pool_t *pool, size_t index); /* "127.0.0.1
 size_t l7s_pool_route(const l7s_pool_t *pool, const char *name);
 /* Did the last exchange with this server succeed? */
 bool l7s_pool_up(const l7s_pool_t *pool, size_t index);
+/* Did it fail? Of a server that was never asked both are false. */
+bool l7s_pool_down(const l7s_pool_t *pool, size_t index);
 
 /* The value is malloc'ed and owned by the caller. L7S_NOT_FOUND: the server said that it
  * is not there. L7S_TIMEOUT, L7S_IO: nobody knows. */

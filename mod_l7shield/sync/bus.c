@@ -18,13 +18,6 @@
 #define RELOAD_MS 1000
 #define TRUST_FILE_MAX 4096
 #define LOG_INTERVAL_MS 10000
-/* A busy machine misses a deadline now and then; that is not worth a line. */
-#define DOWN_BEFORE_LOG_MS 1000
-
-typedef struct {
-    bool reported_down;
-    uint64_t down_since_ms; /* mono, 0 = it answered */
-} server_state_t;
 
 struct sync_bus {
     const sync_options_t *options;
@@ -39,7 +32,6 @@ struct sync_bus {
     l7s_now_t now;
     uint64_t deadline_us, last_start_us, reload_at_ms;
     sync_log_gate_t item_gate;
-    server_state_t servers[L7S_SERVERS_MAX];
 };
 
 /* The naming key: of the daemon's secret once it is known, else of our first. */
@@ -140,38 +132,6 @@ void sync_bus_begin(sync_bus_t *bus, l7s_now_t now)
         if (trust_changed(bus)) {
             load_trust(bus);
         }
-    }
-}
-
-static void watch_server(sync_bus_t *bus, size_t index)
-{
-    server_state_t *state = &bus->servers[index];
-    uint64_t now_ms = sync_mono_ms(bus->now);
-
-    if (l7s_pool_up(bus->pool, index)) {
-        if (state->reported_down) {
-            sync_log(SYNC_INFO, "L7S2032", "memcached %s answers again",
-                     l7s_pool_server(bus->pool, index));
-        }
-        *state = (server_state_t){0};
-        return;
-    }
-    if (state->down_since_ms == 0) {
-        state->down_since_ms = now_ms;
-    }
-    if (!state->reported_down && now_ms - state->down_since_ms >= DOWN_BEFORE_LOG_MS) {
-        state->reported_down = true;
-        sync_log(SYNC_WARN, "L7S2031",
-                 "memcached %s does not answer; what it holds is counted by this node "
-                 "alone until it does",
-                 l7s_pool_server(bus->pool, index));
-    }
-}
-
-void sync_bus_end(sync_bus_t *bus)
-{
-    for (size_t i = 0; bus->trust != NULL && i < l7s_pool_servers(bus->pool); i++) {
-        watch_server(bus, i);
     }
 }
 

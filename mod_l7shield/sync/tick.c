@@ -13,6 +13,7 @@
 #include "episodes.h"
 #include "log.h"
 #include "mode.h"
+#include "outage.h"
 #include "policy_file.h"
 #include "publish.h"
 #include "seat.h"
@@ -52,6 +53,7 @@ struct sync_tick {
     sync_snapshot_t *snapshot;
     sync_ban_log_t *ban_log;
     sync_spool_t *spool;
+    sync_outage_t *outage;
     sync_seat_t *seat;
 };
 
@@ -72,6 +74,10 @@ static l7s_status_t create_fleet(sync_tick_t *tick)
     }
     if (status == L7S_OK) {
         status = sync_spool_create(tick->bus, options, tick->started, &tick->spool);
+    }
+    if (status == L7S_OK) {
+        status = sync_outage_create(tick->shared, tick->bus, tick->spool, options->node,
+                                    &tick->outage);
     }
     if (status == L7S_OK) {
         status = sync_seat_create(tick->shared, tick->bus, options, tick->started,
@@ -199,6 +205,7 @@ void sync_tick_free(sync_tick_t *tick)
     sync_ban_file_free(tick->ban_file);
     sync_bans_free(tick->bans);
     sync_seat_free(tick->seat);
+    sync_outage_free(tick->outage);
     sync_spool_free(tick->spool);
     sync_snapshot_free(tick->snapshot);
     sync_policy_file_free(tick->policy_file);
@@ -248,6 +255,7 @@ static void follow_requests(sync_tick_t *tick, l7s_now_t now)
     sync_sweeper_tick(tick->sweeper, image, now);
     sync_episodes_tick(tick->episodes, now);
     if (tick->bus != NULL) {
+        sync_outage_tick(tick->outage, now);
         sync_spool_tick(tick->spool, now);
         tell_seat(tick, now); /* where the daemon finds the incidents */
     }
@@ -286,9 +294,6 @@ static void run_once(sync_tick_t *tick, l7s_now_t now)
     follow_policies(tick, now);
     follow_requests(tick, now);
     keep_bans(tick, false, now);
-    if (tick->bus != NULL) {
-        sync_bus_end(tick->bus);
-    }
     say_state(tick, now);
 }
 

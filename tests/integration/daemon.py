@@ -58,6 +58,18 @@ class Memcached:
             self.process.wait()
             self.process = None
 
+    def pause(self):
+        """It hangs: connections are accepted by the kernel, nothing is answered."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def flush(self):
+        with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            connection.sendall(b"flush_all\r\n")
+            assert connection.recv(64) == b"OK\r\n"
+
 
 class Answer:
     """Status, headers (lower-case names), text, and JSON when it is JSON."""

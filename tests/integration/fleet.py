@@ -9,18 +9,19 @@ from daemon import Daemon, Memcached
 from httpd import Httpd, wait_until
 
 NODE = """
-L7ShieldMemcached 127.0.0.1:{memcached}
+L7ShieldMemcached {memcached}
 L7ShieldSecretFile {secret}
 L7ShieldTrustFile {trust}
 """
 
 
 class Fleet:
-    """`nodes` httpd servers web-1, web-2, … under one daemon and one memcached."""
+    """`nodes` httpd servers web-1, web-2, … under one daemon and `stores` memcached."""
 
-    def __init__(self, nodes=2, children=2, **options):
-        self.memcached = Memcached()
-        self.daemon = Daemon(memcached=[self.memcached.address])
+    def __init__(self, nodes=2, children=2, stores=1, **options):
+        self.stores = [Memcached() for _ in range(stores)]
+        self.memcached = self.stores[0]
+        self.daemon = Daemon(memcached=[store.address for store in self.stores])
         self.nodes = []
         for number in range(1, nodes + 1):
             self.nodes.append(self._node(f"web-{number}", children, options))
@@ -33,14 +34,15 @@ class Fleet:
             target.chmod(0o600)
             if os.geteuid() == 0:
                 shutil.chown(target, "www-data", "www-data")
-        node.directives += NODE.format(memcached=self.memcached.port,
+        node.directives += NODE.format(memcached=" ".join(store.address for store in self.stores),
                                        secret=node.root / "secret",
                                        trust=node.root / "trust")
         node.write_config()
         return node
 
     def start(self):
-        self.memcached.start()
+        for store in self.stores:
+            store.start()
         self.daemon.start()
         for node in self.nodes:
             node.start()
@@ -53,7 +55,8 @@ class Fleet:
         for node in self.nodes:
             unexpected += node.close()
         unexpected += self.daemon.close() or []
-        self.memcached.close()
+        for store in self.stores:
+            store.close()
         return unexpected
 
     # ---------------------------------------------------------------- API
@@ -136,3 +139,97 @@ class Background:
         self._stop.set()
         self._thread.join(30)
         return self.seen
+
+
+class Watch:
+    """Steady requests to every server at once, each on a connection of its own, with a
+    control: an httpd without the shield. What the machine itself makes slow, slows the
+    control as well."""
+
+    def __init__(self, nodes, control, per_second=50, path="/page.txt"):
+        self._stop = threading.Event()
+        self.seen, self.control = [], []
+        targets = [(node, f"127.0.9.{number}", self.seen, per_second)
+                   for number, node in enumerate(nodes, 1)]
+        # The control is asked more often, so that it does not miss what others see.
+        targets += [(control, f"127.0.9.{100 + number}", self.control, 2 * per_second)
+                    for number in range(2)]
+        self._threads = [threading.Thread(target=self._run, daemon=True,
+                                          args=(*target, path))
+                         for target in targets]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, node, address, seen, per_second, path):
+        client, due = node.client(address), time.monotonic()
+        while not self._stop.is_set():
+            due = max(due + 1 / per_second, time.monotonic() - 0.1)
+            time.sleep(max(0, due - time.monotonic()))
+            begin = time.monotonic()
+            try:
+                status = client.get(path).status
+            except OSError as error:
+                status = repr(error)
+                client.close()
+            seen.append((begin, time.monotonic() - begin, status))
+        client.close()
+
+    def stop(self):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def failures(self):
+        return [one for one in self.seen if one[2] != 200]
+
+    def late(self, seconds=0.02):
+        """Requests that took `seconds` longer than the slowest of the control at that
+        time."""
+        usual = sorted(took for _, took, _ in self.control)[len(self.control) // 2]
+
+        def excuse(begin, took):
+            around = [other for at, other, _ in self.control
+                      if at < begin + took + 0.15 and begin < at + other + 0.15]
+            return max(around, default=usual)
+        return [(begin, took) for begin, took, _ in self.seen
+                if took > usual + seconds and took > excuse(begin, took) + seconds]
+
+
+class Flood:
+    """One client that asks the nodes in turn at an even pace, from its own thread. Each
+    answer is kept with its time, so that what was admitted when can be asked."""
+
+    def __init__(self, nodes, per_second, address, path="/limited.txt"):
+        self.seen, self._stop = [], threading.Event()
+        self._clients = [node.client(address) for node in nodes]
+        self._arguments = (per_second, path)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        per_second, path = self._arguments
+        due, number = time.monotonic(), 0
+        while not self._stop.is_set():
+            due = max(due + 1 / per_second, time.monotonic() - 0.1)
+            time.sleep(max(0, due - time.monotonic()))
+            which = number % len(self._clients)
+            number += 1
+            try:
+                status = self._clients[which].get(path).status
+            except OSError as error:
+                status = repr(error)
+                self._clients[which].close()
+            self.seen.append((time.monotonic(), which, status))
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join(30)
+        for client in self._clients:
+            client.close()
+
+    def admitted(self, begin, end, which=None):
+        return sum(1 for at, node, status in self.seen
+                   if begin <= at < end and status == 200 and which in (None, node))
+
+    def statuses(self):
+        return {status for _, _, status in self.seen}

@@ -233,6 +233,15 @@ static bool is_read(l7s_pin_t *pin, uint64_t next, int32_t *last, bool *last_dea
     return generation != 0 && generation % 2 == next % 2;
 }
 
+void l7s_segment_recover_pins(const l7s_shared_t *shared)
+{
+    int32_t last = 0;
+    bool last_dead = false;
+    for (uint32_t i = 0; i < L7S_PINS; i++) {
+        (void)is_read(&shared->pins[i], 0, &last, &last_dead);
+    }
+}
+
 void *l7s_segment_spare_arena(const l7s_shared_t *shared, size_t *capacity)
 {
     l7s_segment_t *header = shared->header;

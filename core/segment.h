@@ -116,6 +116,10 @@ const void *l7s_segment_pin(const l7s_shared_t *shared, l7s_pin_t **pin, int32_t
 void l7s_segment_unpin(l7s_pin_t *pin);
 void l7s_segment_drop_pin(l7s_pin_t *pin); /* the thread ends */
 
+/* Sync process only, now and then: frees the pins of dead processes, or a server whose
+ * children come and go would run out of them and admit everything. */
+void l7s_segment_recover_pins(const l7s_shared_t *shared);
+
 /* Sync process only. The arena that the next image may be written to, or NULL while a
  * living reader still holds it (try again next tick); frees the pins of dead processes.
  */

@@ -119,9 +119,15 @@ static void drop_pin(void *pin)
     l7s_segment_drop_pin(pin);
 }
 
+/* The thread that ends the process runs no destructors: under prefork, where it is the
+ * only one, its pin would be lost until the sync process finds its owner dead. */
 static apr_status_t delete_pin_key(void *unused)
 {
     (void)unused;
+    l7s_pin_t *pin = pthread_getspecific(pin_key);
+    if (pin) {
+        l7s_segment_drop_pin(pin);
+    }
     pthread_key_delete(pin_key);
     pin_key_made = false;
     return APR_SUCCESS;

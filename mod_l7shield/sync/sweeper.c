@@ -155,6 +155,9 @@ void sync_sweeper_tick(sync_sweeper_t *sweeper, const l7s_image_t *image, l7s_no
     (void)l7s_table_sweep(table, sweeper->position, step, &sweeper->watch,
                           release_if_drained, sweeper);
     sweeper->position = (sweeper->position + step) % size;
+    if (sweeper->position == 0) {
+        l7s_segment_recover_pins(sweeper->shared);
+    }
     for (size_t i = 0; i < ALARMS; i++) {
         raise_alarm(&sweeper->alarms[i], sync_mono_ms(now));
     }

@@ -284,6 +284,27 @@ static void test_spare_arena_pins_of_the_dead_are_freed(void **state)
     }
 }
 
+static void test_recover_pins_frees_those_of_the_dead_only(void **state)
+{
+    fixture_t *f = *state;
+    l7s_pin_t *mine = NULL;
+    publish(&f->shared, 1);
+    l7s_segment_pin(&f->shared, &mine, getpid());
+    pid_t pid = fork();
+    if (pid == 0) {
+        l7s_pin_t *pin = NULL;
+        l7s_segment_pin(&f->shared, &pin, getpid());
+        raise(SIGKILL);
+    }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(f->shared.pins[1].owner, pid);
+    l7s_segment_recover_pins(&f->shared);
+    assert_int_equal(f->shared.pins[1].owner, 0);
+    assert_int_equal(f->shared.pins[1].generation, 0);
+    assert_int_equal(mine->owner, getpid());
+    assert_int_not_equal(mine->generation, 0);
+}
+
 #define READERS 4
 #define IMAGES 300
 #define WORDS 64
@@ -368,6 +389,7 @@ int main(void)
         SEGMENT(test_spare_arena_is_held_back_by_a_reader),
         SEGMENT(test_pin_none_left_is_counted),
         SEGMENT(test_spare_arena_pins_of_the_dead_are_freed),
+        SEGMENT(test_recover_pins_frees_those_of_the_dead_only),
         SEGMENT(test_pin_under_publication_images_are_immutable),
         SEGMENT(test_sync_lease_of_a_dead_holder_is_handed_on),
     };

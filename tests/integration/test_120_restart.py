@@ -4,8 +4,10 @@ import http.client
 import os
 import signal
 import socket
+import struct
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -247,3 +249,25 @@ def test_120_15_other_mpms_enforce_too(httpd, mpm):
     server.graceful()
     assert server.get("/", address="127.0.0.9").status == 403
     assert server.get("/").status == 429
+
+
+def pin_owners(server):
+    """Processes that hold a pin: its second word, 64 bytes apart (core/segment.h)."""
+    fds = Path(f"/proc/{server.process.pid}/fd").iterdir()
+    segment = next(fd for fd in fds if "memfd:l7shield" in os.readlink(fd))
+    with open(segment, "rb") as memory:
+        memory.seek(24)
+        memory.seek(struct.unpack("Q", memory.read(8))[0])
+        owners = struct.iter_unpack("8xi52x", memory.read(4096 * 64))
+        return {owner for owner, in owners if owner}
+
+
+def test_120_16_children_that_come_and_go_use_up_no_pins(httpd):
+    """Without pins every request would be admitted."""
+    server = httpd(mpm="prefork", children=2, directives="MaxConnectionsPerChild 1",
+                   policies=config(policy("per-client", {"throttle": {}},
+                                          detect=rate(100, 60))))
+    for _ in range(10):
+        assert server.get("/").status == 200
+    wait_until(lambda: pin_owners(server) <= set(server.child_pids()), 3,
+               "the return of the children's pins")

@@ -118,9 +118,16 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_quick_handler(shield_head, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     /* Hosts whose sections disagree are judged here, before anybody else's opinion. */
-    ap_hook_access_checker(shield_access, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    /* Subrequests do not interest us, so their authentication need not be repeated. */
+    ap_hook_check_access(shield_access, NULL, NULL, APR_HOOK_REALLY_FIRST,
+                         AP_AUTH_INTERNAL_PER_CONF);
 
-    /* `Satisfy Any` discards a refusal once authentication succeeds: say it again. */
+    /* `Satisfy Any` goes on to authentication after a refusal: say it again before a
+     * password is looked at, or guessing would go on, ... */
+    ap_hook_check_authn(shield_fixups, NULL, NULL, APR_HOOK_REALLY_FIRST,
+                        AP_AUTH_INTERNAL_PER_CONF);
+
+    /* ... and where access is granted without one. */
     ap_hook_fixups(shield_fixups, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     /* SetHandler l7shield-metrics. */

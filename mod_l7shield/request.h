@@ -10,10 +10,14 @@
 #include "decide.h"
 #include "path.h"
 
+/* httpd's default LimitRequestLine and a NUL. Of a path that is cut only the beginning is
+ * judged, so a long segment would lead past a pattern with something behind its star. */
+#define SHIELD_PATH_MAX 8191
+
 /* On the caller's stack; the buffer is used only where httpd's path is no normal one. */
 typedef struct {
     l7s_request_t facts;
-    char path[L7S_PATH_MAX];
+    char path[SHIELD_PATH_MAX];
 } shield_request_t;
 
 /* False: not an IP address (a unix socket); there is nobody to judge. */

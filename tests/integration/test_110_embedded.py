@@ -285,6 +285,13 @@ def test_110_31_long_path_is_still_judged_by_its_beginning(httpd):
     assert server.status_of_target("/admin/" + "a" * 4000) == 403
 
 
+def test_110_32_long_segment_does_not_hide_what_stands_behind_it(httpd):
+    server = httpd(policies=config(policy("login", {"deny": {}},
+                                          match={"paths": ["/api/*/login"]})))
+    for length in 1000, 1100, 8000:
+        assert server.status_of_target("/api/v1;" + "%61" + "a" * length + "/login") == 403
+
+
 # ------------------------------------------------------------------- answers
 
 def test_110_40_body_is_what_the_client_accepts(httpd):
@@ -443,9 +450,33 @@ def test_110_55_satisfy_any_does_not_discard_a_refusal(httpd, section):
     server.start()
     login = {"Authorization": "Basic " + base64.b64encode(b"user:open").decode()}
     assert server.get("/", headers=login).status == 200
-    refused = server.get("/page.txt", headers=login)
-    assert refused.status == 403
-    assert refused.headers["l7shield-policy"] == "no"
+    guess = {"Authorization": "Basic " + base64.b64encode(b"user:guess").decode()}
+    assert server.get("/", headers=guess).status == 401
+    # Whether the password is right must not show: refused is refused.
+    for headers in login, guess, {}:
+        refused = server.get("/page.txt", headers=headers)
+        assert refused.status == 403
+        assert refused.headers["l7shield-policy"] == "no"
+
+
+def test_110_58_subrequests_need_not_authenticate_again(httpd):
+    """As without the shield: a folder's listing must not cost a password check per file."""
+    checks = []
+    for shield in False, True:
+        server = httpd(start=False, modules=AUTH, shield=shield,
+                       policies=config(policy("no", {"deny": {}},
+                                              match={"paths": ["/none"]})))
+        server.host = "LogLevel authz_core:debug\n" + SATISFY.format(
+            section="", root=server.root).replace("Satisfy Any", "").replace(
+            "Deny from all", "")
+        server.write_config()
+        digest = base64.b64encode(hashlib.sha1(b"open").digest()).decode()
+        (server.root / "users").write_text(f"user:{{SHA}}{digest}\n")
+        server.start()
+        login = {"Authorization": "Basic " + base64.b64encode(b"user:open").decode()}
+        assert server.get("/", headers=login).status == 200
+        checks.append(server.errors().count("AH01626"))
+    assert checks[0] == checks[1] > 0
 
 
 @pytest.mark.parametrize("section", ["", "<Location /x>\nL7ShieldApp shop\n</Location>"])

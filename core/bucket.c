@@ -119,6 +119,12 @@ uint64_t l7s_bucket_used(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us)
     return used_units(rate, tat, clock_units(rate, now_us));
 }
 
+uint64_t l7s_bucket_idle_ms(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us)
+{
+    int64_t behind = (int64_t)(clock_units(rate, now_us) - tat);
+    return behind > 0 ? (uint64_t)behind / rate->requests / 1000 : 0;
+}
+
 uint32_t l7s_bucket_headroom(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us)
 {
     uint64_t used = used_units(rate, tat, clock_units(rate, now_us));

@@ -52,6 +52,9 @@ void l7s_bucket_debit(const l7s_rate_t *rate, _Atomic uint64_t *tat, uint64_t no
  * full bucket, more than burst tokens for one in debt. */
 uint64_t l7s_bucket_used(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us);
 
+/* For how long nothing has been in use, in milliseconds; 0 when something is. */
+uint64_t l7s_bucket_idle_ms(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us);
+
 /* Whole tokens that would still be admitted now: 0…burst. */
 uint32_t l7s_bucket_headroom(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us);
 

@@ -127,6 +127,12 @@ static uint64_t forgiven(const l7s_rate_t *rate, bool in_view, uint64_t elapsed_
     return drained(rate, elapsed_ms > grace ? elapsed_ms - grace : 0);
 }
 
+uint64_t l7s_fleet_undrained(const l7s_rate_t *rate, uint64_t others, uint64_t idle_ms)
+{
+    uint64_t gone = forgiven(rate, true, idle_ms);
+    return others > gone ? others - gone : 0;
+}
+
 uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_t period,
                          uint64_t total, uint32_t pushed, uint64_t elapsed_ms)
 {

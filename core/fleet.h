@@ -82,6 +82,11 @@ uint64_t l7s_fleet_hear(const l7s_rate_t *rate, l7s_fleet_view_t *view,
  */
 uint64_t l7s_fleet_look_interval_ms(uint32_t live_nodes);
 
+/* What is left to debit of the tokens that others used since the last look, when that was
+ * long ago: our bucket gave back for `idle_ms` of that time what they cannot have kept.
+ * After a short time nothing is forgiven, since they may have used it a moment ago. */
+uint64_t l7s_fleet_undrained(const l7s_rate_t *rate, uint64_t others, uint64_t idle_ms);
+
 /* For how long the number of a period has been counting: since the period began, or, when
  * it was created later, since then. The store tells by the seconds that it has left to
  * live. Without this the first look at a flood that began in the middle of a period would

@@ -45,6 +45,7 @@ typedef struct {
 typedef struct {
     uint64_t total;
     uint32_t period, at_ms;
+    uint32_t seen_ms; /* when its number was last seen, or heard of */
 } told_t;
 
 struct sync_counters {
@@ -386,6 +387,28 @@ static void bump_due(sync_counters_t *counters)
     }
 }
 
+/* Debits what others used since the number was last seen. `same`: it was this number. */
+static void charge(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
+                   const l7s_rate_t *rate, bool same, uint64_t others)
+{
+    sync_alone_place_t place = place_of(counters, index, l7s_slot_key(slot));
+    uint32_t now_ms = (uint32_t)sync_mono_ms(counters->now);
+    uint32_t since_ms = now_ms - counters->told[index].seen_ms;
+
+    counters->told[index].seen_ms = now_ms;
+    others = sync_alone_uncharged(counters->alone, &place, others,
+                                  sync_mono_ms(counters->now));
+    if (same && others > 0) {
+        uint64_t idle_ms =
+            l7s_bucket_idle_ms(rate, atomic_load(&slot->tat), counters->now.mono_us);
+        others =
+            l7s_fleet_undrained(rate, others, idle_ms < since_ms ? idle_ms : since_ms);
+    }
+    if (others > 0) {
+        l7s_bucket_debit(rate, &slot->tat, counters->now.mono_us, others);
+    }
+}
+
 /* ---- news ---- */
 
 /* A sender's clock may be a little ahead of ours or behind it. */
@@ -404,9 +427,9 @@ static void remember(sync_counters_t *counters, uint32_t index, uint64_t total,
     told_t *told = &counters->told[index];
 
     if (told->period != period || total > told->total) {
-        *told = (told_t){.total = total,
-                         .period = period,
-                         .at_ms = (uint32_t)sync_mono_ms(counters->now)};
+        told->total = total;
+        told->period = period;
+        told->at_ms = (uint32_t)sync_mono_ms(counters->now);
     }
 }
 
@@ -433,20 +456,18 @@ static void hear(void *context, const sync_news_item_t *item)
     }
     l7s_fleet_view_t view = {.total = atomic_load(&slot->total),
                              .period = atomic_load(&slot->period)};
-    uint64_t used = l7s_bucket_used(rate, atomic_load(&slot->tat), counters->now.mono_us);
-    uint64_t others =
-        l7s_fleet_hear(rate, &view, &item->what, atomic_load(&slot->pending), used);
-    sync_alone_place_t place =
-        place_of(counters, (uint32_t)(slot - table->slots), item->key);
-    others = sync_alone_uncharged(counters->alone, &place, others,
-                                  sync_mono_ms(counters->now));
-    atomic_store(&slot->total, view.total);
-    atomic_store(&slot->period, view.period);
-    if (others > 0) {
-        l7s_bucket_debit(rate, &slot->tat, counters->now.mono_us, others);
+    bool same = view.period == item->what.period;
+    uint32_t index = (uint32_t)(slot - table->slots);
+    if (!same || item->what.total > view.total) {
+        uint64_t used =
+            l7s_bucket_used(rate, atomic_load(&slot->tat), counters->now.mono_us);
+        uint64_t others =
+            l7s_fleet_hear(rate, &view, &item->what, atomic_load(&slot->pending), used);
+        atomic_store(&slot->total, view.total);
+        atomic_store(&slot->period, view.period);
+        charge(counters, index, slot, rate, same, others);
     }
-    remember(counters, (uint32_t)(slot - table->slots), item->what.total,
-             item->what.period);
+    remember(counters, index, item->what.total, item->what.period);
 }
 
 /* After a push: is what we know now worth telling to all? */
@@ -485,20 +506,16 @@ static void learn(sync_counters_t *counters, const purpose_t *purpose,
     uint64_t elapsed = l7s_fleet_elapsed_ms(rate, since, op->left_s);
     l7s_fleet_view_t view = {.total = atomic_load(&slot->total),
                              .period = atomic_load(&slot->period)};
+    bool same = view.period == purpose->period;
     uint64_t others =
         l7s_fleet_learn(rate, &view, purpose->period, op->value, op->delta, elapsed);
-    sync_alone_place_t place = place_of(counters, purpose->index, purpose->key);
 
     atomic_store(&slot->total, view.total);
     atomic_store(&slot->period, view.period);
     if (!purpose->previous) {
         heat(counters, purpose->index, purpose->key.lo);
     }
-    others = sync_alone_uncharged(counters->alone, &place, others,
-                                  sync_mono_ms(counters->now));
-    if (others > 0) {
-        l7s_bucket_debit(rate, &slot->tat, counters->now.mono_us, others);
-    }
+    charge(counters, purpose->index, slot, rate, same, others);
     if (op->delta > 0) {
         tell(counters, purpose, slot);
     }

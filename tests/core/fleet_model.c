@@ -42,7 +42,7 @@ typedef struct {
     uint64_t since_ms, look_at_ms;
     uint64_t phase_us, due_us; /* its ticks; the next one that matters */
     l7s_fleet_view_t view, told;
-    uint64_t told_ms;
+    uint64_t told_ms, seen_us;     /* told or heard of; its number seen */
     size_t heard;                  /* news taken in */
     uint64_t demand_second, asked; /* of "drop by demand": arrivals of that second */
     double demand;                 /* the fleet's, per second, smoothed */
@@ -60,7 +60,8 @@ typedef struct {
 } number_t;
 
 struct fleet_model {
-    uint64_t seed;
+    uint64_t seed;      /* of the sources: the same for every rule */
+    uint64_t rule_seed; /* of what the rule leaves to chance */
     const fleet_source_t *source;
     fleet_figures_t *figures;
     l7s_hash128_t key;
@@ -76,29 +77,29 @@ struct fleet_model {
 
 /* ---- chance ---- */
 
-static uint64_t dice(fleet_model_t *model)
+static uint64_t dice(uint64_t *seed)
 {
-    model->seed ^= model->seed << 13;
-    model->seed ^= model->seed >> 7;
-    model->seed ^= model->seed << 17;
-    return model->seed >> 11;
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed >> 11;
 }
 
-static double uniform(fleet_model_t *model)
+static double uniform(uint64_t *seed)
 {
-    return (double)dice(model) / 9007199254740992.0;
+    return (double)dice(seed) / 9007199254740992.0;
 }
 
 static double exponential(fleet_model_t *model, double mean)
 {
-    return -log(1 - uniform(model)) * mean;
+    return -log(1 - uniform(&model->seed)) * mean;
 }
 
 /* Box and Muller: a logarithm of the load that is normally distributed. */
 static double log_normal(fleet_model_t *model, double median, double sigma)
 {
-    double radius = sqrt(-2 * log(1 - uniform(model)));
-    return median * exp(sigma * radius * cos(2 * M_PI * uniform(model)));
+    double radius = sqrt(-2 * log(1 - uniform(&model->seed)));
+    return median * exp(sigma * radius * cos(2 * M_PI * uniform(&model->seed)));
 }
 
 /* ---- which node ticks next ---- */
@@ -192,6 +193,21 @@ static uint64_t left_of(const l7s_rate_t *rate, const number_t *number, uint64_t
     return age_s < ttl_s ? ttl_s - age_s : 0;
 }
 
+/* Debits what others used since the number was last seen. */
+static void charge(const fleet_model_t *model, node_t *node, bool same, uint64_t others,
+                   uint64_t now_us)
+{
+    const fleet_source_t *source = model->source;
+    if (same && source->rule->lean) {
+        uint64_t idle_ms = l7s_bucket_idle_ms(&source->rate, node->tat, now_us);
+        uint64_t since_ms = (now_us - node->seen_us) / 1000;
+        others = l7s_fleet_undrained(&source->rate, others,
+                                     idle_ms < since_ms ? idle_ms : since_ms);
+    }
+    node->seen_us = now_us;
+    l7s_bucket_debit(&source->rate, &node->tat, now_us, others);
+}
+
 static void count_operation(fleet_model_t *model)
 {
     model->figures->operations++;
@@ -207,9 +223,10 @@ static void exchange(fleet_model_t *model, node_t *node, uint32_t period, uint32
     number->total += delta;
     count_operation(model);
     elapsed_ms = l7s_fleet_elapsed_ms(rate, elapsed_ms, left_of(rate, number, now_us));
+    bool same = node->view.period == period;
     uint64_t others =
         l7s_fleet_learn(rate, &node->view, period, number->total, delta, elapsed_ms);
-    l7s_bucket_debit(rate, &node->tat, now_us, others);
+    charge(model, node, same, others, now_us);
 }
 
 static uint32_t headroom_of(const fleet_model_t *model, node_t *node, uint64_t now_us)
@@ -265,25 +282,34 @@ static void tell(fleet_model_t *model, node_t *node, uint64_t now_us)
     model->figures->bytes += NEWS_BYTES * (2ULL * model->source->nodes - 1);
 }
 
+static void take_in(fleet_model_t *model, node_t *node, const message_t *message,
+                    uint64_t now_us)
+{
+    const l7s_rate_t *rate = &model->source->rate;
+    l7s_fleet_news_t news = message->what;
+    news.age_ms = (now_us - message->told_us) / 1000;
+    bool same = node->view.period == news.period;
+    if (!same || news.total > node->view.total) {
+        uint64_t others = l7s_fleet_hear(rate, &node->view, &news, node->pending,
+                                         l7s_bucket_used(rate, node->tat, now_us));
+        charge(model, node, same, others, now_us);
+    }
+    if (news.period != node->told.period || news.total > node->told.total) {
+        node->told = (l7s_fleet_view_t){.total = news.total, .period = news.period};
+        node->told_ms = now_us / 1000;
+    }
+}
+
 /* Takes in what the node's ticks up to now have read. */
 static void hear(fleet_model_t *model, node_t *node, uint64_t now_us)
 {
-    const l7s_rate_t *rate = &model->source->rate;
     for (; node->heard < model->news_count; node->heard++) {
         const message_t *message = &model->news[node->heard];
         uint64_t at_us = tick_from(node, message->heard_from_us);
         if (at_us > now_us) {
             return;
         }
-        l7s_fleet_news_t news = message->what;
-        news.age_ms = (at_us - message->told_us) / 1000;
-        uint64_t others = l7s_fleet_hear(rate, &node->view, &news, node->pending,
-                                         l7s_bucket_used(rate, node->tat, at_us));
-        l7s_bucket_debit(rate, &node->tat, at_us, others);
-        if (news.period != node->told.period || news.total > node->told.total) {
-            node->told = (l7s_fleet_view_t){.total = news.total, .period = news.period};
-            node->told_ms = at_us / 1000;
-        }
+        take_in(model, node, message, at_us);
     }
 }
 
@@ -321,9 +347,9 @@ static void heat(fleet_model_t *model, node_t *node, uint64_t now_us)
     uint64_t interval = look_interval_ms(model, headroom_of(model, node, now_us));
     if (!node->hot) {
         node->hot = true;
-        node->look_at_ms =
-            now_us / 1000 +
-            (model->source->rule->lean ? 1 + dice(model) % interval : interval);
+        node->look_at_ms = now_us / 1000 + (model->source->rule->lean
+                                                ? 1 + dice(&model->rule_seed) % interval
+                                                : interval);
     } else if (node->look_at_ms > now_us / 1000 + interval) {
         node->look_at_ms = now_us / 1000 + interval;
     }
@@ -343,8 +369,8 @@ static void push(fleet_model_t *model, node_t *node, uint64_t now_us)
         l7s_fleet_is_light(&source->rate, delta, age_ms, source->nodes)) {
         delta = 0;
     } else if (source->rule->parcels) {
-        delta =
-            l7s_fleet_parcel(&source->rate, delta, headroom, source->nodes, dice(model));
+        delta = l7s_fleet_parcel(&source->rate, delta, headroom, source->nodes,
+                                 dice(&model->seed));
     }
     node->pending = 0;
     if (delta == 0) {
@@ -440,7 +466,7 @@ static bool drop_by_demand(fleet_model_t *model, node_t *node, uint64_t now_us)
     double limit = (double)rate->requests * 1e6 / (double)rate->period_us;
     node->asked++;
     wake(model, node, (now_us / SECOND_US + 1) * SECOND_US);
-    return node->demand <= limit || uniform(model) < limit / node->demand;
+    return node->demand <= limit || uniform(&model->rule_seed) < limit / node->demand;
 }
 
 static bool admit(fleet_model_t *model, node_t *node, uint64_t now_us)
@@ -467,7 +493,7 @@ static bool admit(fleet_model_t *model, node_t *node, uint64_t now_us)
 static void begin(fleet_model_t *model)
 {
     const fleet_source_t *source = model->source;
-    model->key = (l7s_hash128_t){dice(model), dice(model)};
+    model->key = (l7s_hash128_t){dice(&model->seed), dice(&model->seed)};
     model->news_count = model->heap_count = 0;
     model->store_tat = l7s_bucket_fresh(&source->rate, START_US);
     for (unsigned i = 0; i < NUMBERS; i++) {
@@ -478,7 +504,7 @@ static void begin(fleet_model_t *model)
     }
     for (unsigned i = 0; i < source->nodes; i++) {
         model->node[i] = (node_t){.tat = l7s_bucket_fresh(&source->rate, START_US),
-                                  .phase_us = START_US + dice(model) % TICK_US,
+                                  .phase_us = START_US + dice(&model->seed) % TICK_US,
                                   .demand_second = START_US / SECOND_US};
     }
 }
@@ -522,7 +548,7 @@ void fleet_model_run(fleet_model_t *model, const fleet_source_t *source,
         run_ticks(model, now_us);
         requests++;
         exact += l7s_bucket_take(rate, &exact_tat, now_us, 1);
-        fleet += admit(model, &model->node[dice(model) % source->nodes], now_us);
+        fleet += admit(model, &model->node[dice(&model->seed) % source->nodes], now_us);
     }
     add_up(source, requests, exact, fleet, figures);
 }
@@ -549,6 +575,7 @@ fleet_model_t *fleet_model_create(uint64_t seed)
     fleet_model_t *model = calloc(1, sizeof *model);
     if (model) {
         model->seed = seed;
+        model->rule_seed = ~seed;
     }
     return model;
 }

@@ -310,6 +310,22 @@ static void test_refund_never_overfills(void **state)
     assert_int_equal(l7s_bucket_headroom(&rate, tat, 500000), 4);
 }
 
+static void test_used_and_idle_are_two_sides_of_a_full_bucket(void **state)
+{
+    (void)state;
+    const l7s_rate_t rate = {10, 4, 10 * S};
+    _Atomic uint64_t tat = l7s_bucket_fresh(&rate, 0);
+    assert_int_equal(l7s_bucket_used(&rate, tat, 0), 0);
+    assert_int_equal(l7s_bucket_idle_ms(&rate, tat, 0), 0);
+    assert_true(l7s_bucket_take(&rate, &tat, 0, 3));
+    assert_int_equal(l7s_bucket_used(&rate, tat, 0), 3 * rate.period_us);
+    assert_int_equal(l7s_bucket_used(&rate, tat, 2 * S), rate.period_us);
+    assert_int_equal(l7s_bucket_idle_ms(&rate, tat, 3 * S), 0);
+    assert_int_equal(l7s_bucket_idle_ms(&rate, tat, 3 * S + 1500000), 1500);
+    l7s_bucket_debit(&rate, &tat, 3 * S, 100);
+    assert_int_equal(l7s_bucket_used(&rate, tat, 3 * S), 14 * rate.period_us);
+}
+
 /* A word that no history produces: at worst it counts as full debt. */
 static void test_conforms_damaged_word_recovers_within_the_debt_limit(void **state)
 {
@@ -335,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_wait_us_is_the_first_microsecond_that_conforms),
         cmocka_unit_test(test_debit_saturates_at_one_period_of_debt),
         cmocka_unit_test(test_refund_never_overfills),
+        cmocka_unit_test(test_used_and_idle_are_two_sides_of_a_full_bucket),
         cmocka_unit_test(test_conforms_damaged_word_recovers_within_the_debt_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,6 +207,18 @@ static void test_fleet_hear_every_case_debits_what_is_missing(void **state)
     }
 }
 
+static void test_fleet_undrained_forgives_what_a_long_pause_gave_back(void **state)
+{
+    (void)state;
+    /* A quarter of the period, 2.5 s, forgives nothing. */
+    assert_int_equal(l7s_fleet_undrained(&rate, 50, 0), 50);
+    assert_int_equal(l7s_fleet_undrained(&rate, 50, 2500), 50);
+    assert_int_equal(l7s_fleet_undrained(&rate, 50, 3500), 40);
+    assert_int_equal(l7s_fleet_undrained(&rate, 50, 7500), 0);
+    assert_int_equal(l7s_fleet_undrained(&rate, 50, UINT64_MAX), 0);
+    assert_int_equal(l7s_fleet_undrained(&rate, UINT64_MAX, 7500), UINT64_MAX - 50);
+}
+
 static void test_fleet_look_interval_grows_with_the_fleet(void **state)
 {
     (void)state;
@@ -446,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_fleet_learn_every_case_debits_what_others_used),
         cmocka_unit_test(test_fleet_must_tell_what_moved_near_the_limit),
         cmocka_unit_test(test_fleet_hear_every_case_debits_what_is_missing),
+        cmocka_unit_test(test_fleet_undrained_forgives_what_a_long_pause_gave_back),
         cmocka_unit_test(test_fleet_look_interval_grows_with_the_fleet),
         cmocka_unit_test(test_fleet_elapsed_is_the_age_of_a_young_number),
         cmocka_unit_test(test_fleet_counter_name_is_keyed_and_differs),

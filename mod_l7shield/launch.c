@@ -14,6 +14,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXIT_NOT_PREPARED 126 /* by our own child, before the program runs */
@@ -125,9 +126,9 @@ static void become(const shield_launch_t *launch, pid_t parent)
     }
     /* After setuid, which clears it. A parent that died before is seen by getppid. */
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (launch->sleep_s > 0) {
-        sleep(launch->sleep_s);
-    }
+    const struct timespec pause = {.tv_sec = launch->sleep_ms / 1000,
+                                   .tv_nsec = (long)(launch->sleep_ms % 1000) * 1000000};
+    (void)nanosleep(&pause, NULL);
     if (getppid() != parent) {
         _exit(0);
     }

@@ -14,10 +14,10 @@
 typedef struct {
     const char *program;
     char *const *argv;
-    int segment_fd;   /* -1: it gets none */
-    int error_fd;     /* -1: it keeps ours */
-    unsigned sleep_s; /* it waits before it runs, so that its parent need not */
-    bool drop;        /* change to `uid`, `gid`, `groups` */
+    int segment_fd;    /* -1: it gets none */
+    int error_fd;      /* -1: it keeps ours */
+    unsigned sleep_ms; /* it waits before it runs, so that its parent need not */
+    bool drop;         /* change to `uid`, `gid`, `groups` */
     uid_t uid;
     gid_t gid;
     int groups_count;

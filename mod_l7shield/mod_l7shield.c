@@ -108,6 +108,7 @@ static void register_hooks(apr_pool_t *pool)
 
     /* Pins belong to a process. */
     ap_hook_child_init(shield_segment_child, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(shield_sync_child, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* Before mod_reqtimeout, mod_ssl and mod_http2: a banned peer costs no byte of
      * parsing and no handshake. */

@@ -5,7 +5,12 @@
  *
  * The parent may not wait or sleep while it serves. So a program that dies at once is
  * started again at once but sleeps before it begins, a little longer each time: the
- * back-off happens in the forked child.
+ * back-off happens in the forked child. One that never came to work waits ever longer;
+ * one that worked, if only for a moment, was killed or crashed over something that may
+ * pass, and is back within a second.
+ *
+ * The parent of every MPM looks after its children once a second, between which it
+ * sleeps; a SIGCHLD that is caught ends that sleep.
  */
 #include "sync_process.h"
 
@@ -27,7 +32,11 @@
 #define STOP_WAIT_MS 1000
 #define POLL_MS 5
 #define SHORT_LIFE apr_time_from_sec(2)
-#define BACKOFF_MAX_S 30
+#define BACKOFF_MAX_MS 30000
+#define CRASH_STEP_MS 100
+#define CRASH_MAX_MS 500
+#define CRASHES_MAX 20 /* in a row: after so many it is not so urgent any more */
+#define CRASHES_MS 5000
 #define RETIRED_MAX 16
 
 /* Over restarts: processes of older configurations, whose end is still to be collected.
@@ -43,7 +52,8 @@ typedef struct {
     server_rec *server;
     apr_proc_t process;
     apr_time_t started;
-    unsigned short_lives;
+    unsigned failures; /* in a row: lives that never came to work */
+    unsigned crashes;  /* in a row: lives that ended soon after they had begun to work */
 } minder_t;
 
 static retired_t *retired(void)
@@ -112,13 +122,34 @@ static bool is_stopping(void)
             state == AP_MPMQ_STOPPING);
 }
 
-/* Seconds before the next try: 0 after the first short life, then 1, 2, 4, … 30. */
-static unsigned backoff(unsigned short_lives)
+/* Milliseconds before the next try: 0 after the first failure, then 1, 2, 4, … 30 s. */
+static unsigned failure_pause(unsigned failures)
 {
-    if (short_lives < 2) {
+    if (failures < 2) {
         return 0;
     }
-    return short_lives > 6 ? BACKOFF_MAX_S : 1U << (short_lives - 2);
+    return failures > 6 ? BACKOFF_MAX_MS : 1000U << (failures - 2);
+}
+
+/* 0 after the first crash, then a tenth of a second more each time, up to half a one. */
+static unsigned crash_pause(unsigned crashes)
+{
+    if (crashes > CRASHES_MAX) {
+        return CRASHES_MS;
+    }
+    unsigned pause = crashes > 0 ? (crashes - 1) * CRASH_STEP_MS : 0;
+    return pause < CRASH_MAX_MS ? pause : CRASH_MAX_MS;
+}
+
+/* What its life was like decides when the next one begins. */
+static unsigned judge(minder_t *minder, pid_t pid)
+{
+    apr_time_t slept = apr_time_from_msec(minder->launch.sleep_ms);
+    bool brief = apr_time_now() - minder->started - slept < SHORT_LIFE;
+    bool worked = atomic_load(&shield_process.shared.header->sync_pid) == (int32_t)pid;
+    minder->failures = brief && !worked ? minder->failures + 1 : 0;
+    minder->crashes = brief && worked ? minder->crashes + 1 : 0;
+    return worked ? crash_pause(minder->crashes) : failure_pause(minder->failures);
 }
 
 /* APR tells us what became of it. */
@@ -134,15 +165,12 @@ static void on_event(int reason, void *data, int status)
     if (is_stopping()) {
         return;
     }
-    apr_time_t slept = apr_time_from_sec(minder->launch.sleep_s);
-    bool brief = apr_time_now() - minder->started - slept < SHORT_LIFE;
-    minder->short_lives = brief ? minder->short_lives + 1 : 0;
-    minder->launch.sleep_s = backoff(minder->short_lives);
+    minder->launch.sleep_ms = judge(minder, pid);
     ap_log_error(
         APLOG_MARK, APLOG_ERR, 0, minder->server,
         "L7S1012: l7shield-sync (pid %d) ended, by exit status or signal %d; the "
-        "next one starts in %u s, policies and bans in force stay",
-        (int)pid, status, minder->launch.sleep_s);
+        "next one starts in %u ms, policies and bans in force stay",
+        (int)pid, status, minder->launch.sleep_ms);
     start(minder);
 }
 
@@ -246,6 +274,40 @@ static void wait_until_ready(const minder_t *minder)
         minder->launch.program);
 }
 
+/* Only to end the parent's sleep; the MPM collects its children itself. */
+static void on_child(int number)
+{
+    (void)number;
+}
+
+static apr_status_t ignore_children(void *unused)
+{
+    (void)unused;
+    (void)signal(SIGCHLD, SIG_DFL);
+    return APR_SUCCESS;
+}
+
+/* Not where somebody else listens already. Children of httpd do without. */
+static void hear_of_children(apr_pool_t *pool)
+{
+    struct sigaction before,
+        ours = {.sa_handler = on_child, .sa_flags = SA_RESTART | SA_NOCLDSTOP};
+    if (sigaction(SIGCHLD, NULL, &before) == 0 && before.sa_handler == SIG_DFL &&
+        sigaction(SIGCHLD, &ours, NULL) == 0) {
+        apr_pool_cleanup_register(pool, NULL, ignore_children, ignore_children);
+    }
+}
+
+void shield_sync_child(apr_pool_t *pool, server_rec *server)
+{
+    struct sigaction now;
+    (void)pool;
+    (void)server;
+    if (sigaction(SIGCHLD, NULL, &now) == 0 && now.sa_handler == on_child) {
+        (void)signal(SIGCHLD, SIG_DFL);
+    }
+}
+
 void shield_sync_start(apr_pool_t *pool, server_rec *server, const shield_node_t *node,
                        const shield_segment_t *segment)
 {
@@ -258,6 +320,7 @@ void shield_sync_start(apr_pool_t *pool, server_rec *server, const shield_node_t
     minder->launch.segment_fd = segment->fd;
     make_state_dir(server, node, &minder->launch);
     mind_retired(pool);
+    hear_of_children(pool);
     start(minder);
     /* After start(): cleanups run last in, first out, so this one sees the pid before APR
      * forgets the process. */

@@ -13,4 +13,7 @@
 void shield_sync_start(apr_pool_t *pool, server_rec *server, const shield_node_t *node,
                        const shield_segment_t *segment);
 
+/* A child of httpd begins: it does not look after sync processes. */
+void shield_sync_child(apr_pool_t *pool, server_rec *server);
+
 #endif

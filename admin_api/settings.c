@@ -99,8 +99,20 @@ static bool may_change(admin_call_t *call)
     return true;
 }
 
+/* A mode that is set anew must hold, so the end of an earlier one, once it has passed,
+ * does not end this one, too. */
+static void forget_past_end(json_t *settings, const json_t *patch, uint64_t now_ms)
+{
+    uint64_t until_ms = until_of(settings);
+    if (json_object_get(patch, "mode") != NULL &&
+        json_object_get(patch, "mode_until") == NULL && until_ms != 0 &&
+        until_ms <= now_ms) {
+        json_object_set_new(settings, "mode_until", json_null());
+    }
+}
+
 /* Removing a member restores its default. */
-static json_t *patched(const json_t *before, const json_t *patch)
+static json_t *patched(const json_t *before, const json_t *patch, uint64_t now_ms)
 {
     json_t *merged = admin_edit_merge(before, patch);
     if (merged == NULL) {
@@ -109,6 +121,7 @@ static json_t *patched(const json_t *before, const json_t *patch)
     json_object_del(merged, "status");
     json_t *settings = complete(merged);
     json_decref(merged);
+    forget_past_end(settings, patch, now_ms);
     return settings;
 }
 
@@ -134,7 +147,7 @@ void admin_settings_patch(admin_call_t *call)
     l7s_status_t status =
         admin_object_get(call->daemon->store, "settings", "settings", &object);
     json_t *before = complete(object.spec);
-    json_t *after = patched(before, call->body);
+    json_t *after = patched(before, call->body, call->now_ms);
     char etag[ADMIN_ETAG_MAX];
     if ((status != L7S_OK && status != L7S_NOT_FOUND) || after == NULL ||
         admin_etag(before, etag) != L7S_OK) {

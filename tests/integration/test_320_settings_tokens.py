@@ -8,12 +8,14 @@ import socket
 import stat
 import subprocess
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from daemon import (L7SHIELDD, POLICY, Daemon, daemon, started,  # noqa: F401
                     token_checksum_broken)
+from httpd import wait_until
 
 LADDER = ["viewer", "operator", "editor", "admin"]
 
@@ -323,3 +325,14 @@ def test_320_37_sample_configuration_loads():
     sample = Path(__file__).resolve().parents[2] / "conf" / "l7shieldd.json"
     for server in started(Daemon(config=sample, unix_socket=True)):
         assert server.call("GET", "/v1").status == 200
+
+
+def test_320_90_kill_switch_holds_after_an_earlier_one_ended(daemon):
+    soon = f"{datetime.now(timezone.utc) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}.999Z"
+    daemon.call("PATCH", "/v1/settings", {"mode": "off", "mode_until": soon})
+    wait_until(lambda: daemon.call("GET", "/v1/settings").json["status"]["effective_mode"]
+               == "enforce", 5, "the end of the kill switch")
+    answer = daemon.call("PATCH", "/v1/settings", {"mode": "off"})
+    assert answer.headers["shield-changed"] == "true"
+    assert answer.json["status"]["effective_mode"] == "off"
+    assert answer.json["mode_until"] is None

@@ -14,6 +14,7 @@
 #include "store.h"
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #define ADMIN_SQL_READERS 3
 
@@ -30,8 +31,11 @@ typedef struct {
 } admin_sql_file_t;
 
 struct admin_store {
-    admin_sql_file_t files[2]; /* by admin_file_t */
-    int lock_fd;               /* flock: one daemon per data directory */
+    admin_sql_file_t files[2];   /* by admin_file_t */
+    int lock_fd;                 /* flock: one daemon per data directory */
+    pthread_mutex_t probe_mutex; /* for the next two; held while the files are tried */
+    uint64_t probed_ms;          /* monotonic; 0: never */
+    atomic_bool writable;        /* as last tried */
     uint64_t config_epoch;
     char bus_epoch[17];
 };

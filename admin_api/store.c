@@ -15,7 +15,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PROBE_EVERY_MS 1000
 
 /* change.spec NULL: deleted by that revision. size counts the spec's bytes, so that the
  * history's size can be summed without reading it. */
@@ -143,6 +146,8 @@ l7s_status_t admin_store_open(const char *data_dir, char why[256], admin_store_t
         return L7S_NO_MEMORY;
     }
     store->lock_fd = -1;
+    pthread_mutex_init(&store->probe_mutex, NULL);
+    atomic_store(&store->writable, true);
     l7s_status_t status = L7S_IO;
     if (mkdir(data_dir, 0700) != 0 && errno != EEXIST) {
         snprintf(why, 256, "%.180s: %s", data_dir, strerror(errno));
@@ -179,6 +184,7 @@ void admin_store_close(admin_store_t *store)
     if (store->lock_fd >= 0) {
         close(store->lock_fd);
     }
+    pthread_mutex_destroy(&store->probe_mutex);
     free(store);
 }
 
@@ -204,7 +210,14 @@ void admin_store_rollback(admin_store_t *store, admin_file_t file)
     }
 }
 
-bool admin_store_writable(admin_store_t *store)
+static uint64_t mono_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool try_files(admin_store_t *store)
 {
     for (int file = ADMIN_CONFIG_DB; file <= ADMIN_EVENTS_DB; file++) {
         if (admin_store_begin(store, file) != L7S_OK) {
@@ -219,6 +232,21 @@ bool admin_store_writable(admin_store_t *store)
         }
     }
     return true;
+}
+
+/* Anybody may ask, so the files are tried once a second only, and while somebody waits
+ * for a long write to end, the others get the answer before. */
+bool admin_store_writable(admin_store_t *store)
+{
+    if (pthread_mutex_trylock(&store->probe_mutex) == 0) {
+        uint64_t now_ms = mono_ms();
+        if (store->probed_ms == 0 || now_ms - store->probed_ms >= PROBE_EVERY_MS) {
+            atomic_store(&store->writable, try_files(store));
+            store->probed_ms = mono_ms();
+        }
+        pthread_mutex_unlock(&store->probe_mutex);
+    }
+    return atomic_load(&store->writable);
 }
 
 uint64_t admin_store_config_epoch(const admin_store_t *store)

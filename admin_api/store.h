@@ -37,7 +37,8 @@ L7S_MUST_USE l7s_status_t admin_store_begin_durable(admin_store_t *store);
 L7S_MUST_USE l7s_status_t admin_store_commit(admin_store_t *store, admin_file_t file);
 void admin_store_rollback(admin_store_t *store, admin_file_t file);
 
-/* Can both files be written? (A transaction that is rolled back; for /readyz.) */
+/* Can both files be written? (A transaction that is rolled back, at most
+ * once a second; for /readyz.) */
 bool admin_store_writable(admin_store_t *store);
 
 /* The identity of this configuration's history, read once at start. */

@@ -78,6 +78,16 @@ static void test_store_commit_survives_reopening(void **state)
     assert_true(admin_store_writable(stored->store));
 }
 
+/* Anybody may ask whether the store can be written: that must not wait for each write. */
+static void test_store_writable_asked_again_tries_no_files(void **state)
+{
+    stored_t *stored = *state;
+    assert_true(admin_store_writable(stored->store));
+    assert_int_equal(admin_store_begin_durable(stored->store), L7S_OK);
+    assert_true(admin_store_writable(stored->store));
+    admin_store_rollback(stored->store, ADMIN_EVENTS_DB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -86,6 +96,7 @@ int main(void)
         stored_test(test_store_open_newer_file_is_refused_and_left_alone),
         stored_test(test_store_rollback_leaves_nothing),
         stored_test(test_store_commit_survives_reopening),
+        stored_test(test_store_writable_asked_again_tries_no_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -357,9 +357,24 @@ bool admin_request_body(admin_request_t *request, const char *data, size_t size)
     return true;
 }
 
+bool admin_request_reads(const admin_request_t *request)
+{
+    return strcmp(request->route->method, "GET") == 0;
+}
+
+/* NDJSON and the formats for firewalls are not cut into pages. */
+static bool wants_everything(const admin_request_t *request)
+{
+    const char *accept = request->call.accept;
+    return (request->route->produces & ADMIN_PRODUCES_NDJSON) != 0 &&
+           ((accept != NULL && strcasestr(accept, "application/x-ndjson") != NULL) ||
+            query(&request->call, "format") != NULL);
+}
+
 bool admin_request_waits(const admin_request_t *request)
 {
-    return request->route->waits || strcmp(request->route->method, "GET") != 0;
+    return request->route->waits || !admin_request_reads(request) ||
+           wants_everything(request);
 }
 
 static bool parse_body(admin_request_t *request)

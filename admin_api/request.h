@@ -50,6 +50,8 @@ void admin_request_check(admin_request_t *request, const char *target,
                          const char *version);
 /* A piece of the body. False: far more than allowed; drop the connection. */
 bool admin_request_body(admin_request_t *request, const char *data, size_t size);
+/* Does it change nothing? */
+bool admin_request_reads(const admin_request_t *request);
 /* Should the handler run in a thread of its own? */
 bool admin_request_waits(const admin_request_t *request);
 /* Parses and checks the body, runs the handler. */

@@ -23,6 +23,8 @@
 #define TCP_CONNECTIONS 512
 #define UNIX_CONNECTIONS 64
 #define CALL_THREADS_MAX 64
+#define READ_THREADS_MAX 48 /* who waits for a rollout leaves room for the kill switch   \
+                             */
 #define CONNECTION_MEMORY (64 * 1024)
 #define IDLE_SECONDS 30
 #define HEAD_MS 10000
@@ -74,10 +76,10 @@ static void *run_call(void *context)
     return NULL;
 }
 
-static bool reserve_thread(admin_server_t *server)
+static bool reserve_thread(admin_server_t *server, unsigned max)
 {
     pthread_mutex_lock(&server->lock);
-    bool free_one = server->calls < CALL_THREADS_MAX && !server->closing;
+    bool free_one = server->calls < max && !server->closing;
     server->calls += free_one;
     server->answers += free_one;
     pthread_mutex_unlock(&server->lock);
@@ -96,7 +98,8 @@ static void release_thread(admin_server_t *server)
 static bool start_call(admin_server_t *server, admin_request_t *request)
 {
     errand_t *errand = malloc(sizeof *errand);
-    if (errand == NULL || !reserve_thread(server)) {
+    unsigned max = admin_request_reads(request) ? READ_THREADS_MAX : CALL_THREADS_MAX;
+    if (errand == NULL || !reserve_thread(server, max)) {
         free(errand);
         return false;
     }

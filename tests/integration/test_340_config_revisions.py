@@ -2,6 +2,7 @@
 """The configuration as a whole, its history, going back, and whether the fleet follows."""
 import http.client
 import json
+import select
 import threading
 import time
 from pathlib import Path
@@ -301,3 +302,22 @@ def test_340_34_concurrent_writers_with_if_match_never_lose_an_update(daemon):
     for thread in threads:
         thread.join()
     assert daemon.call("GET", "/v1/policies/count").json["priority"] == 40
+
+
+def test_340_90_waiting_for_rollouts_leaves_the_kill_switch_free(daemon):
+    daemon.call("PUT", "/v1/policies/a", POLICY)
+    token = daemon.token_of("viewer")
+    waiting = []
+    try:
+        for _ in range(70):
+            call = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=20)
+            call.request("GET", "/v1/revisions/1/rollout?wait_seconds=10&min_nodes=9",
+                         headers={"Authorization": f"Bearer {token}"})
+            waiting.append(call)
+        answered = select.select([call.sock for call in waiting], [], [], 5)[0]
+        refused = next(call for call in waiting if call.sock in answered)
+        assert refused.getresponse().status == 503
+        assert daemon.call("PATCH", "/v1/settings", {"mode": "off"}).status == 200
+    finally:
+        for call in waiting:
+            call.close()

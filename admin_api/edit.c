@@ -6,6 +6,7 @@
 #include "edit.h"
 #include "../core/clock.h"
 #include "../core/config.h"
+#include "own_address.h"
 #include "problem.h"
 #include "publisher.h"
 
@@ -150,6 +151,23 @@ static void check_name(l7s_problems_t *problems, const admin_change_t *change)
     }
 }
 
+/* Nobody shuts out themselves by accident. */
+static void check_own_address(admin_call_t *call, const l7s_config_t *config,
+                              const admin_change_t *changes, size_t count)
+{
+    for (size_t i = 0; i < count && call->peer != NULL && !call->force; i++) {
+        if (changes[i].spec != NULL && strcmp(changes[i].kind, "policy") == 0 &&
+            admin_own_address_hit(config, changes[i].name, call->peer, call->now_ms)) {
+            admin_call_problem(call, "bans_own_address",
+                               "The policy \"%.63s\" would act on each request of the "
+                               "address that you call from. Put that address on an allow "
+                               "list, or add ?force=true.",
+                               changes[i].name);
+            return;
+        }
+    }
+}
+
 static bool check(admin_call_t *call, const admin_change_t *changes, size_t count)
 {
     int64_t revision;
@@ -164,7 +182,6 @@ static bool check(admin_call_t *call, const admin_change_t *changes, size_t coun
     }
     l7s_config_t *config = NULL;
     l7s_status_t status = l7s_config_parse(document, &call->problems, &config);
-    l7s_config_free(config);
     const char *member = admin_kind_member(changes[0].kind);
     bool own = count != 1 || make_relative(&call->problems,
                                            member == NULL ? "settings" : member, index);
@@ -177,7 +194,10 @@ static bool check(admin_call_t *call, const admin_change_t *changes, size_t coun
         admin_call_invalid(call);
     } else if (status != L7S_OK) {
         admin_call_failed(call, status);
+    } else {
+        check_own_address(call, config, changes, count);
     }
+    l7s_config_free(config);
     json_decref(document);
     return call->code == NULL;
 }

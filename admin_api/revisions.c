@@ -102,6 +102,7 @@ void admin_revisions_restore(admin_call_t *call)
         snprintf(reason, sizeof reason, "restore of revision %lld", (long long)revision);
         call->reason = reason;
     }
+    call->force = true; /* it was in force before; going back must not be in doubt */
     admin_whole_replace(call, document);
     call->reason = NULL;
     json_decref(document);

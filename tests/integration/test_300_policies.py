@@ -328,3 +328,29 @@ def test_300_30_apps_and_responses_are_objects_too(daemon):
     assert daemon.call("DELETE", "/v1/responses/sorry").status == 204
     assert [item["name"] for item in daemon.call("GET", "/v1/apps").json["items"]] == ["shop"]
     assert daemon.call("DELETE", "/v1/apps/shop").status == 204
+
+
+# ------------------------------------------------------------------ one's own address
+
+def test_300_90_policy_that_bans_its_author_needs_force(daemon):
+    ban = {"mode": "enforce", "detect": {"always": {}}, "action": {"ban": {"seconds": 60}}}
+    answer = daemon.call("PUT", "/v1/policies/all", ban)
+    assert (answer.status, answer.code) == (422, "bans_own_address")
+    assert "force=true" in answer.json["detail"]
+    assert daemon.call("GET", "/v1/policies/all").status == 404
+    whole = {"policies": [{"name": "all", **ban}], "lists": [], "apps": [], "responses": []}
+    assert daemon.call("PUT", "/v1/config", whole).code == "bans_own_address"
+    # Watching bans nobody; switching it on does.
+    assert daemon.call("PUT", "/v1/policies/all", {**ban, "mode": "observe"}).status == 201
+    on = {"mode": "enforce"}
+    assert daemon.call("PATCH", "/v1/policies/all", on).code == "bans_own_address"
+    assert daemon.call("PATCH", "/v1/policies/all?force=true", on).status == 200
+
+
+def test_300_91_policy_for_others_or_some_paths_needs_no_force(daemon):
+    for name, match in [("others", {"client": {"in": ["203.0.113.0/24"]}}),
+                        ("trap", {"paths": ["/.env"]}),
+                        ("except-me", {"except": [{"client": {"in": ["127.0.0.0/8"]}}]})]:
+        ban = {"mode": "enforce", "match": match, "detect": {"always": {}},
+               "action": {"ban": {"seconds": 60}}}
+        assert daemon.call("PUT", f"/v1/policies/{name}", ban).status == 201, name

@@ -101,11 +101,62 @@ static void add_tests(l7s_builder_t *builder, uint32_t condition, const want_t *
     }
 }
 
+static bool is_one_text(const l7s_condition_t *condition)
+{
+    return condition->is == L7S_IS_CONTAINS && condition->values.count == 1;
+}
+
+/* Pairs spread over the text, its first and its last among them. */
+static void add_pairs(l7s_builder_t *builder, l7s_condition_t *condition)
+{
+    const uint32_t *ref =
+        l7s_builder_at(builder, L7S_SECTION_REFS, condition->values.first);
+    const char *text = l7s_builder_at(builder, L7S_SECTION_TEXT, *ref);
+    size_t length = strlen(text);
+
+    if (length >= 2) {
+        for (size_t i = 0; i < L7S_CONDITION_PAIRS; i++) {
+            size_t at = (length - 2) * i / (L7S_CONDITION_PAIRS - 1);
+            condition->pairs[i] = l7s_pair_place(text + at);
+        }
+        condition->paired = 1;
+    }
+}
+
+/* Noting the pairs of a value costs about as much as looking for four texts in it. */
+#define PAIRS_PAY 4
+
+/* Conditions from `first` on; those of one header and kind stand together. */
+static void pair_conditions(l7s_builder_t *builder, uint32_t first)
+{
+    uint32_t end = l7s_builder_count(builder, L7S_SECTION_CONDITIONS), run;
+    l7s_condition_t *conditions;
+
+    if (builder->failed) {
+        return;
+    }
+    conditions = l7s_builder_at(builder, L7S_SECTION_CONDITIONS, 0);
+    for (uint32_t i = first; i < end; i += run) {
+        for (run = 1; i + run < end; run++) {
+            if (conditions[i + run].header != conditions[i].header ||
+                is_one_text(&conditions[i + run]) != is_one_text(&conditions[i])) {
+                break;
+            }
+        }
+        for (uint32_t j = i; run >= PAIRS_PAY && j < i + run; j++) {
+            if (is_one_text(&conditions[j])) {
+                add_pairs(builder, &conditions[j]);
+            }
+        }
+    }
+}
+
 void l7s_header_finish(l7s_header_draft_t *draft)
 {
     l7s_builder_t *builder = draft->builder;
     want_t *wants = draft->wants.items;
     size_t count = draft->wants.count, run;
+    uint32_t first = l7s_builder_count(builder, L7S_SECTION_CONDITIONS);
 
     if (count > 1) {
         qsort(wants, count, sizeof *wants, by_want);
@@ -120,5 +171,6 @@ void l7s_header_finish(l7s_header_draft_t *draft)
         }
         add_tests(builder, index, &wants[i], run);
     }
+    pair_conditions(builder, first);
     free(wants);
 }

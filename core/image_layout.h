@@ -31,7 +31,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 2
+#define L7S_IMAGE_VERSION 3
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_APPS_MAX 1024
 #define L7S_LIMITS_PER_POLICY 4
@@ -125,10 +125,17 @@ typedef struct {
     uint32_t reserved;
 } l7s_image_match_t;
 
+/* Where many texts are looked for in one header, most are ruled out by pairs of
+ * neighbouring bytes: `pairs` are the places (l7s_pair_place) of four that stand in the
+ * condition's only text, and a value without one of them does not contain it. */
+#define L7S_CONDITION_PAIRS 4
+
 typedef struct {
     uint32_t header;  /* index of its name */
     uint32_t is;      /* l7s_is_t */
     l7s_run_t values; /* refs: texts, any of them */
+    uint32_t paired;  /* `pairs` tells something */
+    uint8_t pairs[L7S_CONDITION_PAIRS];
 } l7s_condition_t;
 
 /* Policies of one word of a set that require a condition. Tests of one condition stand
@@ -222,6 +229,12 @@ static inline const l7s_image_policy_t *l7s_image_policy(const l7s_image_t *imag
 {
     return (const l7s_image_policy_t *)l7s_image_section(image, L7S_SECTION_POLICIES) +
            index;
+}
+
+/* One of 256 places for two neighbouring bytes. */
+static inline uint8_t l7s_pair_place(const char *pair)
+{
+    return (uint8_t)((uint8_t)pair[0] * 29 + (uint8_t)pair[1]);
 }
 
 /* FNV-1a, byte by byte, so that one walk of a path has the hash of every prefix. Hosts

@@ -330,6 +330,54 @@ static void narrow_by_app(l7s_matcher_t *matcher)
 
 /* --- headers --- */
 
+/* The header that is being tested. */
+typedef struct {
+    uint32_t header; /* its index, or L7S_NONE */
+    const char *value;
+    bool paired;        /* `pairs` has been filled for this value */
+    uint8_t pairs[256]; /* 1 where a pair of its neighbouring bytes has its place */
+} tested_t;
+
+static void note_pairs(tested_t *tested)
+{
+    const char *at = tested->value;
+
+    memset(tested->pairs, 0, sizeof tested->pairs);
+    if (*at != '\0') {
+        for (; at[1] != '\0'; at++) {
+            tested->pairs[l7s_pair_place(at)] = 1;
+        }
+    }
+    tested->paired = true;
+}
+
+static bool has_pairs(const tested_t *tested, const l7s_condition_t *condition)
+{
+    const uint8_t *places = condition->pairs;
+
+    return (tested->pairs[places[0]] & tested->pairs[places[1]] &
+            tested->pairs[places[2]] & tested->pairs[places[3]]) != 0;
+}
+
+static bool holds(l7s_matcher_t *matcher, tested_t *tested,
+                  const l7s_condition_t *condition)
+{
+    if (condition->header != tested->header) {
+        tested->header = condition->header;
+        tested->value = l7s_matcher_header(matcher, condition->header);
+        tested->paired = false;
+    }
+    if (condition->paired && tested->value != NULL) {
+        if (!tested->paired) {
+            note_pairs(tested);
+        }
+        if (!has_pairs(tested, condition)) {
+            return false;
+        }
+    }
+    return l7s_matcher_holds(matcher, condition, tested->value);
+}
+
 /* A header is asked for only while a policy is a candidate that requires it. Tests of one
  * header, and within these of one condition, stand together. */
 static void narrow_by_headers(l7s_matcher_t *matcher)
@@ -338,23 +386,20 @@ static void narrow_by_headers(l7s_matcher_t *matcher)
     const l7s_condition_t *conditions = l7s_image_section(image, L7S_SECTION_CONDITIONS);
     const l7s_test_t *test = l7s_image_section(image, L7S_SECTION_TESTS);
     const l7s_test_t *end = test + image->sections[L7S_SECTION_TESTS].count;
-    uint32_t condition = L7S_NONE, header = L7S_NONE; /* whose results these are */
-    const char *value = NULL;
-    bool holds = false;
+    uint32_t condition = L7S_NONE; /* the one of which `held` tells */
+    bool held = false;
+    tested_t tested;
 
+    tested.header = L7S_NONE;
     for (; test < end; test++) {
         if ((matcher->candidates[test->word] & test->policies) == 0) {
             continue;
         }
         if (test->condition != condition) {
             condition = test->condition;
-            if (conditions[condition].header != header) {
-                header = conditions[condition].header;
-                value = l7s_matcher_header(matcher, header);
-            }
-            holds = l7s_matcher_holds(matcher, &conditions[condition], value);
+            held = holds(matcher, &tested, &conditions[condition]);
         }
-        if (!holds) {
+        if (!held) {
             matcher->candidates[test->word] &= ~test->policies;
         }
     }

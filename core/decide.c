@@ -205,7 +205,8 @@ static bool ask(l7s_evaluation_t *evaluation, uint32_t index)
     return l7s_settle_trip(evaluation, &trip);
 }
 
-static void ask_all(l7s_evaluation_t *evaluation)
+/* Flat: with a call at each step a policy would cost a third more. */
+static __attribute__((flatten)) void ask_all(l7s_evaluation_t *evaluation)
 {
     uint32_t policies = l7s_image_policies(evaluation->image);
 
@@ -354,7 +355,7 @@ static void book(l7s_evaluation_t *evaluation, uint32_t index)
     }
 }
 
-static void charge_all(l7s_evaluation_t *evaluation)
+static __attribute__((flatten)) void charge_all(l7s_evaluation_t *evaluation)
 {
     uint32_t policies = l7s_image_policies(evaluation->image);
     bool strict = false;

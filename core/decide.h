@@ -13,6 +13,14 @@
 #include "image.h"
 #include "segment.h"
 
+/* A client's digest, kept by the caller from one request of a connection to the next,
+ * which mostly has the same client. Zeroed before its first use; one thread at a time. */
+typedef struct {
+    l7s_addr_t client;
+    l7s_hashkey_t count_key;
+    l7s_hash128_t digest;
+} l7s_client_memo_t;
+
 /* What the caller knows about the request. All strings are borrowed for the call. */
 typedef struct {
     l7s_addr_t client;    /* behind trusted proxies: the real one */
@@ -25,6 +33,7 @@ typedef struct {
     /* The value of a request header (name in lower case), or NULL. */
     const char *(*header)(void *context, const char *name);
     void *context;
+    l7s_client_memo_t *memo; /* or NULL */
     /* Asks the store about the limits of a strict policy and may wait for it until the
      * question's deadline. NULL: this node's own counters decide. */
     l7s_strict_verdict_t (*strict)(void *context, l7s_strict_question_t *question);

@@ -144,31 +144,52 @@ static __attribute__((noinline)) void digest_any(l7s_tuples_t *tuples, uint32_t 
     }
 }
 
+static l7s_hash128_t digest_client(const l7s_tuples_t *tuples)
+{
+    l7s_cidr_t client = client_of(tuples);
+
+    return digest_cidr(tuples, L7S_PART_CLIENT, &client);
+}
+
+/* From the memo, if it is of this client and key. */
+static l7s_hash128_t recall_client(const l7s_tuples_t *tuples, l7s_client_memo_t *memo)
+{
+    const l7s_hashkey_t *key = &tuples->matcher->image->count_key;
+    const l7s_addr_t *client = &tuples->matcher->request->client;
+
+    if (memcmp(&memo->client, client, sizeof *client) != 0 ||
+        memo->count_key.k0 != key->k0 || memo->count_key.k1 != key->k1) {
+        *memo = (l7s_client_memo_t){*client, *key, digest_client(tuples)};
+    }
+    return memo->digest;
+}
+
+l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples)
+{
+    l7s_client_memo_t *memo = tuples->matcher->request->memo;
+
+    if (!tuples->client_known) {
+        tuples->client =
+            memo != NULL ? recall_client(tuples, memo) : digest_client(tuples);
+        tuples->client_known = true;
+    }
+    return tuples->client;
+}
+
 void l7s_tuples_compute(l7s_tuples_t *tuples, uint32_t index)
 {
     const l7s_spec_t *spec = spec_at(tuples, index);
     l7s_cidr_t cidr;
 
-    if (!address_of(tuples, spec, &cidr)) {
+    if (spec->part_count == 1 && spec->parts[0] == L7S_PART_CLIENT) {
+        tuples->states[index] = L7S_TUPLE_KNOWN | L7S_TUPLE_HAS_CLIENT;
+        tuples->digests[index] = l7s_tuples_client(tuples);
+    } else if (address_of(tuples, spec, &cidr)) {
+        tuples->states[index] = L7S_TUPLE_KNOWN | L7S_TUPLE_HAS_CLIENT;
+        tuples->digests[index] = digest_cidr(tuples, spec->parts[0], &cidr);
+    } else {
         digest_any(tuples, index);
-        return;
     }
-    tuples->states[index] = L7S_TUPLE_KNOWN | L7S_TUPLE_HAS_CLIENT;
-    tuples->digests[index] = digest_cidr(tuples, spec->parts[0], &cidr);
-    if (spec->parts[0] == L7S_PART_CLIENT) {
-        tuples->client = tuples->digests[index];
-        tuples->client_known = true;
-    }
-}
-
-l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples)
-{
-    if (!tuples->client_known) {
-        l7s_cidr_t client = client_of(tuples);
-        tuples->client = digest_cidr(tuples, L7S_PART_CLIENT, &client);
-        tuples->client_known = true;
-    }
-    return tuples->client;
 }
 
 bool l7s_tuples_ban_network(const l7s_tuples_t *tuples, uint32_t spec, l7s_cidr_t *out)

@@ -25,15 +25,6 @@
 
 #define ANSWER_MAX 1024
 
-/* What is noted on a connection that was let in; nothing before its first byte. The hook
- * is run again whenever a kept-alive connection has something to read. */
-static char let_in, distrusted;
-
-void shield_connection_distrust(conn_rec *c)
-{
-    ap_set_module_config(c->conn_config, &l7shield_module, &distrusted);
-}
-
 static bool is_refused(conn_rec *c, l7s_verdict_t *verdict)
 {
     const shield_section_t *section = shield_section(c->base_server->lookup_defaults);
@@ -68,13 +59,23 @@ static void send_answer(conn_rec *c, const l7s_verdict_t *verdict)
     }
 }
 
+static void let_in(conn_rec *c)
+{
+    shield_peer_t *peer = shield_peer(c);
+    if (!peer) {
+        peer = apr_pcalloc(c->pool, sizeof(*peer));
+        ap_set_module_config(c->conn_config, &l7shield_module, peer);
+    }
+    peer->distrusted = false;
+}
+
 /* Apart, so that the many requests of a connection that was let in do not pay for the
  * verdict's room on the stack. */
 static __attribute__((noinline)) int judge(conn_rec *c, bool first)
 {
     l7s_verdict_t verdict;
-    ap_set_module_config(c->conn_config, &l7shield_module, &let_in);
     if (!is_refused(c, &verdict)) {
+        let_in(c);
         return DECLINED;
     }
     if (ap_ssl_conn_is_ssl(c)) {
@@ -95,11 +96,15 @@ static __attribute__((noinline)) int judge(conn_rec *c, bool first)
     return OK;
 }
 
+/* Run again whenever a kept-alive connection has something to read. */
 int shield_connection(conn_rec *c)
 {
-    const char *noted = ap_get_module_config(c->conn_config, &l7shield_module);
-    if (noted == &let_in || c->master || c->outgoing || !shield_process.attached) {
+    const shield_peer_t *peer = shield_peer(c);
+    if (peer && !peer->distrusted) {
         return DECLINED;
     }
-    return judge(c, !noted);
+    if (c->master || c->outgoing || !shield_process.attached) {
+        return DECLINED;
+    }
+    return judge(c, !peer);
 }

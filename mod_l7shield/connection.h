@@ -7,12 +7,22 @@
 
 #include "mod_l7shield.h"
 
+#include "decide.h"
+
+/* What is remembered of a connection that was let in. */
+typedef struct {
+    bool distrusted; /* a request was refused because of its client */
+    l7s_client_memo_t client;
+} shield_peer_t;
+
+/* NULL: none, as of HTTP/2's secondary connections. */
+static inline shield_peer_t *shield_peer(const conn_rec *c)
+{
+    return ap_get_module_config(c->conn_config, &l7shield_module);
+}
+
 /* A process_connection hook, to be run before all others. OK: refused, the connection
  * ends. DECLINED: go on. */
 int shield_connection(conn_rec *c);
-
-/* A request of this connection was refused because of its client: before the next one is
- * read the connection stage looks again. */
-void shield_connection_distrust(conn_rec *c);
 
 #endif

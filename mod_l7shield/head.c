@@ -18,9 +18,10 @@
 
 static int refuse(request_rec *r, const l7s_verdict_t *verdict)
 {
-    if (verdict->outcome == L7S_OUTCOME_BANNED ||
-        verdict->outcome == L7S_OUTCOME_LISTED) {
-        shield_connection_distrust(r->connection);
+    shield_peer_t *peer = shield_peer(r->connection);
+    if (peer && (verdict->outcome == L7S_OUTCOME_BANNED ||
+                 verdict->outcome == L7S_OUTCOME_LISTED)) {
+        peer->distrusted = true; /* before its next request the connection stage looks */
     }
     return shield_refuse(r, verdict);
 }

@@ -7,6 +7,7 @@
  */
 #include "request.h"
 
+#include "connection.h"
 #include "strict_wait.h"
 
 #include "apr_network_io.h"
@@ -60,6 +61,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
                          shield_request_t *out)
 {
     l7s_request_t *facts = &out->facts;
+    shield_peer_t *peer = shield_peer(r->connection);
     if (!shield_addr(r->useragent_addr, &facts->client)) {
         return false;
     }
@@ -71,6 +73,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->mode = shield_section_mode(section);
     facts->header = header_value;
     facts->context = r;
+    facts->memo = peer ? &peer->client : NULL;
     facts->strict = shield_strict_ask;
     return true;
 }

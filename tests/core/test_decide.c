@@ -842,6 +842,59 @@ static void test_decide_full_table_admits_and_raises_the_alarm(void **state)
                 0);
 }
 
+/* Clients change on a connection behind a proxy, and the counting key may change too. */
+static void test_decide_memo_never_mistakes_a_client(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_client_memo_t memo = {0};
+
+    for (unsigned round = 0; round < 2; round++) {
+        fixture_reset(fixture);
+        fixture->count_key.k1 += round;
+        fixture_policy(fixture, "limit", L7S_ACTION_THROTTLE, 3, 3600);
+        fixture_compile(fixture);
+        for (unsigned i = 0; i < 12; i++) {
+            fixture_request_t request =
+                fixture_request(i % 2 ? "10.0.0.1" : "10.0.0.2", "GET", "h", "/");
+            request.facts.memo = i % 3 ? &memo : NULL;
+            assert_int_equal(fixture_decide(fixture, &request).outcome,
+                             i < 6 ? L7S_OUTCOME_ADMITTED : L7S_OUTCOME_THROTTLED);
+        }
+        assert_int_equal(used_slots(fixture), 2);
+    }
+}
+
+/* Many texts in one header are looked for by pairs of bytes first. */
+static void test_decide_many_contained_texts_are_each_found(void **state)
+{
+    static const char *const texts[] = {"a", "ab", "bot", "abcd", "curl/7", "aaaa"};
+    static const char *const values[] = {"",      "a",      "b",     "ba",      "xabx",
+                                         "botbo", "abcabd", "xabcd", "curl/7.", "aaaaa",
+                                         "tob",   "cdab",   "bo t",  "\xff\xfe"};
+    fixture_t *fixture = *state;
+
+    for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+            fixture_request_t request = fixture_request(CLIENT, "GET", "h", "/");
+            char header[64];
+            fixture_reset(fixture);
+            for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+                l7s_policy_t *policy =
+                    fixture_policy(fixture, texts[i], L7S_ACTION_DENY, 0, 0);
+                policy->mode = i == t ? L7S_MODE_ENFORCE : L7S_MODE_OBSERVE;
+                fixture_match_header(fixture, &policy->match, "user-agent",
+                                     L7S_IS_CONTAINS, texts[i]);
+            }
+            fixture_compile(fixture);
+            snprintf(header, sizeof header, "user-agent: %s", values[v]);
+            request.headers[0] = header;
+            assert_int_equal(
+                l7s_outcome_refuses(fixture_decide(fixture, &request).outcome),
+                strstr(values[v], texts[t]) != NULL);
+        }
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, reset)
 
 int main(void)
@@ -874,6 +927,8 @@ int main(void)
         TEST(test_decide_long_keys_are_told_apart_by_their_hash),
         TEST(test_decide_when_absent_skips_shares_or_counts_by_client),
         TEST(test_decide_full_table_admits_and_raises_the_alarm),
+        TEST(test_decide_memo_never_mistakes_a_client),
+        TEST(test_decide_many_contained_texts_are_each_found),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -66,6 +66,8 @@ static size_t parse_value(const char *bytes, size_t size, sync_strict_reply_t *o
     /* memcached never sends less than it announced: digits up to there and no more. */
     scan.bad |= scan.at - data > length || (!scan.more && scan.at - data != length);
     take_text(&scan, "\r\n");
+    /* However the bytes are cut: what is refused in part is refused whole. */
+    scan.bad |= scan.at > SYNC_STRICT_REPLY_MAX;
     if (scan.bad || (scan.more && size >= SYNC_STRICT_REPLY_MAX)) {
         out->kind = SYNC_STRICT_BAD;
         return 0;

@@ -67,7 +67,10 @@ def seeds(checkout):
         "item": [bytes([1, kind, 5, 1, 20, 0, 1]) + dumps({"n": 1}) for kind in range(10)]
         + [b"\0L7B1" + bytes([kind, 2]) + bytes(250) for kind in range(1, 10)],
         "meta_reply": [b"VA 3 t59\r\n123\r\nEN\r\nMN\r\n", b"VA 20 t4294967295\r\n"
-                       b"18446744073709551615\r\n", b"VA 5 t0\r\n12   \r\n", b"ERROR\r\n"],
+                       b"18446744073709551615\r\n", b"VA 5 t0\r\n12   \r\n", b"ERROR\r\n",
+                       b"VA 3 c17\r\n123\r\nHD\r\nEX\r\nNF\r\nNS\r\nMN\r\n",
+                       b"VA 00000000000000000020 c18446744073709551615\r\n"
+                       b"18446744073709551615\r\n"],
         "part": [part(203, 0, packed), part(202, 0, packed), part(203, 7, packed),
                  part(0, 0, zlib.compress(b""))],
         "path": [b"\xff/a/%2e%2E/b//c/./d?x\n/a/*/c/**\nWWW.Example.COM:80\n*.example.com",
@@ -100,7 +103,7 @@ def dictionaries(openapi):
         "payload": [f'"{word}"' for word in members] + ["enforce ", "null", '"lift"'],
         "path": ["%2e", "%2F", "%25", "%00", "/../", "/./", "//", "/**", "*", "?"],
         "addr": ["::ffff:", "/128", "/32", "/0", "ip:", "net:", "_24", "255"],
-        "meta_reply": ["VA ", " t", "\r\n", "EN\r\n", "MN\r\n", "18446744073709551616"],
+        "meta_reply": ["VA ", " t", " c", "\r\n", "EN\r\n", "MN\r\n", "HD\r\n", "18446744073709551616"],
         "item": ["L7B1"],
     }
 

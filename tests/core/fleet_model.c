@@ -370,7 +370,7 @@ static void push(fleet_model_t *model, node_t *node, uint64_t now_us)
         delta = 0;
     } else if (source->rule->parcels) {
         delta = l7s_fleet_parcel(&source->rate, delta, headroom, source->nodes,
-                                 dice(&model->seed));
+                                 dice(&model->rule_seed));
     }
     node->pending = 0;
     if (delta == 0) {

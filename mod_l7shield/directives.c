@@ -181,11 +181,12 @@ static const char *one_source(cmd_parms *cmd, const char *other)
                         cmd->cmd->name, other);
 }
 
-/* "192.0.2.1:11211", "[2001:db8::1]:11211" or "cache.example.com:11211". */
+/* "192.0.2.1:11211" or "[2001:db8::1]:11211". No names: all nodes must place a counter on
+ * the same server, and the sync process asks no resolver. */
 static bool is_server(const char *value)
 {
     const char *colon = strrchr(value, ':');
-    if (!colon || colon == value || strlen(value) > 255) {
+    if (!colon) {
         return false;
     }
     size_t digits = strspn(colon + 1, "0123456789");
@@ -194,17 +195,15 @@ static bool is_server(const char *value)
         return false;
     }
     size_t length = (size_t)(colon - value);
-    if (value[0] == '[') {
-        char text[L7S_ADDR_TEXT];
-        l7s_addr_t addr;
-        if (length < 3 || length - 2 >= sizeof(text) || value[length - 1] != ']') {
-            return false;
-        }
-        apr_cpystrn(text, value + 1, length - 1);
-        return l7s_addr_parse(text, &addr) && strchr(text, ':') != NULL;
+    bool six = value[0] == '[' && length > 2 && value[length - 1] == ']';
+    size_t first = six ? 1 : 0, size = length - 2 * first;
+    char text[L7S_ADDR_TEXT];
+    l7s_addr_t addr;
+    if (size >= sizeof(text)) {
+        return false;
     }
-    return strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                         "0123456789.-") == length;
+    apr_cpystrn(text, value + first, size + 1);
+    return l7s_addr_parse(text, &addr) && (strchr(text, ':') != NULL) == six;
 }
 
 static const char *set_memcached(cmd_parms *cmd, void *config, const char *value)

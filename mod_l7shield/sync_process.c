@@ -200,12 +200,18 @@ static void on_retired_event(int reason, void *data, int status)
     }
 }
 
-/* Those of older configurations are children of ours: the MPM must not wonder whose. */
+/* Those of older configurations are children of ours: the MPM must not wonder whose. In a
+ * memory that nobody has worked in yet they would wait for a generation that an older
+ * layout cannot tell them, and keep this node's seat in the fleet: they are ended. */
 static void mind_retired(apr_pool_t *pool)
 {
     retired_t *all = retired();
+    bool fresh = atomic_load(&shield_process.shared.header->sync_pid) == 0;
     for (int i = 0; i < RETIRED_MAX; i++) {
         if (all->pids[i] != 0 && waitpid(all->pids[i], NULL, WNOHANG) == 0) {
+            if (fresh) {
+                (void)kill(all->pids[i], SIGTERM);
+            }
             apr_proc_t *process = apr_pcalloc(pool, sizeof(*process));
             process->pid = all->pids[i];
             apr_proc_other_child_register(process, on_retired_event, &all->pids[i], NULL,

@@ -251,11 +251,14 @@ def test_120_15_other_mpms_enforce_too(httpd, mpm):
     assert server.get("/").status == 429
 
 
+def segment_of(server):
+    fds = Path(f"/proc/{server.process.pid}/fd").iterdir()
+    return next(fd for fd in fds if "memfd:l7shield" in os.readlink(fd))
+
+
 def pin_owners(server):
     """Processes that hold a pin: its second word, 64 bytes apart (core/segment.h)."""
-    fds = Path(f"/proc/{server.process.pid}/fd").iterdir()
-    segment = next(fd for fd in fds if "memfd:l7shield" in os.readlink(fd))
-    with open(segment, "rb") as memory:
+    with open(segment_of(server), "rb") as memory:
         memory.seek(24)
         memory.seek(struct.unpack("Q", memory.read(8))[0])
         owners = struct.iter_unpack("8xi52x", memory.read(4096 * 64))
@@ -271,3 +274,17 @@ def test_120_16_children_that_come_and_go_use_up_no_pins(httpd):
         assert server.get("/").status == 200
     wait_until(lambda: pin_owners(server) <= set(server.child_pids()), 3,
                "the return of the children's pins")
+
+
+def test_120_17_new_module_with_another_layout_ends_the_old_sync_process(httpd):
+    """An upgrade takes effect at a reload; the old process would never see it."""
+    server = httpd(policies=config(
+        policy("trap", {"deny": {}}, match={"paths": ["/trap"]})))
+    old = server.sync_pids()
+    with open(segment_of(server), "r+b") as memory:
+        memory.seek(8)
+        memory.write(struct.pack("I", 1))
+    server.graceful()
+    wait_until(lambda: len(server.sync_pids()) == 1 and server.sync_pids() != old, 3,
+               "the end of the old sync process")
+    assert server.get("/trap").status == 403

@@ -229,6 +229,8 @@ bool sync_link_ask(sync_link_t *link, uint32_t tag, const char *command, size_t 
 {
     if (link->state == READY && link->count == 0 && !link->receiving) {
         check_idle(link, now_us);
+    } else if (link->state == CLOSED && link->pause_ms == 0) {
+        dial(link, now_us); /* the very first question */
     }
     /* A healthy server's new connection is waited for, a resting one's is not. */
     if (link->state == CLOSED || (link->state != READY && link->pause_ms != 0) ||

@@ -101,6 +101,8 @@ static void check_incident(const json_t *report)
     fuzz_must(json_equal(merged, record), "once");
     shown = l7s_incident_public(merged);
     fuzz_must(shown != NULL && json_object_get(shown, "_reports") == NULL, "shown");
+    fuzz_must(l7s_schema_validate(l7s_openapi_schema("Incident"), shown, NULL) == L7S_OK,
+              "as the contract has it");
     json_decref(shown);
     json_decref(merged);
     json_decref(record);

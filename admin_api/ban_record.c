@@ -5,9 +5,9 @@
  */
 #include "ban_record.h"
 
-#include "../core/bus/trust.h"
 #include "../core/clock.h"
 #include "../core/key.h"
+#include "keys.h"
 #include <string.h>
 
 l7s_status_t admin_ban_record_read(const admin_ban_t *row, admin_ban_record_t *out)
@@ -143,8 +143,10 @@ l7s_status_t admin_ban_digest(const admin_daemon_t *daemon, const l7s_cidr_t *ne
                               l7s_hash128_t *out)
 {
     l7s_hashkey_t count_key;
-    l7s_status_t status = l7s_trust_count_key(
-        daemon->trust, l7s_trust_secret_id(daemon->trust), &count_key);
+    const l7s_trust_t *trust = admin_keys_hold(daemon->keys);
+    l7s_status_t status =
+        l7s_trust_count_key(trust, l7s_trust_secret_id(trust), &count_key);
+    admin_keys_let_go(daemon->keys, trust);
     if (status != L7S_OK) {
         return status;
     }
@@ -160,18 +162,23 @@ typedef struct {
     json_t *entries;
 } entries_t;
 
-/* What operators banned is named anew each time, since the counting key may have changed
- * since then; a node's digest is the node's. */
+/* Addresses are named anew each time, since the counting key may have changed since they
+ * were banned; of other keys only their digest is known. */
 static bool take_entry(void *context, const admin_ban_t *row)
 {
     entries_t *entries = context;
     admin_ban_record_t record;
-    if (row->spec == NULL || row->network == NULL ||
+    l7s_hash128_t digest;
+    if (row->network == NULL ||
+        admin_ban_digest(entries->daemon, row->network, &digest) != L7S_OK ||
         admin_ban_record_read(row, &record) != L7S_OK) {
         json_array_append(entries->entries, row->entry);
         return true;
     }
-    if (admin_ban_digest(entries->daemon, row->network, &record.ban.digest) == L7S_OK) {
+    if (digest.lo == record.ban.digest.lo && digest.hi == record.ban.digest.hi) {
+        json_array_append(entries->entries, row->entry);
+    } else {
+        record.ban.digest = digest;
         json_array_append_new(
             entries->entries,
             record.lifted ? l7s_ban_lift_to_json(&record.ban, record.hold_until_ms)

@@ -4,19 +4,29 @@
  */
 #include "bus.h"
 
+#include "keys.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct admin_bus {
-    const l7s_trust_t *trust;
+    admin_keys_t *keys;
+    const l7s_trust_t *trust; /* held */
     l7s_pool_t *pool;
     l7s_hashkey_t name_key;
+    char name_secret[L7S_SECRET_ID_MAX];
     char epoch[ADMIN_BUS_EPOCH_TEXT];
     /* Room for one range, so that a tick allocates nothing. */
     char names[ADMIN_BUS_RANGE_MAX][L7S_ITEM_NAME_MAX];
     const char *pointers[ADMIN_BUS_RANGE_MAX];
 };
+
+static l7s_status_t derive_names(admin_bus_t *bus)
+{
+    const char *id = l7s_trust_secret_id(bus->trust);
+    snprintf(bus->name_secret, sizeof(bus->name_secret), "%s", id);
+    return l7s_trust_name_key(bus->trust, id, &bus->name_key);
+}
 
 l7s_status_t admin_bus_open(const admin_daemon_t *daemon, admin_bus_t **out)
 {
@@ -25,18 +35,19 @@ l7s_status_t admin_bus_open(const admin_daemon_t *daemon, admin_bus_t **out)
     if (bus == NULL) {
         return L7S_NO_MEMORY;
     }
-    bus->trust = daemon->trust;
+    bus->keys = daemon->keys;
+    bus->trust = admin_keys_hold(bus->keys);
     admin_bus_epoch_read(daemon->store, bus->epoch);
     for (size_t i = 0; i < ADMIN_BUS_RANGE_MAX; i++) {
         bus->pointers[i] = bus->names[i];
     }
-    l7s_status_t status =
-        l7s_trust_name_key(bus->trust, l7s_trust_secret_id(bus->trust), &bus->name_key);
+    l7s_status_t status = derive_names(bus);
     if (status == L7S_OK) {
         status = l7s_pool_create(daemon->options->servers, daemon->options->server_count,
                                  ADMIN_BUS_TIMEOUT_MS, &bus->pool);
     }
     if (status != L7S_OK) {
+        admin_keys_let_go(bus->keys, bus->trust);
         free(bus);
         return status;
     }
@@ -48,13 +59,34 @@ void admin_bus_close(admin_bus_t *bus)
 {
     if (bus != NULL) {
         l7s_pool_free(bus->pool);
+        admin_keys_let_go(bus->keys, bus->trust);
         free(bus);
     }
+}
+
+void admin_bus_refresh(admin_bus_t *bus)
+{
+    const l7s_trust_t *before = bus->trust;
+    bus->trust = admin_keys_hold(bus->keys);
+    admin_keys_let_go(bus->keys, before);
 }
 
 void admin_bus_enter(admin_bus_t *bus, const char *bus_epoch)
 {
     snprintf(bus->epoch, sizeof(bus->epoch), "%s", bus_epoch);
+    if (derive_names(bus) != L7S_OK) {
+        memset(&bus->name_key, 0, sizeof(bus->name_key));
+    }
+}
+
+const char *admin_bus_secret_id(const admin_bus_t *bus)
+{
+    return bus->name_secret;
+}
+
+bool admin_bus_outdated(const admin_bus_t *bus)
+{
+    return strcmp(bus->name_secret, l7s_trust_secret_id(bus->trust)) != 0;
 }
 
 const char *admin_bus_epoch(const admin_bus_t *bus)
@@ -100,6 +132,21 @@ l7s_status_t admin_bus_put(admin_bus_t *bus, admin_place_t place, const char *pa
     }
     free(item);
     return status;
+}
+
+l7s_status_t admin_bus_put_mode(admin_bus_t *bus, const char *payload, uint64_t now_ms)
+{
+    admin_place_t place = {L7S_ITEM_MODE, "", 0};
+    l7s_hashkey_t own = bus->name_key;
+    for (size_t i = 0; i < l7s_trust_secrets(bus->trust); i++) {
+        const char *id = l7s_trust_secret_at(bus->trust, i);
+        if (strcmp(id, bus->name_secret) != 0 &&
+            l7s_trust_name_key(bus->trust, id, &bus->name_key) == L7S_OK) {
+            (void)!admin_bus_put(bus, place, payload, now_ms);
+        }
+    }
+    bus->name_key = own;
+    return admin_bus_put(bus, place, payload, now_ms);
 }
 
 l7s_status_t admin_bus_add(admin_bus_t *bus, admin_place_t place, const char *payload,

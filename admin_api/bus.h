@@ -31,9 +31,16 @@ typedef struct {
 L7S_MUST_USE l7s_status_t admin_bus_open(const admin_daemon_t *daemon, admin_bus_t **out);
 void admin_bus_close(admin_bus_t *bus);
 
-/* Takes part in another bus epoch from now on. */
+/* Works with the keys in force from now on, as far as signing and checking go. */
+void admin_bus_refresh(admin_bus_t *bus);
+/* Takes part in another bus epoch from now on, under names of the first secret. */
 void admin_bus_enter(admin_bus_t *bus, const char *bus_epoch);
 const char *admin_bus_epoch(const admin_bus_t *bus);
+
+/* The secret of our names, and whether the first one in force is another by now: then a
+ * new bus epoch is due. */
+const char *admin_bus_secret_id(const admin_bus_t *bus);
+bool admin_bus_outdated(const admin_bus_t *bus);
 
 /* Which servers answered when they were last asked: one bit each. */
 uint32_t admin_bus_servers_up(const admin_bus_t *bus);
@@ -42,6 +49,10 @@ uint32_t admin_bus_servers_up(const admin_bus_t *bus);
  * one. */
 L7S_MUST_USE l7s_status_t admin_bus_put(admin_bus_t *bus, admin_place_t place,
                                         const char *payload, uint64_t now_ms);
+/* The mode item, under the names of all secrets: whoever lacks the newest one must still
+ * obey the kill switch. */
+L7S_MUST_USE l7s_status_t admin_bus_put_mode(admin_bus_t *bus, const char *payload,
+                                             uint64_t now_ms);
 L7S_MUST_USE l7s_status_t admin_bus_add(admin_bus_t *bus, admin_place_t place,
                                         const char *payload, uint32_t ttl_seconds,
                                         uint64_t now_ms);

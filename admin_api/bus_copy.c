@@ -45,14 +45,39 @@ static l7s_status_t write_chunk(void *context, const l7s_chunk_t *chunk)
     return admin_bus_put_chunk(writer->bus, chunk, writer->now_ms);
 }
 
-/* Only when the kill switch moved or the item is lost. */
+/* Does ours belong there? L7S_CONFLICT: a later one stands there, which is ours now. */
+static l7s_status_t judge_mode(admin_bus_copy_t *copy, uint64_t now_ms)
+{
+    char *payload;
+    l7s_mode_item_t there;
+    l7s_status_t status =
+        admin_bus_get(copy->bus, place(L7S_ITEM_MODE), now_ms, &payload);
+    if (status == L7S_OK) {
+        status = !l7s_mode_item_read(payload, strlen(payload), &there) ? L7S_UNTRUSTED
+                 : admin_snapshot_adopt_mode(copy->snapshot, &there)   ? L7S_CONFLICT
+                                                                       : L7S_OK;
+    }
+    if (status == L7S_OK || status == L7S_CONFLICT) {
+        bool ours = strcmp(payload, admin_snapshot_mode(copy->snapshot)) == 0;
+        status = status == L7S_OK && !ours ? L7S_STALE : status;
+    }
+    free(payload);
+    return status;
+}
+
+/* Only when the kill switch moved or the item is lost. What stands there is looked at
+ * first: an emergency must not be lifted by a daemon that does not know of it. */
 l7s_status_t admin_bus_copy_write_mode(admin_bus_copy_t *copy, uint64_t now_ms)
 {
     const char *mode = admin_snapshot_mode(copy->snapshot);
     if (strcmp(mode, copy->mode) == 0) {
         return L7S_OK;
     }
-    l7s_status_t status = admin_bus_put(copy->bus, place(L7S_ITEM_MODE), mode, now_ms);
+    l7s_status_t status = judge_mode(copy, now_ms);
+    mode = admin_snapshot_mode(copy->snapshot);
+    if (status != L7S_IO && status != L7S_TIMEOUT) {
+        status = admin_bus_put_mode(copy->bus, mode, now_ms);
+    }
     if (status == L7S_OK) {
         snprintf(copy->mode, sizeof(copy->mode), "%s", mode);
     }
@@ -76,9 +101,10 @@ l7s_status_t admin_bus_copy_write(admin_bus_copy_t *copy, uint64_t now_ms)
     l7s_status_t mode_status = admin_bus_copy_write_mode(copy, now_ms);
     l7s_status_t status = admin_snapshot_store(copy->snapshot, write_chunk, &writer);
     if (status == L7S_OK) {
-        status =
-            write_text(copy, L7S_ITEM_MANIFEST, admin_snapshot_manifest(snapshot, now_ms),
-                       &copy->manifest, now_ms);
+        status = write_text(
+            copy, L7S_ITEM_MANIFEST,
+            admin_snapshot_manifest(snapshot, admin_bus_secret_id(copy->bus), now_ms),
+            &copy->manifest, now_ms);
     }
     if (status == L7S_OK) {
         status = write_text(copy, L7S_ITEM_HEAD,
@@ -120,18 +146,13 @@ static l7s_status_t check_text(admin_bus_copy_t *copy, l7s_item_kind_t kind,
 /* A later mode item than ours is somebody's emergency, and stays. */
 static l7s_status_t check_mode(admin_bus_copy_t *copy, uint64_t now_ms)
 {
-    char *payload;
-    l7s_mode_item_t ours, there;
-    l7s_status_t status =
-        admin_bus_get(copy->bus, place(L7S_ITEM_MODE), now_ms, &payload);
-    if (status == L7S_OK && l7s_mode_item_read(copy->mode, strlen(copy->mode), &ours) &&
-        (!l7s_mode_item_read(payload, strlen(payload), &there) ||
-         l7s_revision_compare(there.config_epoch, there.number, ours.config_epoch,
-                              ours.number) < 0)) {
-        status = L7S_UNTRUSTED;
+    l7s_status_t status = judge_mode(copy, now_ms);
+    if (status == L7S_CONFLICT) {
+        snprintf(copy->mode, sizeof(copy->mode), "%s",
+                 admin_snapshot_mode(copy->snapshot));
+        return L7S_OK;
     }
-    free(payload);
-    return status;
+    return status == L7S_STALE ? L7S_UNTRUSTED : status;
 }
 
 /* Goes on in the round of chunks, as far as a second's share of the network reaches: a

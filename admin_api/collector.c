@@ -10,6 +10,7 @@
 #include "fleet.h"
 #include "incident_log.h"
 #include "incident_record.h"
+#include "keys.h"
 #include "log.h"
 #include "publisher.h"
 #include "seats.h"
@@ -129,6 +130,7 @@ static void follow_epoch(admin_collector_t *collector)
 {
     char epoch[ADMIN_BUS_EPOCH_TEXT];
     admin_bus_epoch_read(collector->daemon->store, epoch);
+    admin_bus_refresh(collector->bus);
     if (strcmp(epoch, admin_bus_epoch(collector->bus)) != 0) {
         admin_bus_enter(collector->bus, epoch);
         admin_ban_log_begin(collector->ban_log);
@@ -266,14 +268,55 @@ void admin_collector_stop(admin_collector_t *collector)
 
 /* ---- what others ask ---- */
 
+static bool holds(const json_t *array, const json_t *wanted)
+{
+    size_t index;
+    json_t *value;
+    json_array_foreach(array, index, value)
+    {
+        if (json_equal(value, wanted) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Which of our secrets the node has not got yet: what a rotation waits for. */
+static void add_lacking(json_t *node, const json_t *ids)
+{
+    json_t *status = json_object_get(node, "status"), *lacking = json_array(), *id;
+    size_t index;
+    json_array_foreach(ids, index, id)
+    {
+        if (!holds(json_object_get(status, "secret_ids"), id)) {
+            json_array_append(lacking, id);
+        }
+    }
+    json_object_set_new(status, "lacking_secret_ids", lacking);
+}
+
 json_t *admin_collector_nodes(admin_collector_t *collector)
 {
-    return admin_fleet_nodes(collector->fleet);
+    json_t *nodes = admin_fleet_nodes(collector->fleet), *node;
+    json_t *ids = admin_keys_ids(collector->daemon->keys);
+    size_t index;
+    json_array_foreach(nodes, index, node)
+    {
+        add_lacking(node, ids);
+    }
+    json_decref(ids);
+    return nodes;
 }
 
 json_t *admin_collector_node(admin_collector_t *collector, const char *name)
 {
-    return admin_fleet_node(collector->fleet, name);
+    json_t *node = admin_fleet_node(collector->fleet, name);
+    if (node != NULL) {
+        json_t *ids = admin_keys_ids(collector->daemon->keys);
+        add_lacking(node, ids);
+        json_decref(ids);
+    }
+    return node;
 }
 
 void admin_collector_seats(admin_collector_t *collector, admin_seat_fn visit,

@@ -15,11 +15,11 @@ typedef struct admin_publisher admin_publisher_t;   /* publisher.h: store -> bus
 typedef struct admin_collector admin_collector_t;   /* collector.h: bus -> store, fleet */
 typedef struct admin_auth admin_auth_t;             /* auth.h: who is calling */
 typedef struct admin_http_stats admin_http_stats_t; /* http_stats.h */
-typedef struct l7s_trust l7s_trust_t;
+typedef struct admin_keys admin_keys_t;             /* keys.h: secrets, signing key */
 
 struct admin_daemon {
     const admin_options_t *options;
-    l7s_trust_t *trust;
+    admin_keys_t *keys;
     admin_store_t *store;
     admin_publisher_t *publisher;
     admin_collector_t *collector;

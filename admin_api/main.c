@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * l7shieldd: `init` writes the keys of a new fleet; without a command it serves the API
- * until SIGTERM or SIGINT. The daemon stays in the foreground and logs to stderr: systemd
- * does the rest. A dead memcached is no reason not to start.
+ * l7shieldd: `init` writes the keys of a new fleet, commands.h has what else it does; by
+ * default it serves the API until SIGTERM or SIGINT. The daemon stays in the foreground
+ * and logs to stderr: systemd does the rest. A dead memcached is no reason not to start.
  */
 #include "../core/bus/trust.h"
 #include "auth.h"
 #include "collector.h"
+#include "commands.h"
 #include "http_stats.h"
+#include "keys.h"
 #include "log.h"
 #include "publisher.h"
 #include "server.h"
@@ -54,8 +56,7 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
 {
     const admin_options_t *options = daemon->options;
     char why[256] = "";
-    l7s_status_t status = l7s_trust_load(options->secret_file, NULL,
-                                         options->signing_key_file, why, &daemon->trust);
+    l7s_status_t status = admin_keys_open(options, why, &daemon->keys);
     if (status == L7S_OK) {
         status = admin_store_open(options->data_dir, why, &daemon->store);
     }
@@ -100,9 +101,7 @@ static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
     admin_http_stats_free(daemon->http_stats);
     admin_auth_free(daemon->auth);
     admin_store_close(daemon->store);
-    if (daemon->trust != NULL) {
-        l7s_trust_free(daemon->trust);
-    }
+    admin_keys_close(daemon->keys);
 }
 
 static int serve(const admin_options_t *options)
@@ -124,6 +123,28 @@ static int serve(const admin_options_t *options)
     return result;
 }
 
+/* libmemcached must see no signal, in commands either; they end by themselves. */
+static int run(const admin_options_t *options)
+{
+    static const struct {
+        const char *name;
+        int (*run)(const admin_options_t *options);
+    } commands[] = {{"init", init},
+                    {"new-epoch", admin_new_epoch},
+                    {"emergency", admin_emergency},
+                    {"backup", admin_backup},
+                    {"restore", admin_restore},
+                    {"recover", admin_recover}};
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(options->command, commands[i].name) == 0) {
+            signal(SIGPIPE, SIG_IGN);
+            umask(077);
+            return commands[i].run(options);
+        }
+    }
+    return serve(options);
+}
+
 int main(int argc, char **argv)
 {
     admin_options_t options;
@@ -137,7 +158,7 @@ int main(int argc, char **argv)
         }
         return status == L7S_NOT_FOUND ? 0 : 2;
     }
-    int result = strcmp(options.command, "init") == 0 ? init(&options) : serve(&options);
+    int result = run(&options);
     admin_options_clear(&options);
     return result;
 }

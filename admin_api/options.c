@@ -33,6 +33,7 @@ static const struct {
     {"token-file", "token_file", "FILE", "where the first admin token goes (DATA/token)"},
     {"tls-cert", "tls.certificate_file", "FILE", "certificate chain, PEM: serve HTTPS"},
     {"tls-key", "tls.key_file", "FILE", "its private key, PEM"},
+    {"from-node-state", NULL, "FOLDER", "of recover: a copy of a node's state directory"},
     {"help", NULL, NULL, "this text"},
     {"version", NULL, NULL, "the version"},
 };
@@ -43,7 +44,12 @@ static void print_help(void)
 {
     puts(
         "usage: l7shieldd [serve] [options]   serve the API\n"
-        "       l7shieldd init [options]      write signing key, trust file and secret\n");
+        "       l7shieldd init [options]      write signing key, trust file and secret\n"
+        "       l7shieldd emergency off|observe|enforce   the kill switch without a daemon\n"
+        "       l7shieldd backup FILE         both databases into one file\n"
+        "       l7shieldd restore FILE        and back, with a new epoch\n"
+        "       l7shieldd new-epoch           after the data directory went back in time\n"
+        "       l7shieldd recover --from-node-state FOLDER   from a node's snapshot\n");
     for (size_t i = 0; i < OPTIONS; i++) {
         char left[40];
         snprintf(left, sizeof left, "--%s %s", table[i].option,
@@ -175,7 +181,7 @@ static void check(const admin_options_t *options, l7s_problems_t *problems)
 
 typedef struct {
     json_t *given; /* from options only */
-    const char *config;
+    const char *config, *from_node_state;
     bool servers, printed;
 } parsed_t;
 
@@ -201,6 +207,8 @@ static bool parse_arguments(int argc, char **argv, l7s_problems_t *problems,
         } else if (strcmp(table[index].option, "version") == 0) {
             puts("l7shieldd " L7S_VERSION);
             parsed->printed = true;
+        } else if (strcmp(table[index].option, "from-node-state") == 0) {
+            parsed->from_node_state = optarg;
         } else if (table[index].member == NULL) {
             parsed->config = optarg;
         } else if (!apply(parsed->given, table[index].member, optarg, &parsed->servers)) {
@@ -212,23 +220,36 @@ static bool parse_arguments(int argc, char **argv, l7s_problems_t *problems,
     return true;
 }
 
-/* "serve" or "init", the only word that is not an option. */
+static const struct {
+    const char *name, *argument; /* what must follow it */
+} commands[] = {
+    {"serve", NULL},    {"init", NULL},      {"emergency", "off|observe|enforce"},
+    {"backup", "FILE"}, {"restore", "FILE"}, {"new-epoch", NULL},
+    {"recover", NULL}};
+
+/* The words that are no options: a command and what belongs to it. */
 static bool choose_command(int argc, char **argv, l7s_problems_t *problems,
                            admin_options_t *out)
 {
-    static const char *const commands[] = {"serve", "init"};
-    out->command = commands[0];
-    if (optind == argc) {
+    const char *word = optind == argc ? "serve" : argv[optind];
+    int words = argc - optind;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(word, commands[i].name) != 0) {
+            continue;
+        }
+        bool wants = commands[i].argument != NULL;
+        if (words > (wants ? 2 : 1) || (wants && words < 2)) {
+            l7s_problems_add(problems, "", "arguments",
+                             "usage: l7shieldd %s %s [options]", word,
+                             wants ? commands[i].argument : "");
+            return false;
+        }
+        out->command = commands[i].name;
+        out->argument = wants ? argv[optind + 1] : "";
         return true;
     }
-    for (size_t i = 0; i < 2 && optind == argc - 1; i++) {
-        if (strcmp(argv[optind], commands[i]) == 0) {
-            out->command = commands[i];
-            return true;
-        }
-    }
     l7s_problems_add(problems, "", "unknown_command",
-                     "unknown command \"%s\"; there are serve and init", argv[optind]);
+                     "unknown command \"%s\"; l7shieldd --help lists them", word);
     return false;
 }
 
@@ -253,6 +274,7 @@ l7s_status_t admin_options_read(int argc, char **argv, l7s_problems_t *problems,
         json_decref(parsed.given);
         return good ? L7S_NOT_FOUND : L7S_INVALID;
     }
+    out->from_node_state = parsed.from_node_state;
     out->document =
         parsed.config == NULL ? json_object() : read_config(parsed.config, problems);
     if (out->document != NULL) {

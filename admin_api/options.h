@@ -14,9 +14,11 @@
 /* Strings are owned by `document` and "" when not given, except unix_socket, tls_cert and
  * tls_key, which are NULL then. */
 typedef struct {
-    json_t *document;    /* file and options merged */
-    const char *command; /* "serve", "init" */
-    const char *listen;  /* "127.0.0.1:9180", "[::1]:9180" */
+    json_t *document;            /* file and options merged */
+    const char *command;         /* "serve", "init", … */
+    const char *argument;        /* of the command, "" without one */
+    const char *from_node_state; /* of `recover`, or NULL */
+    const char *listen;          /* "127.0.0.1:9180", "[::1]:9180" */
     const char *unix_socket;
     const char *data_dir;
     const char *secret_file, *signing_key_file, *trust_file, *token_file;

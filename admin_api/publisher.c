@@ -8,6 +8,7 @@
 
 #include "ban_record.h"
 #include "bus_copy.h"
+#include "keys.h"
 #include "log.h"
 #include "worker.h"
 #include <stdio.h>
@@ -27,7 +28,7 @@ struct admin_publisher {
     admin_daemon_t *daemon;
     admin_worker_t worker;
     /* Under worker.lock. */
-    bool kicked, log_lost;
+    bool kicked, log_lost, mode_spoken;
     uint64_t bans_due_ms;  /* monotonic; 0: nothing to do */
     uint64_t bans_cost_ms; /* what the last publication of bans took */
     size_t queued;
@@ -179,7 +180,7 @@ static void append_all(admin_publisher_t *publisher, json_t **entries, size_t co
 
 /* What the others left for this round. */
 typedef struct {
-    bool config, bans, log_lost;
+    bool config, bans, log_lost, mode_spoken;
     size_t count;
     json_t *entries[QUEUE_MAX];
 } work_t;
@@ -191,7 +192,8 @@ static void take_work(admin_publisher_t *publisher, uint64_t mono_ms, work_t *wo
     work->count = publisher->queued;
     memcpy(work->entries, publisher->queue, publisher->queued * sizeof(json_t *));
     work->log_lost = publisher->log_lost;
-    publisher->kicked = publisher->log_lost = false;
+    work->mode_spoken = publisher->mode_spoken;
+    publisher->kicked = publisher->log_lost = publisher->mode_spoken = false;
     publisher->queued = 0;
     if (work->bans) {
         publisher->bans_due_ms = 0;
@@ -202,6 +204,9 @@ static void take_work(admin_publisher_t *publisher, uint64_t mono_ms, work_t *wo
 static void refresh(admin_publisher_t *publisher, const work_t *work, uint64_t now_ms)
 {
     l7s_status_t status = L7S_OK;
+    if (work->mode_spoken) {
+        admin_snapshot_mode_spoken(publisher->snapshot);
+    }
     if (work->config || !publisher->config_read) {
         status = admin_snapshot_read_config(publisher->snapshot);
         publisher->config_read = status == L7S_OK;
@@ -234,11 +239,25 @@ static void write_bus(admin_publisher_t *publisher, uint64_t now_ms)
     }
 }
 
+/* A rotation moves everything under new names, where nothing has been said yet. */
+static void follow_keys(admin_publisher_t *publisher)
+{
+    (void)!admin_keys_refresh(publisher->daemon->keys);
+    admin_bus_refresh(publisher->bus);
+    if (admin_bus_outdated(publisher->bus)) {
+        publisher->renew_wanted = true;
+        publisher->renewed_ms = 0;
+    }
+}
+
 /* Ban log entries of an outage come with the bans part. */
 static void work_round(admin_publisher_t *publisher, work_t *work, bool beat)
 {
     uint64_t now_ms = admin_wall_ms();
     publisher->renew_wanted |= work->log_lost;
+    if (beat) {
+        follow_keys(publisher);
+    }
     publisher->greeted = publisher->greeted || greet(publisher, now_ms);
     if (publisher->greeted && beat && publisher->copy.complete) {
         look(publisher, now_ms);
@@ -343,6 +362,14 @@ void admin_publisher_kick(admin_publisher_t *publisher)
 {
     pthread_mutex_lock(&publisher->worker.lock);
     publisher->kicked = true;
+    pthread_cond_signal(&publisher->worker.wake);
+    pthread_mutex_unlock(&publisher->worker.lock);
+}
+
+void admin_publisher_mode_spoken(admin_publisher_t *publisher)
+{
+    pthread_mutex_lock(&publisher->worker.lock);
+    publisher->kicked = publisher->mode_spoken = true;
     pthread_cond_signal(&publisher->worker.wake);
     pthread_mutex_unlock(&publisher->worker.lock);
 }

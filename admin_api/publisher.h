@@ -15,6 +15,9 @@ L7S_MUST_USE l7s_status_t admin_publisher_start(admin_daemon_t *daemon,
 void admin_publisher_stop(admin_publisher_t *publisher);
 /* After a commit: publish now. Returns at once. */
 void admin_publisher_kick(admin_publisher_t *publisher);
+/* An operator has just set the mode, perhaps to what the settings said before: this ends
+ * an emergency (kill_switch.h). */
+void admin_publisher_mode_spoken(admin_publisher_t *publisher);
 /* After the bans changed in the store: publishes them within 200 ms, many changes at
  * once. Returns at once. */
 void admin_publisher_bans_changed(admin_publisher_t *publisher);

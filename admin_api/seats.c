@@ -8,6 +8,7 @@
 #include "../core/config.h"
 #include "log.h"
 #include "store_events.h"
+#include "store_objects.h"
 #include "worker.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #define KEEP_MAX 64 /* rows of one transaction */
 #define QUICK_MARGIN 8
 #define COMPLAIN_EVERY_MS 10000
+#define AHEAD_EVERY_MS 60000
 
 struct admin_seats {
     const admin_daemon_t *daemon;
@@ -27,7 +29,7 @@ struct admin_seats {
         char name[ADMIN_NODE_NAME_MAX];
         uint64_t sealed_at_ms;
     } known[ADMIN_SEATS];
-    uint64_t complained_ms;
+    uint64_t complained_ms, ahead_ms;
     /* Of the look that is under way. */
     uint64_t now_ms;
     size_t highest;
@@ -116,6 +118,55 @@ static void found(void *context, uint64_t index, l7s_status_t opened,
     }
 }
 
+typedef struct {
+    uint64_t config_epoch, revision; /* the store's */
+    char name[ADMIN_NODE_NAME_MAX];  /* "" until a node is found that is ahead */
+    uint64_t node_epoch, node_revision;
+} ahead_t;
+
+static uint64_t number(const json_t *seat, const char *member)
+{
+    json_int_t value = json_integer_value(json_object_get(seat, member));
+    return value < 0 ? 0 : (uint64_t)value;
+}
+
+static void find_ahead(void *context, const admin_seat_t *seat)
+{
+    ahead_t *ahead = context;
+    uint64_t epoch = number(seat->seat, "config_epoch");
+    uint64_t revision = number(seat->seat, "revision");
+    if (seat->live &&
+        l7s_revision_compare(epoch, revision, ahead->config_epoch, ahead->revision) > 0) {
+        snprintf(ahead->name, sizeof(ahead->name), "%s", seat->name);
+        ahead->node_epoch = epoch;
+        ahead->node_revision = revision;
+    }
+}
+
+/* A node cannot be ahead of its daemon, unless the daemon went back in time. */
+static void look_for_restored_backup(admin_seats_t *seats)
+{
+    uint64_t mono_ms = admin_mono_ms();
+    if (seats->ahead_ms != 0 && mono_ms - seats->ahead_ms < AHEAD_EVERY_MS) {
+        return;
+    }
+    admin_store_t *store = seats->daemon->store;
+    ahead_t ahead = {.config_epoch = admin_store_config_epoch(store),
+                     .revision = (uint64_t)admin_store_revision(store)};
+    admin_fleet_visit(seats->fleet, find_ahead, &ahead);
+    if (ahead.name[0] != '\0') {
+        seats->ahead_ms = mono_ms;
+        admin_log(
+            ADMIN_ERROR, "L7S3524",
+            "Node %s has revision %llu of config epoch %llu, and this daemon has got "
+            "to %llu of %llu only: nodes refuse what it says. Was a backup put back? "
+            "Then stop it and say \"l7shieldd new-epoch\".",
+            ahead.name, (unsigned long long)ahead.node_revision,
+            (unsigned long long)ahead.node_epoch, (unsigned long long)ahead.revision,
+            (unsigned long long)ahead.config_epoch);
+    }
+}
+
 static void log_change(void *context, const admin_seat_t *seat)
 {
     (void)context;
@@ -141,6 +192,9 @@ void admin_seats_read(admin_seats_t *seats, bool quick, uint64_t now_ms)
         seats->used = seats->highest;
     }
     admin_fleet_settle(seats->fleet, status == L7S_OK, now_ms, log_change, NULL);
+    if (!quick) {
+        look_for_restored_backup(seats);
+    }
 }
 
 /* ---- keeping ---- */

@@ -8,6 +8,7 @@
 #include "auth.h"
 #include "edit.h"
 #include "problem.h"
+#include "publisher.h"
 #include "resources.h"
 
 #include <string.h>
@@ -159,6 +160,10 @@ void admin_settings_patch(admin_call_t *call)
         admin_change_t change = {.kind = "settings", .name = "settings", .spec = after};
         bool same = json_equal(before, after) != 0;
         if (admin_edit_commit(call, &change, same ? 0 : 1)) {
+            if (!call->dry_run && (json_object_get(call->body, "mode") != NULL ||
+                                   json_object_get(call->body, "mode_until") != NULL)) {
+                admin_publisher_mode_spoken(call->daemon->publisher);
+            }
             if (!same) {
                 object.revision = call->revision;
                 object.updated_ms = call->now_ms;

@@ -8,6 +8,7 @@
 #include "../core/clock.h"
 #include "../core/mode.h"
 #include "ban_record.h"
+#include "kill_switch.h"
 #include "log.h"
 #include "store_objects.h"
 #include "worker.h"
@@ -16,7 +17,6 @@
 #include <string.h>
 
 #define PART_NAME_MAX 72 /* "list/" and a name */
-#define MODE_TEXT_MAX 128
 #define RETIRED_MAX 1024 /* more are left to memcached's eviction */
 #define RETIRED_MS 30000
 
@@ -52,9 +52,9 @@ struct admin_snapshot {
     parts_t bans; /* one part */
     size_t next_part, next_chunk;
     retired_t retired;
-    /* The kill switch as it was last read; its number is the revision of that change. */
-    l7s_mode_item_t mode;
-    char mode_text[MODE_TEXT_MAX];
+    admin_kill_switch_t kill_switch;
+    bool kill_switch_known, mode_spoken;
+    char mode_text[ADMIN_KILL_SWITCH_TEXT];
 };
 
 admin_snapshot_t *admin_snapshot_create(const admin_daemon_t *daemon)
@@ -62,6 +62,8 @@ admin_snapshot_t *admin_snapshot_create(const admin_daemon_t *daemon)
     admin_snapshot_t *snapshot = calloc(1, sizeof(*snapshot));
     if (snapshot != NULL) {
         snapshot->daemon = daemon;
+        snapshot->kill_switch_known =
+            admin_kill_switch_load(daemon->store, &snapshot->kill_switch) == L7S_OK;
     }
     return snapshot;
 }
@@ -217,6 +219,21 @@ static l7s_status_t build_config(const json_t *document, parts_t *parts,
     return status;
 }
 
+/* Without the store the item is still published: the kill switch comes first. */
+static void keep_mode(admin_snapshot_t *snapshot, bool changed)
+{
+    size_t size = l7s_mode_item_write(&snapshot->kill_switch.item, snapshot->mode_text,
+                                      sizeof(snapshot->mode_text) - 1);
+    snapshot->mode_text[size] = '\0';
+    if (changed && admin_kill_switch_save(snapshot->daemon->store,
+                                          &snapshot->kill_switch) != L7S_OK) {
+        admin_log(
+            ADMIN_ERROR, "L7S3509",
+            "The mode item cannot be kept on disk; after a restart an emergency may "
+            "be forgotten.");
+    }
+}
+
 static void note_mode(admin_snapshot_t *snapshot, const json_t *document)
 {
     json_t *settings = node_settings(document);
@@ -231,14 +248,33 @@ static void note_mode(admin_snapshot_t *snapshot, const json_t *document)
         (void)l7s_time_parse(until, &item.until_ms);
     }
     json_decref(settings);
-    if (snapshot->mode_text[0] != '\0' && item.mode == snapshot->mode.mode &&
-        item.until_ms == snapshot->mode.until_ms) {
-        return;
+    bool changed =
+        admin_kill_switch_set(&snapshot->kill_switch, snapshot->kill_switch_known,
+                              snapshot->mode_spoken, &item);
+    if (changed || snapshot->mode_text[0] == '\0') {
+        keep_mode(snapshot, changed);
     }
-    snapshot->mode = item;
-    size_t size =
-        l7s_mode_item_write(&item, snapshot->mode_text, sizeof(snapshot->mode_text) - 1);
-    snapshot->mode_text[size] = '\0';
+    snapshot->kill_switch_known = true;
+    snapshot->mode_spoken = false;
+}
+
+bool admin_snapshot_adopt_mode(admin_snapshot_t *snapshot, const l7s_mode_item_t *there)
+{
+    if (!admin_kill_switch_adopt(&snapshot->kill_switch, there)) {
+        return false;
+    }
+    keep_mode(snapshot, true);
+    admin_log(
+        ADMIN_WARN, "L7S3506",
+        "An emergency from the bus is in force: mode %s, number %llu. It stays until "
+        "\"l7shieldd emergency enforce\" or until the mode is set through the API.",
+        l7s_mode_name((l7s_mode_t)there->mode), (unsigned long long)there->number);
+    return true;
+}
+
+void admin_snapshot_mode_spoken(admin_snapshot_t *snapshot)
+{
+    snapshot->mode_spoken = true;
 }
 
 /* Notes the chunks of parts that `parts` alone holds, and releases them all. */
@@ -405,7 +441,8 @@ static void list_parts(json_t *array, const parts_t *parts)
     }
 }
 
-char *admin_snapshot_manifest(const admin_snapshot_t *snapshot, uint64_t now_ms)
+char *admin_snapshot_manifest(const admin_snapshot_t *snapshot, const char *secret_id,
+                              uint64_t now_ms)
 {
     json_t *parts = json_array();
     list_parts(parts, &snapshot->config);
@@ -413,8 +450,7 @@ char *admin_snapshot_manifest(const admin_snapshot_t *snapshot, uint64_t now_ms)
     json_t *manifest = json_pack(
         "{s:I, s:I, s:s, s:I, s:I, s:I, s:o}", "config_epoch",
         (json_int_t)admin_store_config_epoch(snapshot->daemon->store), "revision",
-        (json_int_t)snapshot->revision, "secret_id",
-        l7s_trust_secret_id(snapshot->daemon->trust), "bans_generation",
+        (json_int_t)snapshot->revision, "secret_id", secret_id, "bans_generation",
         (json_int_t)snapshot->bans_generation, "ban_log", (json_int_t)snapshot->ban_log,
         "published_ms", (json_int_t)now_ms, "parts", parts);
     char *text = manifest == NULL ? NULL : json_dumps(manifest, JSON_COMPACT);

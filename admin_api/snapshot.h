@@ -42,11 +42,17 @@ bool admin_snapshot_retired(admin_snapshot_t *snapshot, uint64_t mono_ms,
 size_t admin_snapshot_chunks(const admin_snapshot_t *snapshot); /* how many there are */
 
 /* malloc'ed texts, owned by the caller; NULL: no memory. */
-char *admin_snapshot_manifest(const admin_snapshot_t *snapshot, uint64_t now_ms);
+char *admin_snapshot_manifest(const admin_snapshot_t *snapshot, const char *secret_id,
+                              uint64_t now_ms);
 char *admin_snapshot_head(const admin_snapshot_t *snapshot, const char *bus_epoch);
 /* The payload of the mode item, "" before the first read; borrowed. It differs from the
  * one before only when the kill switch was touched. */
 const char *admin_snapshot_mode(const admin_snapshot_t *snapshot);
+/* Another mode item than ours lies on the bus. True: it is the later one and ours from
+ * now on (kill_switch.h). */
+bool admin_snapshot_adopt_mode(admin_snapshot_t *snapshot, const l7s_mode_item_t *there);
+/* The next read takes the mode in the settings for said just now. */
+void admin_snapshot_mode_spoken(admin_snapshot_t *snapshot);
 uint64_t admin_snapshot_revision(const admin_snapshot_t *snapshot);
 
 #endif

@@ -66,8 +66,26 @@ static const char *const events_migrations[] = {
 
 #define VERSIONS(migrations) ((int)(sizeof migrations / sizeof migrations[0]))
 
+/* Whoever may write here may put another configuration in place. */
+static l7s_status_t check_directory(const char *data_dir, char why[256])
+{
+    struct stat info;
+    if (stat(data_dir, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        snprintf(why, 256, "%.180s is no directory", data_dir);
+        return L7S_IO;
+    }
+    if ((info.st_mode & 022) != 0) {
+        snprintf(why, 256,
+                 "data directory %.80s has mode %04o: group or others may change it; run: "
+                 "chmod go-w %.80s",
+                 data_dir, (unsigned)(info.st_mode & 07777), data_dir);
+        return L7S_UNTRUSTED;
+    }
+    return L7S_OK;
+}
+
 /* One daemon per directory: two would each believe to be the only writer. */
-static l7s_status_t lock_directory(const char *data_dir, char why[256], int *fd)
+l7s_status_t admin_store_lock(const char *data_dir, char why[256], int *fd)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/lock", data_dir);
@@ -153,7 +171,10 @@ l7s_status_t admin_store_open(const char *data_dir, char why[256], admin_store_t
         snprintf(why, 256, "%.180s: %s", data_dir, strerror(errno));
         goto out;
     }
-    status = lock_directory(data_dir, why, &store->lock_fd);
+    status = check_directory(data_dir, why);
+    if (status == L7S_OK) {
+        status = admin_store_lock(data_dir, why, &store->lock_fd);
+    }
     if (status == L7S_OK) {
         status = open_files(store, data_dir, why);
     }
@@ -247,6 +268,30 @@ bool admin_store_writable(admin_store_t *store)
         pthread_mutex_unlock(&store->probe_mutex);
     }
     return atomic_load(&store->writable);
+}
+
+l7s_status_t admin_store_raise_epoch(admin_store_t *store, uint64_t epoch)
+{
+    char text[24];
+    l7s_status_t status = epoch > store->config_epoch
+                              ? admin_store_begin(store, ADMIN_CONFIG_DB)
+                              : L7S_INVALID;
+    if (status != L7S_OK) {
+        return status;
+    }
+    snprintf(text, sizeof text, "%llu", (unsigned long long)epoch);
+    status =
+        admin_sql_run(store, ADMIN_CONFIG_DB, NULL,
+                      "UPDATE meta SET value = ? WHERE key = 'config_epoch'", "t", text);
+    if (status != L7S_OK) {
+        admin_store_rollback(store, ADMIN_CONFIG_DB);
+        return status;
+    }
+    status = admin_store_commit(store, ADMIN_CONFIG_DB);
+    if (status == L7S_OK) {
+        store->config_epoch = epoch;
+    }
+    return status;
 }
 
 uint64_t admin_store_config_epoch(const admin_store_t *store)

@@ -25,6 +25,8 @@ typedef enum { ADMIN_CONFIG_DB, ADMIN_EVENTS_DB } admin_file_t;
 L7S_MUST_USE l7s_status_t admin_store_open(const char *data_dir, char why[256],
                                            admin_store_t **out);
 void admin_store_close(admin_store_t *store);
+/* Only the lock, which goes when *fd is closed. L7S_CONFLICT: a daemon runs. */
+L7S_MUST_USE l7s_status_t admin_store_lock(const char *data_dir, char why[256], int *fd);
 
 /* Begins a transaction and holds the file's writer until commit or rollback; never two
  * files at once. L7S_IO: the file cannot be written (disk full, …) and nothing is held.
@@ -40,6 +42,10 @@ void admin_store_rollback(admin_store_t *store, admin_file_t file);
 /* Can both files be written? (A transaction that is rolled back, at most
  * once a second; for /readyz.) */
 bool admin_store_writable(admin_store_t *store);
+
+/* Begins a new history: after it nodes refuse everything of an older epoch. `epoch` must
+ * be higher than the present one. A new bus epoch is due then. */
+L7S_MUST_USE l7s_status_t admin_store_raise_epoch(admin_store_t *store, uint64_t epoch);
 
 /* The identity of this configuration's history, read once at start. */
 uint64_t admin_store_config_epoch(const admin_store_t *store);

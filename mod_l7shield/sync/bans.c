@@ -91,6 +91,7 @@ typedef struct {
     sync_bans_t *bans;
     l7s_now_t now;
     const l7s_hashkey_t *new_key; /* NULL: digests stay */
+    bool keep;                    /* the old name, too */
     size_t lost;
 } visit_t;
 
@@ -108,7 +109,9 @@ static void rekey(visit_t *visit, const l7s_ban_t *ban, bool published)
     if (moved.digest.lo == ban->digest.lo && moved.digest.hi == ban->digest.hi) {
         return; /* moved already: the visit came by its new place */
     }
-    (void)l7s_bans_lift(&visit->bans->shared->bans, ban->digest, 0, visit->now);
+    if (!visit->keep) {
+        (void)l7s_bans_lift(&visit->bans->shared->bans, ban->digest, 0, visit->now);
+    }
     if (l7s_bans_put(&visit->bans->shared->bans, &moved, visit->now) != L7S_OK) {
         visit->lost++;
         return;
@@ -135,10 +138,24 @@ static void mark(void *context, const l7s_ban_t *ban)
     }
 }
 
+static bool same_key(const l7s_hashkey_t *a, const l7s_hashkey_t *b)
+{
+    return a->k0 == b->k0 && a->k1 == b->k1;
+}
+
+void sync_bans_prepare(sync_bans_t *bans, const l7s_hashkey_t *key, l7s_now_t now)
+{
+    visit_t visit = {.bans = bans, .now = now, .new_key = key, .keep = true};
+
+    if (!same_key(key, &bans->count_key)) {
+        l7s_bans_visit(&bans->shared->bans, now, mark, &visit);
+    }
+}
+
 void sync_bans_tick(sync_bans_t *bans, l7s_now_t now)
 {
     const l7s_hashkey_t *key = sync_publisher_count_key(bans->publisher);
-    bool new_key = key->k0 != bans->count_key.k0 || key->k1 != bans->count_key.k1;
+    bool new_key = !same_key(key, &bans->count_key);
     visit_t visit = {.bans = bans, .now = now, .new_key = new_key ? key : NULL};
 
     if (!new_key && sync_mono_ms(now) < bans->visit_at_ms) {

@@ -33,6 +33,10 @@ void sync_bans_free(sync_bans_t *bans);
 /* Once per tick, before the others: expiry, and bans under a new counting key. */
 void sync_bans_tick(sync_bans_t *bans, l7s_now_t now);
 
+/* An image under another counting key is about to be in force: bans of addresses are put
+ * beside themselves under their new names first, so that none is away for a moment. */
+void sync_bans_prepare(sync_bans_t *bans, const l7s_hashkey_t *key, l7s_now_t now);
+
 /* One entry of the ban log. A lift that a node wrote is refused. */
 void sync_bans_entry(sync_bans_t *bans, const json_t *entry, bool by_daemon,
                      uint64_t log_index, l7s_now_t now);

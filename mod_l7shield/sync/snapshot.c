@@ -319,7 +319,7 @@ static void accept_wanted(sync_snapshot_t *snapshot)
 
 /* A step towards the image. L7S_OK: it is in force (or was already). L7S_INVALID: it
  * never will be. Others: go on in the next tick. */
-static l7s_status_t enforce(sync_snapshot_t *snapshot)
+static l7s_status_t enforce(sync_snapshot_t *snapshot, sync_bans_t *bans)
 {
     l7s_hashkey_t key;
 
@@ -352,6 +352,7 @@ static l7s_status_t enforce(sync_snapshot_t *snapshot)
             return L7S_INVALID;
         }
     }
+    sync_bans_prepare(bans, &key, snapshot->now);
     status = sync_publisher_offer(snapshot->links.publisher, snapshot->pending, &key,
                                   number(snapshot->wanted, "config_epoch"),
                                   number(snapshot->wanted, "revision"), snapshot->now);
@@ -398,7 +399,7 @@ static l7s_status_t apply_bans(sync_snapshot_t *snapshot, sync_bans_t *bans,
 
 static void advance(sync_snapshot_t *snapshot, sync_bans_t *bans, sync_ban_log_t *ban_log)
 {
-    l7s_status_t status = enforce(snapshot);
+    l7s_status_t status = enforce(snapshot, bans);
 
     if (status == L7S_TIMEOUT) {
         return;

@@ -139,22 +139,15 @@ static size_t plain_length(const char *raw, size_t capacity)
 {
     /* 1: ends a path or may have to be normalised. */
     static const uint8_t special[256] = {['\0'] = 1, ['?'] = 1, ['%'] = 1, ['/'] = 1};
-    if (raw[0] != '/') {
-        return 0;
-    }
-    for (size_t i = 0; i < capacity; i++) {
-        char c = raw[i];
-        if (__builtin_expect(special[(uint8_t)c] == 0, 1)) {
-            continue;
-        }
-        if (c == '\0' || c == '?') {
-            return i;
-        }
-        if (c == '%' || raw[i + 1] == '/' || raw[i + 1] == '.') {
-            return 0;
+    const char *p = raw;
+    while (*p == '/' && p[1] != '/' && p[1] != '.') {
+        p++;
+        while (special[(uint8_t)*p] == 0) {
+            p++;
         }
     }
-    return 0;
+    size_t size = (size_t)(p - raw);
+    return (*p == '\0' || *p == '?') && size < capacity ? size : 0;
 }
 
 size_t l7s_path_normalise(const char *raw, char *out, size_t capacity, bool *cut)

@@ -21,6 +21,7 @@
 #include "http_protocol.h"
 #include "http_ssl.h"
 
+#include <limits.h>
 #include <sys/socket.h>
 
 #define ANSWER_MAX 1024
@@ -48,7 +49,9 @@ static bool is_refused(conn_rec *c, l7s_verdict_t *verdict)
     return refused;
 }
 
-/* One try, never waiting: a peer whose socket takes no 500 bytes does not get them. */
+/* One try, never waiting: a peer whose socket takes no 500 bytes does not get them. What
+ * it has sent is thrown away, or closing would reset the connection under the answer. So
+ * nobody lingers: waiting for the peer's end would be the peer's weapon. */
 static void send_answer(conn_rec *c, const l7s_verdict_t *verdict)
 {
     char answer[ANSWER_MAX];
@@ -56,6 +59,7 @@ static void send_answer(conn_rec *c, const l7s_verdict_t *verdict)
     if (apr_os_sock_get(&fd, ap_get_conn_socket(c)) == APR_SUCCESS) {
         size_t length = shield_refuse_render(verdict, answer, sizeof(answer));
         (void)send(fd, answer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)recv(fd, NULL, INT_MAX, MSG_DONTWAIT | MSG_TRUNC);
     }
 }
 
@@ -82,14 +86,12 @@ static __attribute__((noinline)) int judge(conn_rec *c, bool first)
         if (!first) {
             return DECLINED;
         }
-        c->aborted = 1;
     } else if (first || !strcmp(ap_get_protocol(c), "http/1.1")) {
         send_answer(c, &verdict);
-        /* Two seconds are enough to read this; thirty would be the peer's weapon. */
-        apr_table_setn(c->notes, "short-lingering-close", "1");
     } else {
         return DECLINED; /* in the middle of another protocol */
     }
+    c->aborted = 1; /* close at once */
     if (c->cs) {
         c->cs->state = CONN_STATE_LINGER;
     }

@@ -23,8 +23,9 @@
 #define TCP_CONNECTIONS 512
 #define UNIX_CONNECTIONS 64
 #define CALL_THREADS_MAX 64
-#define READ_THREADS_MAX 48 /* who waits for a rollout leaves room for the kill switch   \
-                             */
+#define READ_THREADS_MAX                                                                 \
+    48 /* who waits for a rollout leaves room for the kill switch                        \
+        */
 #define CONNECTION_MEMORY (64 * 1024)
 #define IDLE_SECONDS 30
 #define HEAD_MS 10000

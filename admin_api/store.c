@@ -75,10 +75,11 @@ static l7s_status_t check_directory(const char *data_dir, char why[256])
         return L7S_IO;
     }
     if ((info.st_mode & 022) != 0) {
-        snprintf(why, 256,
-                 "data directory %.80s has mode %04o: group or others may change it; run: "
-                 "chmod go-w %.80s",
-                 data_dir, (unsigned)(info.st_mode & 07777), data_dir);
+        snprintf(
+            why, 256,
+            "data directory %.80s has mode %04o: group or others may change it; run: "
+            "chmod go-w %.80s",
+            data_dir, (unsigned)(info.st_mode & 07777), data_dir);
         return L7S_UNTRUSTED;
     }
     return L7S_OK;

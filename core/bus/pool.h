@@ -3,9 +3,9 @@
  * The memcached pool through libmemcached: one handle per server (a multi-server handle
  * hides dead servers), one unconnected handle as router. Text protocol, no buffering, no
  * ejection, short deadlines, keys of a fixed alphabet only. A server that fails is left
- * alone for a while (breaker: 100 ms doubling to half a second). Not thread-safe: one pool per
- * thread; never across fork. The caller must have all signals blocked in this thread
- * (libmemcached loses its deadline on two signals during one wait).
+ * alone for a while (breaker: 100 ms doubling to half a second). Not thread-safe: one
+ * pool per thread; never across fork. The caller must have all signals blocked in this
+ * thread (libmemcached loses its deadline on two signals during one wait).
  */
 #ifndef L7S_BUS_POOL_H
 #define L7S_BUS_POOL_H

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from fleet import Fleet, alternate
-from httpd import config, policy, rate, wait_until
+from httpd import Httpd, config, policy, rate, wait_until
 
 METRICS = '<Location "/l7shield-metrics">\nSetHandler l7shield-metrics\n</Location>\n'
 DEADLINE = 0.005  # of a request's wait for its verdict
@@ -110,6 +110,20 @@ def timed(node, address, count, pause=0.0):
     return found
 
 
+def beside_control(node, address, count):
+    """[(status, seconds, seconds of a request just before that no policy matches)]"""
+    client, found = node.client(address), []
+    for _ in range(count):
+        begin = time.monotonic()
+        client.get("/")
+        middle = time.monotonic()
+        status = client.get("/page.txt").status
+        found.append((status, time.monotonic() - middle, middle - begin))
+        time.sleep(0.02)
+    client.close()
+    return found
+
+
 def test_600_01_two_nodes_admit_what_one_exact_limiter_would(fleet):
     fleet.put_policy(strict("exact", 10, 10))
     # On a machine that is busy with something else a verdict may come too late.
@@ -133,15 +147,19 @@ def test_600_01_two_nodes_admit_what_one_exact_limiter_would(fleet):
 
 def test_600_02_waiting_takes_less_than_five_milliseconds(fleet):
     fleet.put_policy(strict("all-wait", 100000, 10))
-    before, missed = waits(fleet), misses(fleet)
-    statuses, _ = alternate(fleet.nodes, 1000, 200, address="127.0.6.2")
-    after = waits(fleet)
-    spread = {bound: after[bound] - before[bound] for bound in after}
-    print("waits:", {bound: int(value) for bound, value in spread.items()})
-    assert set(statuses) == {200}
-    assert spread[float("inf")] == 1000
+    for _ in range(3):  # as above
+        before, missed = waits(fleet), misses(fleet)
+        statuses, _ = alternate(fleet.nodes, 1000, 200, address="127.0.6.2")
+        after = waits(fleet)
+        spread = {bound: after[bound] - before[bound] for bound in after}
+        missed = misses(fleet) - missed
+        print("waits:", {bound: int(value) for bound, value in spread.items()})
+        assert set(statuses) == {200}
+        assert spread[float("inf")] == 1000
+        if spread[DEADLINE] >= 990:
+            break
     assert spread[DEADLINE] >= 990
-    assert misses(fleet) - missed <= 10  # the same one percent
+    assert missed <= 10  # the same one percent
 
 
 def test_600_03_many_at_once_share_one_limit(fleet):
@@ -240,29 +258,27 @@ def test_600_08_without_the_store_when_store_down_decides_and_nobody_waits(
     client, name = f"127.0.6.{number}", f"{down}-{how}"
     fleet.put_policy(strict(name, 20, 3600, when_store_down=down))
     wait_for_store(fleet)
-    control = [seconds for node in fleet.nodes
-               for _, seconds in timed(node, f"127.0.8.{number}", 60, 0.02)]
     before = misses(fleet)
     if how == "killed":
         fleet.memcached.close()
     else:
         stop_memcached(fleet)
     try:
-        found = [timed(node, client, 60, 0.02) for node in fleet.nodes]
+        found = [beside_control(node, client, 60) for node in fleet.nodes]
     finally:
         if how == "killed":
             fleet.memcached.start()
         else:
             resume_memcached(fleet)
-    statuses = [[status for status, _ in one] for one in found]
-    # The very slowest of all may be the machine's doing.
-    slowest = sorted(seconds for one in found for _, seconds in one)[-2]
-    late = sum(seconds > 0.004 for one in found for _, seconds in one)
-    print(f"{name}: slowest {1000 * slowest:.1f} ms, {late} late, control median "
-          f"{1000 * statistics.median(control):.1f} ms, "
-          f"max {1000 * max(control):.1f} ms, misses {misses(fleet) - before:.0f}")
+    statuses = [[status for status, _, _ in one] for one in found]
+    strict_s = [seconds for one in found for _, seconds, _ in one]
+    control_s = [seconds for one in found for _, _, seconds in one]
+    print(f"{name}: median {1000 * statistics.median(strict_s):.1f} ms, slowest "
+          f"{1000 * max(strict_s):.1f} ms; control {1000 * statistics.median(control_s):.1f}"
+          f" and {1000 * max(control_s):.1f} ms; {misses(fleet) - before:.0f} misses")
     assert misses(fleet) > before
-    assert slowest <= max(control) + 0.020
+    # A busy machine may hold up one or two, whatever they ask for.
+    assert sum(a > b + 0.020 for a, b in zip(strict_s, control_s)) <= 2
     if down == "local":
         # Each node for itself; the bucket refills by none within the hour's fraction.
         assert [one.count(200) for one in statuses] == [20, 20]
@@ -274,7 +290,7 @@ def test_600_08_without_the_store_when_store_down_decides_and_nobody_waits(
     wait_for_store(fleet)
 
 
-def test_600_09_sync_process_killed_costs_three_waits_at_most(fleet):
+def test_600_09_sync_process_killed_and_no_request_waits_for_it(fleet):
     fleet.put_policy(strict("orphan", 1000, 1, when_store_down="open"))
     node, client = fleet.nodes[0], "127.0.6.30"
     node.expects(r"L7S1\d\d\d:")
@@ -282,9 +298,8 @@ def test_600_09_sync_process_killed_costs_three_waits_at_most(fleet):
     for pid in node.sync_pids():
         os.kill(pid, signal.SIGKILL)
     found = timed(node, client, 50, 0.01)
-    print("slowest", max(seconds for _, seconds in found))
     assert {status for status, _ in found} == {200}
-    assert sum(seconds > 0.0045 for _, seconds in found) <= 6
+    assert sum(seconds > DEADLINE + 0.020 for _, seconds in found) <= 1
     wait_for_store(fleet)
 
 
@@ -293,5 +308,25 @@ def test_600_10_misses_reach_the_daemon(fleet):
     assert expected > 0
 
     def told():
-        return all(node["status"]["health"]["strict_misses"] >= 0 for node in fleet.live())
-    wait_until(told, 5, "strict_misses in /v1/nodes")
+        text = fleet.api("GET", "/metrics").body.decode()
+        found = re.findall(r"^l7shield_strict_misses_total\{.*\} (\d+)$", text, re.MULTILINE)
+        return sum(map(int, found)) == expected
+    wait_until(told, 5, "the misses in the daemon's metrics")
+
+
+def test_600_11_node_without_memcached_counts_exactly_and_says_so_once():
+    node = Httpd(policies=config(strict("alone", 5, 3600, when_store_down="closed")),
+                 directives=METRICS)
+    node.start()
+    try:
+        statuses = [status for status, _ in timed(node, "127.0.6.40", 20)]
+        assert statuses == [200] * 5 + [429] * 15
+        node.write_policies(config(strict("other", 3, 3600)))
+        wait_until(lambda: node.errors().count("L7S2020") == 2, 5, "the new policies")
+        statuses = [status for status, _ in timed(node, "127.0.6.40", 10)]
+        assert statuses == [200] * 3 + [429] * 7
+        assert node.errors().count("L7S2111") == 1
+        assert node.metrics()['l7shield_strict_misses_total{node="web-1"}'] == 0
+    finally:
+        unexpected = node.close()
+    assert not unexpected

@@ -73,23 +73,31 @@ static void let_in(conn_rec *c)
     peer->distrusted = false;
 }
 
+/* Whether a connection that was refused before brings another request that this stage can
+ * answer. Its end does not count as one, neither does what the head stage will judge. */
+static bool asks_again(conn_rec *c)
+{
+    char byte;
+    apr_os_sock_t fd;
+    return !ap_ssl_conn_is_ssl(c) && !strcmp(ap_get_protocol(c), "http/1.1") &&
+           apr_os_sock_get(&fd, ap_get_conn_socket(c)) == APR_SUCCESS &&
+           recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* Apart, so that the many requests of a connection that was let in do not pay for the
  * verdict's room on the stack. */
 static __attribute__((noinline)) int judge(conn_rec *c, bool first)
 {
     l7s_verdict_t verdict;
+    if (!first && !asks_again(c)) {
+        return DECLINED;
+    }
     if (!is_refused(c, &verdict)) {
         let_in(c);
         return DECLINED;
     }
-    if (ap_ssl_conn_is_ssl(c)) {
-        if (!first) {
-            return DECLINED;
-        }
-    } else if (first || !strcmp(ap_get_protocol(c), "http/1.1")) {
+    if (!ap_ssl_conn_is_ssl(c)) {
         send_answer(c, &verdict);
-    } else {
-        return DECLINED; /* in the middle of another protocol */
     }
     c->aborted = 1; /* close at once */
     if (c->cs) {

@@ -644,3 +644,15 @@ def test_110_76_policies_stand_before_the_first_request(httpd):
         client = Client(server.port)
         assert client.get("/").status == 403
         client.close()
+
+
+def test_110_77_banned_client_that_leaves_is_not_counted_again(httpd):
+    server = httpd(tls=True, host=METRICS, policies=config(
+        policy("guess", {"ban": {"seconds": 600}}, {"paths": ["/page.txt"]},
+               detect=rate(2, 600))))
+    for number, tls in ((1, False), (2, True)):
+        client = server.client(f"127.0.11.{number}", tls)
+        assert [client.get("/page.txt").status for _ in range(3)] == [200, 200, 403]
+        client.close()
+    time.sleep(0.3)
+    assert server.metrics()['l7shield_requests_total{node="web-1",verdict="banned"}'] == 2

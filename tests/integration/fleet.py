@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole fleet on loopback: memcached, l7shieldd and httpd nodes that share limits."""
 import functools
+import http.client
 import os
 import shutil
 import threading
@@ -237,7 +238,7 @@ class Flood:
             number += 1
             try:
                 status = self._clients[which].get(path).status
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 status = repr(error)
                 self._clients[which].close()
             self.seen.append((time.monotonic(), which, status))

@@ -6,6 +6,7 @@
  */
 #include "seat.h"
 #include "../../core/config.h"
+#include "file.h"
 #include "heartbeat.h"
 #include "log.h"
 #include <inttypes.h>
@@ -19,6 +20,7 @@
 /* The store lost seats with everything else: so long until all nodes sit again. */
 #define SETTLE_MS 3000
 #define NO_SEAT SYNC_SEATS
+#define NODES_TEXT_MAX 16
 
 struct sync_seat {
     const l7s_shared_t *shared;
@@ -29,12 +31,49 @@ struct sync_seat {
     unsigned index; /* NO_SEAT: none */
     uint64_t turn;
     uint64_t scan_at_ms, refresh_at_ms;
-    uint64_t lost_at_ms; /* 0: never */
+    uint64_t lost_at_ms;  /* 0: never */
+    uint32_t noted_nodes; /* what the file says */
+    char path[4096];      /* "": no file */
     /* what the seat said last */
     uint64_t revision, config_epoch, incident_first, incident_next;
     uint32_t mode;
     sync_log_gate_t duplicate_gate, full_gate;
 };
+
+/* ---- the number of nodes, over a cold start ---- */
+
+/* A node that starts while the store is away divides its limits by what it knew last. */
+static void recall_nodes(sync_seat_t *seat, l7s_now_t now)
+{
+    l7s_segment_t *header = seat->shared->header;
+    char *text = NULL;
+    size_t size = 0;
+
+    if (seat->path[0] == '\0' || atomic_load(&header->image_generation) != 0 ||
+        sync_file_read(seat->path, NODES_TEXT_MAX, &text, &size) != L7S_OK) {
+        return;
+    }
+    unsigned long nodes = strtoul(text, NULL, 10);
+    free(text);
+    if (nodes >= 1 && nodes <= SYNC_SEATS) {
+        seat->noted_nodes = (uint32_t)nodes;
+        seat->lost_at_ms = sync_mono_ms(now);
+        atomic_store(&header->live_nodes, seat->noted_nodes);
+    }
+}
+
+static void note_nodes(sync_seat_t *seat, uint32_t nodes)
+{
+    char text[NODES_TEXT_MAX];
+
+    if (seat->path[0] == '\0' || nodes == seat->noted_nodes) {
+        return;
+    }
+    int size = snprintf(text, sizeof text, "%u\n", (unsigned)nodes);
+    if (sync_file_write(seat->path, text, (size_t)size) == L7S_OK) {
+        seat->noted_nodes = nodes; /* else with the next look */
+    }
+}
 
 l7s_status_t sync_seat_create(const l7s_shared_t *shared, sync_bus_t *bus,
                               const sync_options_t *options, l7s_now_t now,
@@ -53,6 +92,10 @@ l7s_status_t sync_seat_create(const l7s_shared_t *shared, sync_bus_t *bus,
     seat->index = NO_SEAT;
     (void)snprintf(seat->instance, sizeof seat->instance, "%016" PRIx64,
                    l7s_siphash64(&shared->header->mint_key, label, sizeof label - 1));
+    if (options->state_dir[0] != '\0') {
+        (void)snprintf(seat->path, sizeof seat->path, "%s/nodes", options->state_dir);
+    }
+    recall_nodes(seat, now);
     *out = seat;
     return L7S_OK;
 }
@@ -115,6 +158,7 @@ static void count_nodes(sync_seat_t *seat, const scan_t *scan, bool complete,
         seat->lost_at_ms == 0 || sync_mono_ms(now) - seat->lost_at_ms >= SETTLE_MS;
     if (complete && (settled || live > atomic_load(nodes))) {
         atomic_store(nodes, live);
+        note_nodes(seat, live);
     }
 }
 

@@ -498,3 +498,23 @@ def test_210_27_a_counter_used_up_elsewhere_is_known_before_its_first_request(fl
     assert [two.admitted(30, client=f"192.0.2.{number}") for number in range(1, 40)] == \
         [0] * 39
     assert two.admitted(30, client="192.0.2.77") == 20
+
+
+def test_210_28_cold_start_without_the_store_takes_its_share_only(fleet):
+    one, two = fleet.node("web-1"), fleet.node("web-2")
+    fleet.rollout(config(policy(requests=20, per_seconds=100)))
+    wait_until(lambda: one.state()["live_nodes"] == 2 and two.state()["live_nodes"] == 2,
+               5, "both nodes")
+    wait_until(lambda: one.kill(signal.SIGTERM) or one.ended() == 0, 2, "the end")
+    fleet.memcached[0].close()
+    two.expect("L7S2031", "L7S2071")
+    again = fleet.node("web-1b", state=one.state_dir)
+    again.expect("L7S2031")
+    assert again.state()["live_nodes"] == 2
+    admitted = 0
+    for _ in range(40):
+        admitted += again.admitted(1)
+        time.sleep(0.04)
+    assert 9 <= admitted <= 13, admitted
+    again.kill(signal.SIGTERM)
+    assert again.ended() == 0

@@ -6,6 +6,7 @@
 #include "edit.h"
 #include "../core/clock.h"
 #include "../core/config.h"
+#include "features.h"
 #include "own_address.h"
 #include "problem.h"
 #include "publisher.h"
@@ -194,7 +195,7 @@ static bool check(admin_call_t *call, const admin_change_t *changes, size_t coun
         admin_call_invalid(call);
     } else if (status != L7S_OK) {
         admin_call_failed(call, status);
-    } else {
+    } else if (admin_features_check(call, changes, count)) {
         check_own_address(call, config, changes, count);
     }
     l7s_config_free(config);

@@ -260,7 +260,7 @@ static json_t *document(const node_t *node)
 {
     const json_t *seat = node->seat;
     json_t *status = json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
         "state", node->live ? "live" : "lost", "version",
         member(seat, "version", JSON_STRING), "features",
         member(seat, "features", JSON_ARRAY), "instance",
@@ -273,7 +273,9 @@ static json_t *document(const node_t *node)
         member(seat, "secret_ids", JSON_ARRAY), "health",
         member(seat, "health", JSON_OBJECT), "policies",
         member(seat, "policies", JSON_OBJECT), "verdicts",
-        member(seat, "verdicts", JSON_OBJECT), "bans_refused",
+        member(seat, "verdicts", JSON_OBJECT), "demoted_policies",
+        member(seat, "demoted_policies", JSON_ARRAY), "refused_revision",
+        member(seat, "refused_revision", JSON_OBJECT), "bans_refused",
         (json_int_t)node->bans_refused);
     return json_pack("{s:s, s:o}", "name", node->name, "status", status);
 }

@@ -69,7 +69,7 @@ static const admin_route_t routes[] = {
     {"GET", "/v1/revisions/{revision}/rollout", ADMIN_VIEWER, admin_revisions_rollout, NONE, NULL, "wait_seconds min_nodes on_timeout", JSON, true},
 
     {"GET", "/v1/settings", ADMIN_VIEWER, admin_settings_get, NONE, NULL, "view", JSON, false},
-    {"PATCH", "/v1/settings", ADMIN_OPERATOR, admin_settings_patch, SMALL, NULL, "view", JSON, false},
+    {"PATCH", "/v1/settings", ADMIN_OPERATOR, admin_settings_patch, SMALL, NULL, "force view", JSON, false},
 
     {"GET", "/v1/tokens", ADMIN_ADMIN, admin_tokens_list, NONE, NULL, PAGE, LINES, false},
     {"POST", "/v1/tokens/{name}:rotate", ADMIN_ADMIN, admin_tokens_rotate, NONE, NULL, "", JSON, false},

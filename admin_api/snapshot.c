@@ -188,8 +188,13 @@ static json_t *node_settings(const json_t *document)
     const json_t *settings = json_object_get(document, "settings");
     const char *mode = json_string_value(json_object_get(settings, "mode"));
     const char *until = json_string_value(json_object_get(settings, "mode_until"));
-    return json_pack("{s:s, s:s?}", "mode", mode != NULL ? mode : "enforce", "mode_until",
-                     until);
+    json_t *own = json_pack("{s:s, s:s?}", "mode", mode != NULL ? mode : "enforce",
+                            "mode_until", until);
+    /* Only when somebody set it: a node of an older version knows no such member. */
+    if (json_object_get(settings, "guard") != NULL) {
+        json_object_set(own, "guard", json_object_get(settings, "guard"));
+    }
+    return own;
 }
 
 static json_t *policies_part(const json_t *document)

@@ -67,8 +67,10 @@ typedef struct {
     uint16_t status;
     uint32_t ban_seconds;
     char response[L7S_POLICY_NAME_MAX];
-    uint64_t expires_ms; /* 0: never */
-    char *spec;          /* canonical JSON of count and detect, for the identity */
+    uint64_t expires_ms;  /* 0: never */
+    char *spec;           /* canonical JSON of count and detect, for the identity */
+    bool guard_ignored;   /* the guard leaves it alone */
+    uint64_t fingerprint; /* of the whole document: another one, another policy */
 } l7s_policy_t;
 
 typedef struct {
@@ -104,6 +106,9 @@ typedef struct {
     l7s_response_t *responses;
     l7s_mode_t mode;        /* of settings: the kill switch */
     uint64_t mode_until_ms; /* 0: no end */
+    struct {
+        uint32_t max_acted_clients_percent, within_seconds;
+    } guard;
 } l7s_config_t;
 
 /* Parses {"policies":[],"lists":[],"apps":[],"responses":[],"settings":{}}; every member

@@ -135,6 +135,10 @@ static void read_settings(l7s_reader_t *reader, const json_t *settings, l7s_conf
 
     l7s_reader_mode(settings, L7S_MODE_ENFORCE, &out->mode);
     l7s_reader_time(reader, settings, "mode_until", &out->mode_until_ms);
+    const json_t *guard = json_object_get(settings, "guard");
+    out->guard.max_acted_clients_percent =
+        (uint32_t)l7s_reader_integer(guard, "max_acted_clients_percent", 5);
+    out->guard.within_seconds = (uint32_t)l7s_reader_integer(guard, "within_seconds", 60);
     l7s_pointer_pop(&reader->at, mark);
 }
 

@@ -104,7 +104,8 @@ static l7s_mode_t mode_of(const l7s_evaluation_t *evaluation,
 {
     l7s_mode_t mode = l7s_mode_least(evaluation->app_mode, (l7s_mode_t)policy->mode);
 
-    if ((policy->rollout < 100 && key.hi % 100 >= policy->rollout) ||
+    if (l7s_is_demoted(evaluation, policy) ||
+        (policy->rollout < 100 && key.hi % 100 >= policy->rollout) ||
         (evaluation->request->client_is_proxy &&
          l7s_tuples_has_client(&evaluation->tuples, policy->spec))) {
         mode = l7s_mode_least(mode, L7S_MODE_OBSERVE);
@@ -412,6 +413,7 @@ void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
     if (evaluation.mode == L7S_MODE_OFF) {
         return;
     }
+    l7s_guard_see(&shared->guard, &request->client);
     decide(&evaluation);
     l7s_count_up(&shared->header->verdicts[verdict->outcome]);
 }
@@ -464,6 +466,7 @@ bool l7s_decide_address(const l7s_shared_t *shared, const l7s_image_t *image,
     if (evaluation.mode != L7S_MODE_ENFORCE || !refuse_address(&evaluation)) {
         return false;
     }
+    l7s_guard_see(&shared->guard, peer);
     l7s_count_up(&shared->header->verdicts[verdict->outcome]);
     return true;
 }

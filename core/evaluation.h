@@ -97,4 +97,13 @@ static inline l7s_stats_row_t *l7s_stats_of(const l7s_evaluation_t *evaluation,
                 .rows[l7s_image_policy(evaluation->image, policy)->stats_row];
 }
 
+/* Has the guard told this policy to observe only? */
+static inline bool l7s_is_demoted(const l7s_evaluation_t *evaluation,
+                                  const l7s_image_policy_t *policy)
+{
+    return atomic_load_explicit(
+               &evaluation->shared->stats.rows[policy->stats_row].demoted,
+               memory_order_relaxed) != 0;
+}
+
 #endif

@@ -135,6 +135,7 @@ json_t *l7s_policy_effective(const json_t *policy)
     set_default(out, "consistency", json_string("eventual"));
     set_default(out, "when_store_down", json_string("local"));
     json_object_set_new(out, "action", action_of(policy));
+    set_default(out, "guard", json_string("default"));
     set_default(out, "expires_at", json_null());
     set_default(out, "labels", json_object());
     json_decref(counting);

@@ -220,6 +220,20 @@ static void read_spec(l7s_reader_t *reader, const json_t *counting, l7s_policy_t
     reader->no_memory |= out->spec == NULL;
 }
 
+/* No secret: whoever may write policies may as well make two that look alike. */
+static void read_fingerprint(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out)
+{
+    static const l7s_hashkey_t key = {0, 0};
+    json_t *own = json_copy((json_t *)json);
+    json_object_del(own, "status");
+    char *text = json_dumps(own, JSON_SORT_KEYS | JSON_COMPACT);
+
+    reader->no_memory |= text == NULL;
+    out->fingerprint = text == NULL ? 0 : l7s_siphash64(&key, text, strlen(text));
+    free(text);
+    json_decref(own);
+}
+
 void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out)
 {
     const json_t *match = json_object_get(json, "match");
@@ -242,6 +256,9 @@ void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     check_ban(reader, json_object_get(json_object_get(counting, "count"), "by"), out);
     l7s_reader_time(reader, json, "expires_at", &out->expires_ms);
     read_spec(reader, counting, out);
+    out->guard_ignored =
+        strcmp(l7s_reader_string(json, "guard", "default"), "ignore") == 0;
+    read_fingerprint(reader, json, out);
     json_decref(counting);
 }
 

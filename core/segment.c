@@ -46,8 +46,9 @@ static void lay_out(l7s_segment_t *header, uint64_t size)
     }
     header->pins_at = PAGE;
     header->stats_at = header->pins_at + L7S_PINS * sizeof(l7s_pin_t);
-    header->bans_at =
+    header->guard_at =
         align(header->stats_at + L7S_STATS_ROWS * sizeof(l7s_stats_row_t), PAGE);
+    header->bans_at = align(header->guard_at + l7s_guard_memory(), PAGE);
     header->episodes_at =
         align(header->bans_at + l7s_bans_memory(header->ban_capacity), PAGE);
     header->mailbox_at = align(header->episodes_at + episodes_memory(), PAGE);
@@ -106,11 +107,12 @@ l7s_status_t l7s_segment_format(void *memory, size_t size, const uint8_t random[
 static bool same_layout(const l7s_segment_t *a, const l7s_segment_t *b)
 {
     return a->pins_at == b->pins_at && a->stats_at == b->stats_at &&
-           a->bans_at == b->bans_at && a->episodes_at == b->episodes_at &&
-           a->mailbox_at == b->mailbox_at && a->dirty_at == b->dirty_at &&
-           a->table_at == b->table_at && a->arena_at[0] == b->arena_at[0] &&
-           a->arena_at[1] == b->arena_at[1] && a->arena_size == b->arena_size &&
-           a->buckets == b->buckets && a->ban_capacity == b->ban_capacity;
+           a->guard_at == b->guard_at && a->bans_at == b->bans_at &&
+           a->episodes_at == b->episodes_at && a->mailbox_at == b->mailbox_at &&
+           a->dirty_at == b->dirty_at && a->table_at == b->table_at &&
+           a->arena_at[0] == b->arena_at[0] && a->arena_at[1] == b->arena_at[1] &&
+           a->arena_size == b->arena_size && a->buckets == b->buckets &&
+           a->ban_capacity == b->ban_capacity;
 }
 
 l7s_status_t l7s_segment_attach(void *memory, size_t size, l7s_shared_t *out)
@@ -132,6 +134,10 @@ l7s_status_t l7s_segment_attach(void *memory, size_t size, l7s_shared_t *out)
         .header = header,
         .pins = (l7s_pin_t *)(base + header->pins_at),
         .stats = {.rows = (l7s_stats_row_t *)(base + header->stats_at)},
+        .guard = {.head = (l7s_guard_head_t *)(base + header->guard_at),
+                  .rows = (l7s_guard_row_t *)(base + header->guard_at +
+                                              sizeof(l7s_guard_head_t)),
+                  .key = header->place_key},
         .bans = {.head = (l7s_bans_head_t *)(base + header->bans_at),
                  .slots = (l7s_ban_slot_t *)(base + header->bans_at + bans_head),
                  .capacity = header->ban_capacity},

@@ -8,6 +8,7 @@
  *   | header             | this struct, one page
  *   +--------------------+ pins       who reads which image (one line per thread)
  *   +--------------------+ stats      per-policy statistics
+ *   +--------------------+ guard      who came, and on whom each policy acted
  *   +--------------------+ bans       head and slots
  *   +--------------------+ episodes
  *   +--------------------+ mailbox    where workers wait for the store
@@ -25,6 +26,7 @@
 
 #include "bans.h"
 #include "episode.h"
+#include "guard.h"
 #include "mailbox.h"
 #include "mode.h"
 #include "stats.h"
@@ -32,7 +34,7 @@
 #include <pthread.h>
 
 #define L7S_SEGMENT_MAGIC 0x3164656968733774ULL
-#define L7S_SEGMENT_VERSION 2
+#define L7S_SEGMENT_VERSION 3
 #define L7S_SEGMENT_SIZE_MIN ((size_t)16 << 20)
 #define L7S_PINS 4096
 
@@ -51,7 +53,8 @@ typedef struct {
     uint32_t version;
     uint32_t header_size;
     uint64_t size;
-    uint64_t pins_at, stats_at, bans_at, episodes_at, mailbox_at, dirty_at, table_at;
+    uint64_t pins_at, stats_at, guard_at, bans_at, episodes_at, mailbox_at, dirty_at,
+        table_at;
     uint64_t arena_at[2];
     uint64_t arena_size;
     uint32_t buckets, ban_capacity;
@@ -95,6 +98,7 @@ typedef struct {
     l7s_segment_t *header;
     l7s_pin_t *pins;
     l7s_stats_t stats;
+    l7s_guard_t guard;
     l7s_bans_t bans;
     l7s_episodes_t episodes;
     l7s_mailbox_t mailbox;

@@ -114,6 +114,14 @@ bool l7s_settle_listed(l7s_evaluation_t *evaluation, const l7s_image_list_t *lis
     return outcome != L7S_OUTCOME_OBSERVED;
 }
 
+/* The guard hears of everybody who is refused. */
+static void note_acted(const l7s_evaluation_t *evaluation, uint32_t policy)
+{
+    l7s_guard_acted(&evaluation->shared->guard,
+                    l7s_image_policy(evaluation->image, policy)->stats_row,
+                    &evaluation->request->client);
+}
+
 /* --- episodes --- */
 
 static void describe_request(const l7s_evaluation_t *evaluation,
@@ -383,9 +391,13 @@ static void learn_client(l7s_evaluation_t *evaluation, const l7s_ban_t *ban)
 
 bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode_t mode)
 {
-    bool acted = mode == L7S_MODE_ENFORCE;
     uint32_t policy =
         l7s_names_index(evaluation->image, &evaluation->image->policy_names, ban->policy);
+    /* What a policy banned before the guard demoted it must not outlive its demotion. */
+    bool acted =
+        mode == L7S_MODE_ENFORCE &&
+        (policy == L7S_NONE ||
+         !l7s_is_demoted(evaluation, l7s_image_policy(evaluation->image, policy)));
     l7s_verdict_t *verdict = take_verdict(
         evaluation, acted ? L7S_OUTCOME_BANNED : L7S_OUTCOME_OBSERVED, "ban");
     l7s_episode_t *episode = NULL;
@@ -393,6 +405,11 @@ bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode
     learn_client(evaluation, ban);
     if (policy != L7S_NONE) {
         l7s_stats_row_t *row = l7s_stats_of(evaluation, policy);
+        if (acted) {
+            note_acted(evaluation, policy);
+        } else {
+            mode = l7s_mode_least(mode, L7S_MODE_OBSERVE);
+        }
         episode = episode_of_ban(evaluation, ban, policy, mode);
         count_episode(evaluation, episode, true, acted);
         l7s_count_up(acted ? &row->acted : &row->would_act);
@@ -476,6 +493,9 @@ static bool settle_refusal(l7s_evaluation_t *evaluation, l7s_trip_t *trip,
     l7s_episode_t *episode = act(evaluation, trip);
     bool acted = trip->mode == L7S_MODE_ENFORCE;
 
+    if (acted) {
+        note_acted(evaluation, trip->policy);
+    }
     count_episode(evaluation, episode, true, acted);
     link_slot(evaluation, trip, episode);
     l7s_count_up(acted ? &row->acted : &row->would_act);

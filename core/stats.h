@@ -13,12 +13,13 @@
 typedef struct {
     char name[L7S_POLICY_NAME_MAX]; /* written once, before `used` */
     _Atomic uint32_t used;
-    uint32_t reserved;
-    _Atomic uint64_t matched;   /* requests that the policy matched */
-    _Atomic uint64_t acted;     /* refused by it */
-    _Atomic uint64_t would_act; /* observed: would have been refused */
-    _Atomic uint64_t logged;    /* tripped with action log or allow */
-    uint64_t spare[3];
+    _Atomic uint32_t demoted;     /* by the guard: it only observes, whatever its mode */
+    _Atomic uint64_t matched;     /* requests that the policy matched */
+    _Atomic uint64_t acted;       /* refused by it */
+    _Atomic uint64_t would_act;   /* observed: would have been refused */
+    _Atomic uint64_t logged;      /* tripped with action log or allow */
+    uint64_t demoted_fingerprint; /* sync process only: of the policy as it tripped */
+    uint64_t spare[2];
 } l7s_stats_row_t;
 
 _Static_assert(sizeof(l7s_stats_row_t) == 128, "two cache lines");

@@ -78,6 +78,19 @@ static json_t *policies(const l7s_stats_t *stats)
     return out;
 }
 
+/* Of the guard. Rows outlive their policies, but a demotion does not. */
+static json_t *demoted(const l7s_stats_t *stats)
+{
+    json_t *out = json_array();
+
+    for (uint32_t i = 0; i < L7S_STATS_ROWS; i++) {
+        if (atomic_load(&stats->rows[i].demoted) != 0) {
+            json_array_append_new(out, json_string(stats->rows[i].name));
+        }
+    }
+    return out;
+}
+
 static json_t *verdicts(l7s_segment_t *header)
 {
     static const char *const names[L7S_OUTCOMES] = {
@@ -101,7 +114,8 @@ char *sync_heartbeat_text(const sync_heartbeat_t *beat)
     json_object_set_new(out, "name", json_string(beat->node));
     json_object_set_new(out, "instance", json_string(beat->instance));
     json_object_set_new(out, "version", json_string(L7S_VERSION));
-    json_object_set_new(out, "features", json_pack("[s]", "spine"));
+    json_object_set_new(out, "features",
+                        json_pack("[s,s,s]", "spine", "strict", "guard"));
     set(out, "started_ms", beat->started_ms);
     set(out, "config_epoch", atomic_load(&header->config_epoch));
     set(out, "revision", atomic_load(&header->revision));
@@ -117,6 +131,14 @@ char *sync_heartbeat_text(const sync_heartbeat_t *beat)
                                   integer(beat->report->incident_next)));
     json_object_set_new(out, "health", health(beat));
     json_object_set_new(out, "policies", policies(&beat->shared->stats));
+    json_object_set_new(out, "demoted_policies", demoted(&beat->shared->stats));
+    if (beat->report->refused_revision != 0) {
+        json_object_set_new(out, "refused_revision",
+                            json_pack("{s:o, s:o, s:s}", "config_epoch",
+                                      integer(beat->report->refused_epoch), "revision",
+                                      integer(beat->report->refused_revision), "why",
+                                      beat->report->refused_why));
+    }
     json_object_set_new(out, "verdicts", verdicts(header));
     char *text = json_dumps(out, JSON_COMPACT);
     json_decref(out);

@@ -23,6 +23,9 @@ void sync_seat_free(sync_seat_t *seat);
 typedef struct {
     uint64_t incident_first, incident_next;
     uint64_t lag_ms; /* how late the last tick was */
+    /* What the daemon published and this node cannot use; 0: nothing. */
+    uint64_t refused_epoch, refused_revision;
+    const char *refused_why; /* borrowed */
 } sync_seat_report_t;
 
 /* Refreshes the seat when a second has passed or when another revision, mode or incident

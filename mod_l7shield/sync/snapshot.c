@@ -26,6 +26,8 @@ struct sync_snapshot {
     bool provisional; /* in force, but under this boot's key: the fleet's is unknown */
     json_t *wanted;   /* accepted; NULL when all of it is in force or refused */
     bool refused;     /* the policies of `wanted` cannot be used */
+    uint64_t refused_epoch, refused_revision; /* the newest such; 0: it is in force */
+    char refused_why[160];
     l7s_config_t *pending; /* `wanted`, parsed: waits for the arena */
     sync_items_t *items;
     uint64_t wanted_since_ms;
@@ -107,7 +109,7 @@ static void save(sync_snapshot_t *snapshot)
 /* ---- from parts to a configuration ---- */
 
 /* NULL: the problems are in the log. */
-static l7s_config_t *parse(const sync_snapshot_t *snapshot, const json_t *manifest)
+static l7s_config_t *parse(sync_snapshot_t *snapshot, const json_t *manifest)
 {
     l7s_problems_t problems = {0};
     l7s_config_t *config = NULL;
@@ -117,6 +119,10 @@ static l7s_config_t *parse(const sync_snapshot_t *snapshot, const json_t *manife
 
     json_decref(document);
     if (status != L7S_OK) {
+        (void)snprintf(
+            snapshot->refused_why, sizeof snapshot->refused_why, "%.60s: %.90s",
+            problems.count == 0 ? "" : problems.items[0].pointer,
+            problems.count == 0 ? l7s_status_name(status) : problems.items[0].message);
         sync_log_problems("L7S2041", "the fleet's policies", &problems);
         sync_log(SYNC_ERROR, "L7S2041",
                  "the fleet's policies cannot be used (%s); those in force stay",
@@ -310,8 +316,19 @@ static l7s_status_t fetch_parts(sync_snapshot_t *snapshot, bool bans)
     return L7S_OK;
 }
 
+bool sync_snapshot_refused(const sync_snapshot_t *snapshot, uint64_t *config_epoch,
+                           uint64_t *revision, const char **why)
+{
+    *config_epoch = snapshot->refused_epoch;
+    *revision = snapshot->refused_revision;
+    *why = snapshot->refused_why;
+    return snapshot->refused_revision != 0;
+}
+
 static void accept_wanted(sync_snapshot_t *snapshot)
 {
+    snapshot->refused_epoch = snapshot->refused_revision = 0;
+    snapshot->refused_why[0] = '\0';
     json_decref(snapshot->state.manifest);
     snapshot->state.manifest = json_incref(snapshot->wanted);
     snapshot->provisional = false;
@@ -363,6 +380,10 @@ static l7s_status_t enforce(sync_snapshot_t *snapshot, sync_bans_t *bans)
         snapshot->pending = NULL; /* the publisher's now */
         accept_wanted(snapshot);
     }
+    if (status != L7S_OK && snapshot->refused_why[0] == '\0') {
+        (void)snprintf(snapshot->refused_why, sizeof snapshot->refused_why,
+                       "cannot be compiled: %s", l7s_status_name(status));
+    }
     /* Also when it was refused: the highest revision seen must survive. */
     save(snapshot);
     return status == L7S_OK ? L7S_OK : L7S_INVALID;
@@ -406,6 +427,10 @@ static void advance(sync_snapshot_t *snapshot, sync_bans_t *bans, sync_ban_log_t
     }
     /* Bans do not depend on whether this node could compile the policies. */
     snapshot->refused = status != L7S_OK;
+    if (snapshot->refused) {
+        snapshot->refused_epoch = number(snapshot->wanted, "config_epoch");
+        snapshot->refused_revision = number(snapshot->wanted, "revision");
+    }
     if (apply_bans(snapshot, bans, ban_log) == L7S_OK) {
         sync_parts_keep(snapshot->parts, snapshot->state.manifest, NULL);
         forget_wanted(snapshot);

@@ -38,6 +38,11 @@ void sync_snapshot_load(sync_snapshot_t *snapshot, l7s_now_t now);
 void sync_snapshot_tick(sync_snapshot_t *snapshot, sync_bans_t *bans,
                         sync_ban_log_t *ban_log, l7s_now_t now);
 
+/* The newest manifest cannot be used: which it is and why, borrowed until the next tick.
+ * False: it is in force or on its way. */
+bool sync_snapshot_refused(const sync_snapshot_t *snapshot, uint64_t *config_epoch,
+                           uint64_t *revision, const char **why);
+
 /* A manifest has been seen that is not in force yet and may be soon. */
 bool sync_snapshot_waits(const sync_snapshot_t *snapshot);
 

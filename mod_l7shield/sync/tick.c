@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "counters.h"
 #include "episodes.h"
+#include "guard.h"
 #include "log.h"
 #include "mode.h"
 #include "outage.h"
@@ -48,6 +49,7 @@ struct sync_tick {
     sync_bans_t *bans;
     sync_ban_file_t *ban_file;
     sync_episodes_t *episodes;
+    sync_guard_t *guard;
     /* of a node in a fleet, else NULL */
     sync_bus_t *bus;
     sync_snapshot_t *snapshot;
@@ -163,6 +165,9 @@ static l7s_status_t create_parts(sync_tick_t *tick)
         status = sync_sweeper_create(shared, options->tick_ms, fleet, &tick->sweeper);
     }
     if (status == L7S_OK) {
+        status = sync_guard_create(shared, options->node, tick->spool, &tick->guard);
+    }
+    if (status == L7S_OK) {
         status =
             sync_episodes_create(shared, options->node, tick->spool,
                                  atomic_load(&header->sync_beat_ms), &tick->episodes);
@@ -197,6 +202,7 @@ void sync_tick_free(sync_tick_t *tick)
     if (tick == NULL) {
         return;
     }
+    sync_guard_free(tick->guard);
     sync_episodes_free(tick->episodes);
     sync_sweeper_free(tick->sweeper);
     sync_strict_free(tick->strict);
@@ -221,6 +227,8 @@ static void tell_seat(sync_tick_t *tick, l7s_now_t now)
 {
     sync_seat_report_t report = {.lag_ms = tick->lag_ms};
 
+    (void)sync_snapshot_refused(tick->snapshot, &report.refused_epoch,
+                                &report.refused_revision, &report.refused_why);
     sync_spool_range(tick->spool, &report.incident_first, &report.incident_next);
     sync_seat_tick(tick->seat, &report, now);
 }
@@ -254,6 +262,7 @@ static void follow_requests(sync_tick_t *tick, l7s_now_t now)
                      tick->bus == NULL ? NULL : sync_bus_name_key(tick->bus), image, now);
     sync_sweeper_tick(tick->sweeper, image, now);
     sync_episodes_tick(tick->episodes, now);
+    sync_guard_tick(tick->guard, sync_publisher_config(tick->publisher), now);
     if (tick->bus != NULL) {
         sync_outage_tick(tick->outage, now);
         sync_spool_tick(tick->spool, now);

@@ -40,6 +40,8 @@ void fixture_open(fixture_t *fixture, uint32_t buckets)
     memset(fixture, 0, sizeof *fixture);
     shared->header = header;
     shared->stats.rows = memory(L7S_STATS_ROWS * sizeof *shared->stats.rows);
+    shared->guard.head = memory(l7s_guard_memory());
+    shared->guard.rows = (l7s_guard_row_t *)(void *)(shared->guard.head + 1);
     shared->bans.head = memory(l7s_bans_memory(FIXTURE_BANS));
     shared->bans.slots =
         (l7s_ban_slot_t *)((char *)shared->bans.head + l7s_bans_memory(0));
@@ -73,6 +75,7 @@ void fixture_close(fixture_t *fixture)
     free_blocks(fixture);
     free(fixture->shared.header);
     free(fixture->shared.stats.rows);
+    free(fixture->shared.guard.head);
     free(fixture->shared.bans.head);
     free(fixture->shared.episodes.entries);
     free(fixture->shared.episodes.running);
@@ -102,6 +105,7 @@ void fixture_reset(fixture_t *fixture)
     memset(shared->header, 0, sizeof *shared->header);
     atomic_store(&shared->header->mode, L7S_MODE_ENFORCE);
     memset(shared->stats.rows, 0, L7S_STATS_ROWS * sizeof *shared->stats.rows);
+    atomic_store(&shared->guard.head->half, 0);
     memset(shared->bans.head, 0, l7s_bans_memory(FIXTURE_BANS));
     memset(shared->table.slots, 0, slots * sizeof *shared->table.slots);
     memset(shared->table.dirty, 0, slots / 8);

@@ -6,6 +6,7 @@ l7s_unit(cell l7s_core)
 l7s_unit(cidrset l7s_core)
 l7s_unit(clock l7s_core)
 l7s_unit(episode l7s_core)
+l7s_unit(guard l7s_core)
 l7s_unit(hash l7s_core)
 l7s_unit(key l7s_core PkgConfig::JANSSON)
 l7s_unit(mailbox l7s_core) # threads and processes; some are killed

@@ -519,6 +519,30 @@ static void test_decide_held_off_ban_refuses_nobody(void **state)
     assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_BANNED);
 }
 
+static void test_decide_demoted_policy_only_observes_and_so_do_its_bans(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_stats_row_t *row;
+
+    fixture_policy(fixture, "guard", L7S_ACTION_BAN, 1, 60);
+    fixture_compile(fixture);
+    l7s_guard_turn(&fixture->shared.guard, true);
+    assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_ADMITTED);
+    assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_BANNED);
+    assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_BANNED);
+    assert_int_equal(outcome(fixture, "203.0.113.8"), L7S_OUTCOME_ADMITTED);
+    uint32_t index = l7s_stats_row(&fixture->shared.stats, "guard");
+    assert_int_equal(l7s_guard_clients(&fixture->shared.guard), 2);
+    assert_int_equal(l7s_guard_clients_acted(&fixture->shared.guard, index), 1);
+    row = &fixture->shared.stats.rows[index];
+    atomic_store(&row->demoted, 1);
+    assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_OBSERVED);
+    assert_int_equal(outcome(fixture, "203.0.113.8"), L7S_OUTCOME_OBSERVED);
+    assert_int_equal(atomic_load(&row->acted), 2);
+    atomic_store(&row->demoted, 0);
+    assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_BANNED);
+}
+
 static void test_decide_ban_of_another_node_opens_its_episode_here(void **state)
 {
     fixture_t *fixture = *state;
@@ -917,6 +941,7 @@ int main(void)
         TEST(test_decide_ban_of_a_header_is_found_where_it_counts),
         TEST(test_decide_observed_ban_simulates_its_duration),
         TEST(test_decide_held_off_ban_refuses_nobody),
+        TEST(test_decide_demoted_policy_only_observes_and_so_do_its_bans),
         TEST(test_decide_ban_of_another_node_opens_its_episode_here),
         TEST(test_decide_episode_tells_who_what_and_how_often),
         TEST(test_decide_many_keys_fold_into_a_campaign),

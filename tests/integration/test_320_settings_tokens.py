@@ -58,7 +58,7 @@ def test_320_03_mode_until_lies_in_the_future(daemon):
 
 @pytest.mark.parametrize("patch,pointer", [
     ({"mode": "on"}, "/mode"), ({"mod": "off"}, "/mod"),
-    ({"retention": {"days": 0}}, "/retention/days"), ({"guard": {}}, "/guard")])
+    ({"retention": {"days": 0}}, "/retention/days"), ({"guard": {"within_seconds": 0}}, "/guard/within_seconds")])
 def test_320_04_bad_settings_are_refused_with_their_pointer(daemon, patch, pointer):
     answer = daemon.call("PATCH", "/v1/settings", patch)
     assert answer.status == 422

@@ -13,7 +13,7 @@ import pytest
 from bus import Bus
 from daemon import L7SHIELDD
 from httpd import wait_until
-from sync_node import Node
+from sync_node import Node, Publisher
 from test_400_bus import revision_of
 
 LIMIT = {"mode": "enforce", "action": {"throttle": {}}}
@@ -51,6 +51,17 @@ class Trust(Bus):
                               capture_output=True, timeout=30, check=False)
         assert done.returncode == status, (done.stdout, done.stderr)
         return done.stdout + done.stderr
+
+    def later_daemon(self, document, revision):
+        """A daemon of a later version in our daemon's place: the same keys and epochs."""
+        head = self.get("head")
+        publisher = Publisher(self.pool)
+        for name, file in (("secret", "secret_file"), ("trust", "trust_file"),
+                           ("signing", "signing_key_file")):
+            shutil.copy(getattr(self.daemon, file), publisher.folder / name)
+        publisher.start(head["bus_epoch"], head["config_epoch"])
+        publisher.config(document, revision)
+        return publisher
 
     def modes(self):
         return {node.state()["mode"] for node in self.real}

@@ -102,7 +102,8 @@ def test_610_01_killed_and_started_again(single):
     incident = degraded(fleet, fleet.memcached)
     assert incident["layer"] is None and incident["policy"] is None
     assert incident["started_at"] < incident["ended_at"]
-    assert 2 <= incident["measure"]["observed"] <= 8
+    # An ordeal that had to be repeated is still one incident.
+    assert 2 <= incident["measure"]["observed"] <= 60
     assert incident["measure"]["unit"] == "seconds"
     for node in fleet.nodes:
         assert node.errors().count("L7S2031") == node.errors().count("L7S2032") >= 1

@@ -77,6 +77,19 @@ static sync_end_t take_lease(const l7s_shared_t *shared, const sync_options_t *o
     return end;
 }
 
+/* Whoever may write there may break the glass, or put bans and a snapshot in place. */
+static void check_state_dir(const char *path)
+{
+    struct stat info;
+
+    if (path[0] != '\0' && stat(path, &info) == 0 && (info.st_mode & 022) != 0) {
+        sync_log(SYNC_WARN, "L7S2006",
+                 "the state folder %s has mode %04o: group or others may change it; run: "
+                 "chmod go-w %s",
+                 path, (unsigned)(info.st_mode & 07777), path);
+    }
+}
+
 static int work(const l7s_shared_t *shared, const sync_options_t *options)
 {
     sync_tick_t *tick = NULL;
@@ -124,6 +137,7 @@ int main(int argc, char **argv)
     if (take_lease(&shared, &options) != SYNC_GO_ON) {
         return 0;
     }
+    check_state_dir(options.state_dir);
     int result = work(&shared, &options);
     (void)pthread_mutex_unlock(&shared.header->sync_lease);
     return result;

@@ -27,11 +27,11 @@ class Trust(Bus):
         self.real = []
         self.daemon.expect("L7S3503|L7S3506|L7S352[134]|L7S353[01]")
 
-    def join(self, name="web-1", expect=(), **options):
+    def join(self, name="web-1", expect=(), start=True, **options):
         node = Node(name, memcached=self.pool, keys=self.daemon.root, **options)
         node.expect("L7S2033", *expect)
         self.real.append(node)
-        return node.start()
+        return node.start() if start else node
 
     def limit(self, requests, **members):
         document = {**LIMIT, **members,
@@ -365,3 +365,12 @@ def test_640_10_files_open_to_others_are_refused_at_start(bus):
     bus.daemon.data_dir.chmod(0o700)
     bus.daemon.expect("L7S3003")
     bus.daemon.start()
+    # A node works all the same: nothing is gained by an unprotected server.
+    node = bus.join(expect=("L7S2006", "L7S2030"), start=False)
+    node.state_dir.chmod(0o777)
+    (node.root / "secret").chmod(0o644)
+    node.start(ready=False)
+    wait_until(lambda: "chmod go-w" in node.error_log.read_text(), 3, "the folder's line")
+    wait_until(lambda: "chmod 600" in node.error_log.read_text(), 3, "the secret's line")
+    (node.root / "secret").chmod(0o600)
+    wait_until(lambda: bus.states().get("web-1") == "live", 5, "it joins")

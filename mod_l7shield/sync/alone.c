@@ -93,12 +93,16 @@ uint32_t sync_alone_left(sync_alone_t *alone, const sync_alone_place_t *place,
 }
 
 uint64_t sync_alone_failed(sync_alone_t *alone, const sync_alone_place_t *place,
-                           uint32_t tokens)
+                           uint32_t tokens, bool inherited)
 {
     if (others_of(place) == 0) {
         return 0;
     }
+    bool known = find(alone, place) != NULL;
     note_t *note = claim(alone, place);
+    if (!known && inherited) {
+        note->charged = tokens;
+    }
     uint32_t fresh = tokens > note->charged ? tokens - note->charged : 0;
     note->charged = tokens;
     return (uint64_t)fresh * others_of(place);

@@ -14,6 +14,7 @@
 
 #include "../../core/fleet.h"
 #include "../../core/status.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct sync_alone sync_alone_t;
@@ -35,9 +36,11 @@ typedef struct {
 uint32_t sync_alone_left(sync_alone_t *alone, const sync_alone_place_t *place,
                          uint32_t pending, uint32_t used);
 
-/* `tokens` could not leave: returns what to debit for the other nodes. */
+/* `tokens` could not leave: returns what to debit for the other nodes. `inherited`: some
+ * of them were waiting already when this process began, and its predecessor may have
+ * charged them: then it charges none of them again. */
 uint64_t sync_alone_failed(sync_alone_t *alone, const sync_alone_place_t *place,
-                           uint32_t tokens);
+                           uint32_t tokens, bool inherited);
 
 /* The tokens of sync_alone_left have left. */
 void sync_alone_sent(sync_alone_t *alone, const sync_alone_place_t *place,

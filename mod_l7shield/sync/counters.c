@@ -53,6 +53,7 @@ struct sync_counters {
     sync_bus_t *bus;
     sync_meta_t *meta;
     sync_alone_t *alone;
+    uint32_t began_ms; /* mono, of the first tick */
     sync_news_t *news;
     const l7s_image_t *image; /* of the tick */
     l7s_now_t now;            /* of the tick */
@@ -545,7 +546,8 @@ static void put_back(sync_counters_t *counters, const purpose_t *purpose,
         counters->late = true;
         return;
     }
-    uint64_t charge = sync_alone_failed(counters->alone, &place, op->delta);
+    int32_t before = (int32_t)(counters->began_ms - atomic_load(&slot->pending_since));
+    uint64_t charge = sync_alone_failed(counters->alone, &place, op->delta, before > 0);
     if (charge > 0) {
         l7s_bucket_debit(&purpose->limit->rate, &slot->tat, counters->now.mono_us,
                          charge);
@@ -612,6 +614,9 @@ void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
 
     counters->image = image;
     counters->now = now;
+    if (counters->began_ms == 0) {
+        counters->began_ms = (uint32_t)sync_mono_ms(now);
+    }
     counters->count = 0;
     counters->full = counters->late = false;
     counters->live_nodes = atomic_load(&counters->shared->header->live_nodes);

@@ -57,8 +57,9 @@ class Ordeal:
         time.sleep(BEFORE)
         self.begin = time.monotonic()
 
-    def end(self):
-        """The fault is over: lets the fleet settle, measures, and judges."""
+    def end(self, shared=True):
+        """The fault is over: lets the fleet settle, measures, and judges. `shared`: each
+        node took no more than its share of the limit meanwhile; else the whole limit."""
         back = time.monotonic()
         time.sleep(SETTLED + AFTER)
         self.flood.stop()
@@ -67,14 +68,17 @@ class Ordeal:
         away = (admitted(self.begin, back), (back - self.begin) * PER_SECOND)
         after = (admitted(back + SETTLED, back + SETTLED + AFTER), AFTER * PER_SECOND)
         print(f"away {away[0]} of {away[1]:.0f}, after {after[0]} of {after[1]}, "
-              f"late {len(self.watch.late())} of {len(self.watch.seen)}")
+              f"late {len(self.watch.late())} of {len(self.watch.seen)}, of the control "
+              f"{len(self.watch.late_control())} of {len(self.watch.control)}")
         assert self.flood.statuses() <= {200, 429}
         assert not self.watch.failures()
-        assert away[0] <= away[1] * 1.25 + 6, "the share of each node"
-        assert after[1] * 0.6 <= after[0] <= after[1] * 1.15 + 2, "the limit of the fleet"
+        most = away[1] * (1 if shared else len(self.fleet.nodes))
+        assert away[0] <= most * 1.25 + 6, "the limit of each node"
+        least = after[1] * (0.6 if shared else 0.3)
+        assert least <= after[0] <= after[1] * 1.15 + 2, "the limit of the fleet"
         for node, before in zip(self.fleet.nodes, self.children):
             assert set(before) <= set(node.child_pids()), "a worker died"
-        if self.watch.late():
+        if len(self.watch.late()) > len(self.watch.late_control()):
             raise Late(f"20 ms later than the control: {self.watch.late()}")
 
 
@@ -190,39 +194,53 @@ class Impostor:
         self._socket.close()
 
 
+class Working:
+    """The longest time in which no sync process of this node was at work. One that lives
+    for a moment only is seen by what it wrote."""
+
+    def __init__(self, node):
+        self.gap, self._node = 0, node
+        self._begun, self._since = 0, time.monotonic()
+
+    def look(self):
+        begun = self._node.errors().count("L7S2001")
+        if begun != self._begun or self._node.sync_pids():
+            self._since = time.monotonic()
+        self._begun = begun
+        self.gap = max(self.gap, time.monotonic() - self._since)
+
+
 WEB_SERVER = {b"": b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html></html>"}
-# The last one says how large a value is that is not: libmemcached believes it.
+# A store that is empty when it is read; to what is written it gives an answer that this
+# command never has: libmemcached ends the process.
 HOSTILE = {b"mn": b"MN\r\n", b"ma": b"VA 99999999999999999999999\r\n", b"set": b"OK\r\n",
-           b"add": b"OK\r\n", b"version": b"VERSION 1.6.18\r\n",
-           b"": b"VALUE k 0 18446744073709551614\r\nx\r\nEND\r\n"}
+           b"add": b"OK\r\n", b"version": b"VERSION 1.6.18\r\n", b"": b"END\r\n"}
 
 
 @on_a_noisy_machine
-def with_impostor(fleet, control, address, replies):
+def with_impostor(fleet, control, address, replies, shared):
     ordeal = Ordeal(fleet, control, address)
     fleet.memcached.close()
     impostor = Impostor(fleet.memcached.port, replies)
-    gaps = []
+    working = [Working(node) for node in fleet.nodes]
     try:
         end = time.monotonic() + AWAY
         while time.monotonic() < end:
-            for node in fleet.nodes:
-                gone = time.monotonic()
-                wait_until(node.sync_pids, 3, "l7shield-sync")
-                gaps.append(time.monotonic() - gone)
-            time.sleep(0.02)
+            for one in working:
+                one.look()
+            time.sleep(0.05)
     finally:
         impostor.close()
     fleet.memcached.start()
-    ordeal.end()
+    ordeal.end(shared)
     assert impostor.connections > 0
-    return gaps
+    return max(one.gap for one in working)
 
 
 def test_610_06_garbage_in_its_place(single):
     fleet, control = single
     pids = [node.sync_pids() for node in fleet.nodes]
-    with_impostor(fleet, control, "127.0.61.6", WEB_SERVER)
+    with_impostor(fleet, control, "127.0.61.6", WEB_SERVER, shared=True)
     assert [node.sync_pids() for node in fleet.nodes] == pids, "nothing crashed"
     assert fleet.api("GET", "/livez").status == 200
     degraded(fleet, fleet.memcached)
@@ -233,8 +251,11 @@ def test_610_07_hostile_answers_crash_at_most_the_sync_process(single):
     for node in fleet.nodes:
         node.expects("L7S1012", "l7shield-sync: .*Assertion", "exit signal")
     fleet.daemon.stop()
-    gaps = with_impostor(fleet, control, "127.0.61.7", HOSTILE)
-    assert max(gaps) < 1, "it is back within a second"
-    print("crashes", sum(node.errors().count("L7S1012") for node in fleet.nodes))
+    # A process that lives for one tick at a time cannot divide a limit.
+    gap = with_impostor(fleet, control, "127.0.61.7", HOSTILE, shared=False)
+    assert gap < 1, "it is back within a second"
+    crashes = sum(node.errors().count("L7S1012") for node in fleet.nodes)
+    assert crashes > 0, "this library is better than the one that this test is about"
+    print(f"{crashes} crashes, back within {gap:.2f} s")
     fleet.daemon.start()
     wait_until(lambda: len(fleet.live()) == 2, 10, "both nodes")

@@ -403,6 +403,30 @@ static void test_counters_after_an_outage_only_what_is_in_use_travels(void **sta
     assert_in_range(stored(), 48, 53);
 }
 
+static void test_counters_of_a_killed_process_are_not_charged_again(void **state)
+{
+    bench_t *bench = *state;
+    sync_options_t options = {.server_count = 1};
+    l7s_slot_t *slot = take(bench, 100, 40);
+
+    outcome = SYNC_META_FAILED;
+    tick(bench);
+    tick(bench);
+    uint32_t before = headroom(bench, slot);
+    assert_in_range(before, 20, 22); /* twice 40 */
+    for (unsigned i = 0; i < 3; i++) {
+        sync_counters_free(bench->counters);
+        assert_int_equal(sync_counters_create(&bench->shared, (sync_bus_t *)bench,
+                                              &options, &bench->counters),
+                         L7S_OK);
+        tick(bench);
+    }
+    assert_in_range(headroom(bench, slot), before, before + 4);
+    take(bench, 100, 10);
+    tick(bench);
+    assert_in_range(headroom(bench, slot), before - 20, before - 20 + 5);
+}
+
 static void test_counters_after_an_outage_others_are_paid_for_once(void **state)
 {
     bench_t *bench = *state;
@@ -636,6 +660,7 @@ int main(void)
         TEST(test_counters_what_could_not_leave_is_put_back),
         TEST(test_counters_what_had_no_time_left_waits_without_a_charge),
         TEST(test_counters_after_an_outage_only_what_is_in_use_travels),
+        TEST(test_counters_of_a_killed_process_are_not_charged_again),
         TEST(test_counters_after_an_outage_others_are_paid_for_once),
         TEST(test_counters_a_lost_number_begins_with_what_is_in_use),
         TEST(test_counters_unknown_outcome_is_not_sent_again),

@@ -247,7 +247,9 @@ def test_640_07_secrets_rotate_under_load_without_a_gap(bus):
     one.decide(30, client="192.0.2.66")
     wait_until(lambda: two.admitted(1, client="192.0.2.66") == 0, 3, "the ban")
     bus.api("PUT", "/v1/bans/ip:203.0.113.9", {"key": {"client": "203.0.113.9"}})
-    wait_until(lambda: one.admitted(1, client="203.0.113.9") == 0, 3, "the ban by hand")
+    for node in (one, two):
+        wait_until(lambda node=node: node.admitted(1, client="203.0.113.9") == 0, 3,
+                   "the ban by hand")
     old = ("k1", bus.daemon.secret_file.read_text().strip().partition(":")[2])
     new = ("k2", base64.b64encode(os.urandom(32)).decode())
     places = [node.root / "secret" for node in (one, two)] + [bus.daemon.secret_file]

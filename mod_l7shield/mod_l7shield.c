@@ -9,6 +9,7 @@
  */
 #include "mod_l7shield.h"
 #include "connection.h"
+#include "cors.h"
 #include "directives.h"
 #include "head.h"
 #include "metrics.h"
@@ -130,6 +131,9 @@ static void register_hooks(apr_pool_t *pool)
 
     /* ... and where access is granted without one. */
     ap_hook_fixups(shield_fixups, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* Refusals that scripts of other sites may read. */
+    shield_cors_register();
 
     /* SetHandler l7shield-metrics. */
     ap_hook_handler(shield_metrics, NULL, NULL, APR_HOOK_MIDDLE);

@@ -4,6 +4,7 @@
  */
 #include "refusal_body.h"
 
+#include "accept.h"
 #include "shared_memory.h"
 #include "text.h"
 
@@ -11,7 +12,21 @@
 #include "http_protocol.h"
 
 /* A default body: every part of it has a maximum. */
-#define TEXT_MAX 1024
+#define TEXT_MAX 1536
+
+/* httpd has no words for every number that a policy may choose, and would say 500. */
+const char *shield_status_line(unsigned status, char room[SHIELD_STATUS_LINE_MAX])
+{
+    const char *line = ap_get_status_line((int)status);
+    const char digits[3] = {(char)('0' + status / 100 % 10),
+                            (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
+    if (memcmp(line, digits, sizeof(digits)) == 0) {
+        return line;
+    }
+    memcpy(room, digits, sizeof(digits));
+    memcpy(room + sizeof(digits), " Refused", sizeof(" Refused"));
+    return room;
+}
 
 /* Puts the incident and the seconds to wait in the place of their names. */
 static const char *fill_in(apr_pool_t *pool, const char *body,
@@ -53,6 +68,7 @@ bool shield_body_custom(request_rec *r, const l7s_verdict_t *verdict, shield_bod
         out->content_type = apr_pstrdup(r->pool, type);
         out->text = fill_in(r->pool, text, verdict);
         out->length = strlen(out->text);
+        out->negotiated = false;
     }
     l7s_segment_unpin(pin);
     return found;
@@ -94,16 +110,25 @@ static const char *put_problem(shield_text_t *text, const l7s_verdict_t *verdict
     return "application/problem+json";
 }
 
+/* Readable by everybody, and complete in itself: no script, nothing to be fetched. */
+static const char page_head[] =
+    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+    "<meta name=\"viewport\" content=\"width=device-width\">"
+    "<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
+static const char page_style[] =
+    "</title>\n<style>body{font:1.1em/1.5 sans-serif;max-width:36em;margin:3em auto;"
+    "padding:0 1em}</style></head>\n<body><main><h1>";
+
 static const char *put_html(shield_text_t *text, const l7s_verdict_t *verdict,
                             const char *line)
 {
-    shield_put(text, "<!DOCTYPE html>\n<html><head><title>");
+    shield_put(text, page_head);
     shield_put(text, line);
-    shield_put(text, "</title></head>\n<body><h1>");
+    shield_put(text, page_style);
     shield_put(text, line + 4);
     shield_put(text, "</h1>\n<p>");
     put_sentences(text, verdict, true);
-    shield_put(text, "</p></body></html>\n");
+    shield_put(text, "</p></main></body></html>\n");
     return "text/html; charset=utf-8";
 }
 
@@ -117,18 +142,18 @@ static const char *put_plain(shield_text_t *text, const l7s_verdict_t *verdict,
     return "text/plain; charset=utf-8";
 }
 
-/* Whichever of HTML and JSON the client names first; text for one that names neither. */
 shield_body_t shield_body_default(request_rec *r, const l7s_verdict_t *verdict)
 {
-    const char *accept = apr_table_get(r->headers_in, "Accept");
-    const char *html = accept ? strstr(accept, "text/html") : NULL;
-    const char *json = accept ? strstr(accept, "json") : NULL;
-    const char *line = ap_get_status_line(verdict->status);
-    char *start = apr_palloc(r->pool, TEXT_MAX);
+    static const char *(*const writers[])(shield_text_t *, const l7s_verdict_t *,
+                                          const char *) = {
+        [L7S_FORM_TEXT] = put_plain,
+        [L7S_FORM_HTML] = put_html,
+        [L7S_FORM_PROBLEM] = put_problem,
+    };
+    l7s_form_t form = l7s_accept_form(apr_table_get(r->headers_in, "Accept"));
+    char *start = apr_palloc(r->pool, TEXT_MAX), number[SHIELD_STATUS_LINE_MAX];
     shield_text_t text = {start, start + TEXT_MAX};
-    bool wants_json = json && (!html || json < html);
-    const char *type = wants_json ? put_problem(&text, verdict, line)
-                       : html     ? put_html(&text, verdict, line)
-                                  : put_plain(&text, verdict, line);
-    return (shield_body_t){type, start, (size_t)(text.at - start)};
+    const char *type =
+        writers[form](&text, verdict, shield_status_line(verdict->status, number));
+    return (shield_body_t){type, start, (size_t)(text.at - start), true};
 }

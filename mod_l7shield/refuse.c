@@ -11,6 +11,7 @@
  */
 #include "refuse.h"
 
+#include "cors.h"
 #include "refusal_body.h"
 #include "text.h"
 
@@ -57,9 +58,10 @@ static inline void put_header(shield_text_t *text, const char *name, const char 
 static void put_head(shield_text_t *text, const l7s_verdict_t *verdict, apr_time_t when)
 {
     char date[APR_RFC822_DATE_LEN], seconds[SHIELD_DECIMAL_MAX];
+    char number[SHIELD_STATUS_LINE_MAX];
     ap_recent_rfc822_date(date, when);
     shield_put(text, "HTTP/1.1 ");
-    shield_put(text, ap_get_status_line(verdict->status));
+    shield_put(text, shield_status_line(verdict->status, number));
     shield_put(text, "\r\nDate: ");
     shield_put_bytes(text, date, APR_RFC822_DATE_LEN - 1);
     shield_put(text, "\r\n");
@@ -99,6 +101,9 @@ static shield_text_t put_answer(request_rec *r, const l7s_verdict_t *verdict,
     shield_put(&text, "\r\nContent-Type: ");
     shield_put_bytes(&text, body->content_type, type_length);
     shield_put(&text, "\r\n");
+    if (body->negotiated) {
+        shield_put(&text, "Vary: Accept\r\n");
+    }
     const apr_array_header_t *headers = apr_table_elts(r->headers_out);
     const apr_table_entry_t *entries = (const apr_table_entry_t *)headers->elts;
     for (int i = 0; i < headers->nelts; i++) { /* of ap_set_keepalive */
@@ -158,6 +163,11 @@ static int send_filtered(request_rec *r, const l7s_verdict_t *verdict,
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
 
     set_headers(r, verdict);
+    if (body->negotiated) {
+        apr_table_mergen(r->err_headers_out, "Vary", "Accept");
+    }
+    r->status_line =
+        shield_status_line(verdict->status, apr_palloc(r->pool, SHIELD_STATUS_LINE_MAX));
     ap_set_content_type(r, body->content_type);
     ap_set_content_length(r, (apr_off_t)body->length);
     APR_BRIGADE_INSERT_TAIL(
@@ -180,12 +190,14 @@ int shield_refuse(request_rec *r, const l7s_verdict_t *verdict)
     r->status = verdict->status;
     /* "Header always set …" holds for refusals as for any other error. */
     ap_run_insert_error_filter(r);
+    shield_cors_follow(r);
     return is_plain(r) ? send_plain(r, verdict, &body) : send_filtered(r, verdict, &body);
 }
 
 size_t shield_refuse_render(const l7s_verdict_t *verdict, char *out, size_t capacity)
 {
-    const char *line = ap_get_status_line(verdict->status);
+    char number[SHIELD_STATUS_LINE_MAX];
+    const char *line = shield_status_line(verdict->status, number);
     shield_text_t text = {out, out + capacity};
     put_head(&text, verdict, apr_time_now());
     shield_put(&text, "Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\n");

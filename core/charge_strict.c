@@ -11,12 +11,6 @@
 
 #include <string.h>
 
-typedef struct {
-    l7s_evaluation_t *evaluation;
-    /* Policies that were charged here after all, for lack of a verdict. */
-    uint64_t local[L7S_POLICIES_MAX / 64];
-} strict_t;
-
 static const l7s_image_limit_t *limits_of(const l7s_evaluation_t *evaluation,
                                           const l7s_image_policy_t *policy)
 {
@@ -32,6 +26,7 @@ static l7s_strict_verdict_t ask(l7s_evaluation_t *evaluation,
     const l7s_request_t *request = evaluation->request;
     const l7s_image_limit_t *limits = limits_of(evaluation, policy);
     l7s_hash128_t digest = evaluation->tuples.digests[policy->spec];
+    const l7s_table_t *table = &evaluation->shared->table;
     uint64_t now_us = evaluation->now.mono_us;
     l7s_slot_t *slots[L7S_STRICT_LIMITS];
     l7s_strict_question_t question = {.deadline_us = now_us + L7S_STRICT_WAIT_US,
@@ -43,8 +38,9 @@ static l7s_strict_verdict_t ask(l7s_evaluation_t *evaluation,
     }
     for (uint32_t i = 0; i < question.count; i++) {
         l7s_strict_limit_t *limit = &question.limits[i];
-        slots[i] = l7s_charged_slot(evaluation, policy->limits.first + i, digest);
         limit->key = l7s_hash128_xor(digest, limits[i].identity);
+        slots[i] = l7s_charged_slot(evaluation, policy->limits.first + i,
+                                    l7s_table_find(table, limit->key), digest);
         limit->rate = limits[i].rate;
         limit->used =
             slots[i] == NULL
@@ -62,38 +58,31 @@ static l7s_strict_verdict_t ask(l7s_evaluation_t *evaluation,
     return verdict;
 }
 
-static bool take_here(strict_t *strict, uint32_t index)
+/* For lack of a verdict it is charged here after all, like any other policy. */
+static bool take_here(l7s_evaluation_t *evaluation, uint32_t index)
 {
-    l7s_evaluation_t *evaluation = strict->evaluation;
-
-    if (!l7s_take(evaluation, l7s_image_policy(evaluation->image, index))) {
-        return !l7s_trip_late(evaluation, index);
-    }
-    strict->local[index / 64] |= 1ULL << index % 64;
-    return true;
+    return l7s_take(evaluation, l7s_image_policy(evaluation->image, index)) ||
+           !l7s_trip_late(evaluation, index);
 }
 
-static bool pass_unanswered(strict_t *strict, uint32_t index)
+static bool pass_unanswered(l7s_evaluation_t *evaluation, uint32_t index)
 {
-    l7s_evaluation_t *evaluation = strict->evaluation;
     l7s_down_t down = (l7s_down_t)l7s_image_policy(evaluation->image, index)->when_down;
     l7s_trip_t trip;
 
     l7s_count_up(&evaluation->shared->header->mailbox.missed);
     if (down == L7S_DOWN_LOCAL) {
-        return take_here(strict, index);
+        return take_here(evaluation, index);
     }
     if (down == L7S_DOWN_OPEN || !l7s_regard(evaluation, index, &trip)) {
         return true;
     }
-    evaluation->conforming[index / 64] &= ~(1ULL << index % 64);
     return !l7s_settle_unanswered(evaluation, &trip);
 }
 
 /* False: the request is refused. */
-static bool charge(strict_t *strict, uint32_t index)
+static bool charge(l7s_evaluation_t *evaluation, uint32_t index)
 {
-    l7s_evaluation_t *evaluation = strict->evaluation;
     l7s_mailbox_head_t *head = &evaluation->shared->header->mailbox;
 
     switch (ask(evaluation, l7s_image_policy(evaluation->image, index))) {
@@ -104,38 +93,21 @@ static bool charge(strict_t *strict, uint32_t index)
         l7s_count_up(&head->refused);
         return !l7s_trip_late(evaluation, index);
     case L7S_STRICT_ALONE:
-        return take_here(strict, index);
+        return take_here(evaluation, index);
     default:
-        return pass_unanswered(strict, index);
-    }
-}
-
-static void give_back(strict_t *strict)
-{
-    l7s_evaluation_t *evaluation = strict->evaluation;
-    uint32_t policies = l7s_image_policies(evaluation->image);
-
-    l7s_refund_all_before(evaluation, policies);
-    for (uint32_t index = 0; index < policies; index++) {
-        const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-        if ((strict->local[index / 64] >> index % 64 & 1) != 0) {
-            l7s_refund(evaluation, policy, policy->limits.count);
-        }
+        return pass_unanswered(evaluation, index);
     }
 }
 
 bool l7s_charge_strict(l7s_evaluation_t *evaluation)
 {
     uint32_t policies = l7s_image_policies(evaluation->image);
-    strict_t strict = {.evaluation = evaluation};
 
     for (uint32_t word = 0; word * 64 < policies; word++) {
-        uint64_t bits = evaluation->conforming[word];
+        uint64_t bits = evaluation->strict[word];
         for (; bits != 0; bits &= bits - 1) {
-            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (l7s_image_policy(evaluation->image, index)->strict &&
-                !charge(&strict, index)) {
-                give_back(&strict);
+            if (!charge(evaluation, word * 64 + (uint32_t)__builtin_ctzll(bits))) {
+                l7s_refund(evaluation, 0, evaluation->charge_count);
                 return false;
             }
         }

@@ -71,13 +71,15 @@ static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *po
                      (uint32_t)policy->rate_count};
 
     for (unsigned i = 0; i < policy->rate_count; i++) {
-        l7s_image_limit_t limit = {.rate = policy->rates[i],
-                                   .fleet = policy->fleet && !asks_store(policy),
-                                   .strict = asks_store(policy),
-                                   .by_client = counts_by(policy, L7S_PART_CLIENT),
-                                   .by_network = counts_by(policy, L7S_PART_NETWORK),
-                                   .ipv4_prefix = policy->ipv4_prefix,
-                                   .ipv6_prefix = policy->ipv6_prefix};
+        l7s_image_limit_t limit = {
+            .rate = policy->rates[i],
+            .fleet = policy->fleet && !asks_store(policy),
+            .strict = asks_store(policy),
+            .policy = l7s_builder_count(&compiler->builder, L7S_SECTION_POLICIES),
+            .by_client = counts_by(policy, L7S_PART_CLIENT),
+            .by_network = counts_by(policy, L7S_PART_NETWORK),
+            .ipv4_prefix = policy->ipv4_prefix,
+            .ipv6_prefix = policy->ipv6_prefix};
         limit.identity = l7s_limit_identity(compiler->count_key, policy->name,
                                             policy->spec != NULL ? policy->spec : "", i);
         limit.id = (uint32_t)limit.identity.lo;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who is asked about a request, in which order, and who is charged for it. Phase 1 asks
- * and changes no counter; phase 2 takes a token of every policy that the request conforms
- * to. Between the two another worker may have taken the last token: then the tokens go
- * back and the policy has tripped after all. What follows from an answer is settle.c's.
+ * Who is asked about a request, and in which order. This is phase 1: it asks and changes
+ * no counter, but notes what an admitted request will be charged for. Phase 2 is
+ * charge.c's, what follows from an answer settle.c's.
  */
 #include "decide.h"
 
@@ -26,6 +25,8 @@ static void begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
     evaluation->app_mode = evaluation->mode;
     evaluation->walked = false;
     evaluation->spoken = L7S_NONE;
+    evaluation->charge_count = 0;
+    evaluation->has_strict = false;
     l7s_matcher_begin(&evaluation->matcher, image, request);
     l7s_tuples_begin(&evaluation->tuples, &evaluation->matcher);
 }
@@ -91,12 +92,6 @@ static bool judge_address(l7s_evaluation_t *evaluation)
 
 /* --- phase 1: asking --- */
 
-static const l7s_image_limit_t *limit_at(const l7s_image_t *image, uint32_t limit)
-{
-    return (const l7s_image_limit_t *)l7s_image_section(image, L7S_SECTION_LIMITS) +
-           limit;
-}
-
 /* The least strict of all switches; for a part of the keys and for a trusted proxy a
  * policy only observes. */
 static l7s_mode_t mode_of(const l7s_evaluation_t *evaluation,
@@ -141,8 +136,7 @@ static bool find_ban(l7s_evaluation_t *evaluation, const l7s_trip_t *trip, bool 
     l7s_cidr_t network;
     l7s_ban_t ban;
 
-    if (atomic_load_explicit(&bans->head->other, memory_order_relaxed) == 0 ||
-        l7s_tuples_ban_network(&evaluation->tuples, spec, &network) ||
+    if (l7s_tuples_ban_network(&evaluation->tuples, spec, &network) ||
         !l7s_bans_find(bans, trip->digest, evaluation->now, &ban)) {
         return false;
     }
@@ -154,56 +148,131 @@ static bool find_ban(l7s_evaluation_t *evaluation, const l7s_trip_t *trip, bool 
     return true;
 }
 
-/* Notes the slots, the first limit that is exceeded and the longest wait. */
-static bool conforms(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
+/* The limits that this request would be charged for join the charges; one that it does
+ * not conform to takes them away again. False: it does not conform, or the policy has no
+ * limits (`always`). Called for every matching policy: nothing here that only a refusal
+ * needs. */
+static inline bool note_charges(l7s_evaluation_t *evaluation,
+                                const l7s_image_policy_t *policy,
+                                const l7s_hash128_t *digest)
+{
+    const l7s_image_limit_t *limit = l7s_limit_at(evaluation, policy->limits.first);
+    const l7s_table_t *table = &evaluation->shared->table;
+    l7s_charge_t *charge = evaluation->charges + evaluation->charge_count;
+
+    for (uint32_t i = 0; i < policy->limits.count; i++, limit++, charge++) {
+        l7s_slot_t *slot =
+            l7s_table_find(table, l7s_hash128_xor(*digest, limit->identity));
+        charge->limit = policy->limits.first + i;
+        charge->slot = NULL;
+        if (slot == NULL) {
+            continue; /* never seen: a full bucket */
+        }
+        charge->slot = slot;
+        if (!l7s_bucket_conforms(&limit->rate,
+                                 atomic_load_explicit(&slot->tat, memory_order_relaxed),
+                                 evaluation->now.mono_us, 1)) {
+            return false;
+        }
+    }
+    evaluation->charge_count += policy->limits.count;
+    return policy->limits.count > 0;
+}
+
+static void note_strict(l7s_evaluation_t *evaluation, uint32_t index)
+{
+    if (!evaluation->has_strict) {
+        memset(evaluation->strict, 0, sizeof evaluation->strict);
+        evaluation->has_strict = true;
+    }
+    evaluation->strict[index / 64] |= 1ULL << index % 64;
+}
+
+/* What the store decides is not charged here (charge_strict.c). */
+static bool note_conforming(l7s_evaluation_t *evaluation, uint32_t index,
+                            const l7s_image_policy_t *policy, const l7s_hash128_t *digest)
+{
+    uint32_t before = evaluation->charge_count;
+
+    if (!note_charges(evaluation, policy, digest)) {
+        return false;
+    }
+    if (policy->strict) {
+        evaluation->charge_count = before;
+        note_strict(evaluation, index);
+    }
+    return true;
+}
+
+void l7s_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
-    const l7s_table_t *table = &evaluation->shared->table;
     uint64_t now_us = evaluation->now.mono_us;
 
     for (uint32_t i = 0; i < policy->limits.count; i++) {
         uint32_t index = policy->limits.first + i;
-        const l7s_image_limit_t *limit = limit_at(evaluation->image, index);
-        const l7s_slot_t *slot =
-            l7s_table_find(table, l7s_hash128_xor(trip->digest, limit->identity));
-        uint64_t tat, wait_us;
-        evaluation->slots[index] = L7S_NONE;
-        if (slot == NULL) {
-            continue; /* never seen: a full bucket */
+        const l7s_image_limit_t *limit = l7s_limit_at(evaluation, index);
+        const l7s_slot_t *slot = l7s_table_find(
+            &evaluation->shared->table, l7s_hash128_xor(trip->digest, limit->identity));
+        uint64_t wait_us =
+            slot == NULL
+                ? 0
+                : l7s_bucket_wait_us(
+                      &limit->rate,
+                      atomic_load_explicit(&slot->tat, memory_order_relaxed), now_us, 1);
+        if (wait_us > 0 && trip->limit == L7S_NONE) {
+            trip->limit = index;
         }
-        evaluation->slots[index] = (uint32_t)(slot - table->slots);
-        tat = atomic_load_explicit(&slot->tat, memory_order_relaxed);
-        if (l7s_bucket_conforms(&limit->rate, tat, now_us, 1)) {
-            continue;
-        }
-        wait_us = l7s_bucket_wait_us(&limit->rate, tat, now_us, 1);
-        trip->limit = trip->limit == L7S_NONE ? index : trip->limit;
         trip->wait_us = wait_us > trip->wait_us ? wait_us : trip->wait_us;
     }
-    return trip->limit == L7S_NONE && policy->limits.count > 0;
+    if (trip->limit == L7S_NONE && policy->limits.count > 0) {
+        trip->limit = policy->limits.first; /* it would conform again by now */
+    }
+}
+
+/* A policy that trips, or that may find a ban of its tuple. True: the evaluation ends. */
+static __attribute__((noinline)) bool ask_closely(l7s_evaluation_t *evaluation,
+                                                  uint32_t index, bool others_banned)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+    l7s_trip_t trip;
+    bool ended = false;
+
+    if (!l7s_regard(evaluation, index, &trip)) {
+        return false;
+    }
+    if (others_banned && find_ban(evaluation, &trip, &ended)) {
+        return ended;
+    }
+    trip.simulated = others_banned && policy->action == L7S_ACTION_BAN &&
+                     trip.mode != L7S_MODE_ENFORCE &&
+                     l7s_would_be_banned(evaluation, &trip);
+    if (others_banned && !trip.simulated &&
+        note_conforming(evaluation, index, policy, &trip.digest)) {
+        return false;
+    }
+    if (!trip.simulated) {
+        l7s_measure(evaluation, &trip);
+    }
+    return l7s_settle_trip(evaluation, &trip);
 }
 
 /* True: the evaluation ends. */
 static bool ask(l7s_evaluation_t *evaluation, uint32_t index)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-    l7s_trip_t trip;
-    bool ended = false;
+    const l7s_hash128_t *digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
+    /* Bans of other tuples than addresses, also those that observing policies would have
+     * made. */
+    bool others_banned = atomic_load_explicit(&evaluation->shared->bans.head->other,
+                                              memory_order_relaxed) != 0;
 
-    if (index == evaluation->spoken || !l7s_regard(evaluation, index, &trip)) {
+    if (index == evaluation->spoken || digest == NULL) {
         return false;
     }
     l7s_count_up(&l7s_stats_of(evaluation, index)->matched);
-    if (find_ban(evaluation, &trip, &ended)) {
-        return ended;
-    }
-    trip.simulated = policy->action == L7S_ACTION_BAN && trip.mode != L7S_MODE_ENFORCE &&
-                     l7s_would_be_banned(evaluation, &trip);
-    if (!trip.simulated && conforms(evaluation, &trip)) {
-        evaluation->conforming[index / 64] |= 1ULL << index % 64;
-        return false;
-    }
-    return l7s_settle_trip(evaluation, &trip);
+    return (others_banned || !note_conforming(evaluation, index, policy, digest)) &&
+           ask_closely(evaluation, index, others_banned);
 }
 
 /* Flat: with a call at each step a policy would cost a third more. */
@@ -211,10 +280,6 @@ static __attribute__((flatten)) void ask_all(l7s_evaluation_t *evaluation)
 {
     uint32_t policies = l7s_image_policies(evaluation->image);
 
-    evaluation->conforming[0] = 0;
-    for (uint32_t word = 1; word * 64 < policies; word++) {
-        evaluation->conforming[word] = 0;
-    }
     for (uint32_t word = 0; word * 64 < policies; word++) {
         uint64_t bits = evaluation->matcher.candidates[word];
         for (; bits != 0; bits &= bits - 1) {
@@ -226,162 +291,6 @@ static __attribute__((flatten)) void ask_all(l7s_evaluation_t *evaluation)
                 ask(evaluation, index)) {
                 return;
             }
-        }
-    }
-}
-
-/* --- phase 2: charging --- */
-
-/* The slot noted for a limit, unless another key has got it meanwhile. */
-static l7s_slot_t *noted_slot(const l7s_evaluation_t *evaluation, uint32_t limit,
-                              l7s_hash128_t key)
-{
-    l7s_slot_t *slot = evaluation->shared->table.slots + evaluation->slots[limit];
-
-    return evaluation->slots[limit] != L7S_NONE &&
-                   l7s_cell_holds((l7s_cell_t *)slot, l7s_cell_storable(key))
-               ? slot
-               : NULL;
-}
-
-/* The digest of a policy that conformed: it has been computed. */
-static const l7s_hash128_t *digest_of(const l7s_evaluation_t *evaluation,
-                                      const l7s_image_policy_t *policy)
-{
-    return &evaluation->tuples.digests[policy->spec];
-}
-
-void l7s_refund(const l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy,
-                uint32_t count)
-{
-    for (uint32_t i = policy->limits.first; i < policy->limits.first + count; i++) {
-        const l7s_image_limit_t *limit = limit_at(evaluation->image, i);
-        l7s_slot_t *slot =
-            noted_slot(evaluation, i,
-                       l7s_hash128_xor(*digest_of(evaluation, policy), limit->identity));
-        if (slot != NULL) {
-            l7s_bucket_refund(&limit->rate, &slot->tat, evaluation->now.mono_us, 1);
-        }
-    }
-}
-
-static void touch(l7s_slot_t *slot, l7s_now_t now)
-{
-    uint32_t second = (uint32_t)(now.mono_us / 1000000);
-
-    if (atomic_load_explicit(&slot->touched_s, memory_order_relaxed) != second) {
-        atomic_store_explicit(&slot->touched_s, second, memory_order_relaxed);
-    }
-}
-
-l7s_slot_t *l7s_charged_slot(l7s_evaluation_t *evaluation, uint32_t index,
-                             l7s_hash128_t digest)
-{
-    const l7s_image_limit_t *limit = limit_at(evaluation->image, index);
-    const l7s_table_t *table = &evaluation->shared->table;
-    l7s_hash128_t key = l7s_hash128_xor(digest, limit->identity);
-    l7s_slot_t *slot = noted_slot(evaluation, index, key);
-
-    if (slot != NULL) {
-        touch(slot, evaluation->now);
-        return slot;
-    }
-    slot = l7s_table_claim(table, key, limit->id, &limit->rate, evaluation->now);
-    evaluation->slots[index] = slot != NULL ? (uint32_t)(slot - table->slots) : L7S_NONE;
-    return slot;
-}
-
-bool l7s_take(l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy)
-{
-    l7s_hash128_t digest = *digest_of(evaluation, policy);
-
-    for (uint32_t i = 0; i < policy->limits.count; i++) {
-        uint32_t index = policy->limits.first + i;
-        l7s_slot_t *slot = l7s_charged_slot(evaluation, index, digest);
-        if (slot != NULL && !l7s_bucket_take(&limit_at(evaluation->image, index)->rate,
-                                             &slot->tat, evaluation->now.mono_us, 1)) {
-            l7s_refund(evaluation, policy, i);
-            return false;
-        }
-    }
-    return true;
-}
-
-bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index)
-{
-    l7s_trip_t trip;
-
-    evaluation->conforming[index / 64] &= ~(1ULL << index % 64);
-    if (!l7s_regard(evaluation, index, &trip)) {
-        return false;
-    }
-    if (conforms(evaluation, &trip)) { /* and now it does again */
-        trip.limit = l7s_image_policy(evaluation->image, index)->limits.first;
-    }
-    return l7s_settle_trip(evaluation, &trip) &&
-           l7s_outcome_refuses(evaluation->verdict->outcome);
-}
-
-void l7s_refund_all_before(l7s_evaluation_t *evaluation, uint32_t end)
-{
-    for (uint32_t index = 0; index < end; index++) {
-        if ((evaluation->conforming[index / 64] >> index % 64 & 1) != 0) {
-            const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-            if (!policy->strict) {
-                l7s_refund(evaluation, policy, policy->limits.count);
-            }
-        }
-    }
-}
-
-/* The tokens are taken for good: the fleet and a running episode hear of them. */
-static void book(l7s_evaluation_t *evaluation, uint32_t index)
-{
-    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-    const l7s_table_t *table = &evaluation->shared->table;
-
-    for (uint32_t i = 0; i < policy->limits.count; i++) {
-        const l7s_image_limit_t *limit =
-            limit_at(evaluation->image, policy->limits.first + i);
-        l7s_slot_t *slot = table->slots + evaluation->slots[policy->limits.first + i];
-        if (evaluation->slots[policy->limits.first + i] == L7S_NONE) {
-            continue;
-        }
-        if (limit->fleet) {
-            l7s_table_mark(table, slot, 1, evaluation->now);
-        }
-        if (i == 0 && atomic_load_explicit(&slot->episode, memory_order_relaxed) != 0) {
-            l7s_settle_passed(evaluation, index, slot);
-        }
-    }
-}
-
-static __attribute__((flatten)) void charge_all(l7s_evaluation_t *evaluation)
-{
-    uint32_t policies = l7s_image_policies(evaluation->image);
-    bool strict = false;
-
-    for (uint32_t word = 0; word * 64 < policies; word++) {
-        uint64_t bits = evaluation->conforming[word];
-        for (; bits != 0; bits &= bits - 1) {
-            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-            if (policy->strict) {
-                strict = true;
-            } else if (!l7s_take(evaluation, policy) &&
-                       l7s_trip_late(evaluation, index)) {
-                l7s_refund_all_before(evaluation, index);
-                return;
-            }
-        }
-    }
-    if (strict && !l7s_charge_strict(evaluation)) {
-        return;
-    }
-    for (uint32_t word = 0; word * 64 < policies; word++) {
-        uint64_t bits = evaluation->conforming[word];
-        for (; bits != 0; bits &= bits - 1) {
-            book(evaluation, word * 64 + (uint32_t)__builtin_ctzll(bits));
         }
     }
 }
@@ -399,7 +308,7 @@ static void decide(l7s_evaluation_t *evaluation)
     }
     ask_all(evaluation);
     if (!l7s_outcome_refuses(evaluation->verdict->outcome)) {
-        charge_all(evaluation);
+        l7s_charge(evaluation);
     }
 }
 

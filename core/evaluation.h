@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One request being decided: what decide.c (who is asked, in which order, who is charged)
- * and settle.c (what follows from an answer: verdict, episode, ban, statistics) share.
+ * One request being decided: what decide.c (who is asked, in which order), charge.c (who
+ * is charged) and settle.c (what follows from an answer: verdict, episode, ban,
+ * statistics) share.
  */
 #ifndef L7S_EVALUATION_H
 #define L7S_EVALUATION_H
 
 #include "match.h"
 #include "tuple.h"
+
+/* A limit that the request conforms to, to be charged when it is admitted. Those of one
+ * policy stand together. */
+typedef struct {
+    l7s_slot_t *slot; /* seen when asking; NULL: claimed when it is charged */
+    uint32_t limit;
+} l7s_charge_t;
 
 /* On the stack of l7s_decide and never cleared as a whole: it has room for the largest
  * image, a request uses little of it. */
@@ -23,9 +31,11 @@ typedef struct {
     uint32_t spoken; /* a policy whose ban was observed already, or L7S_NONE */
     l7s_matcher_t matcher;
     l7s_tuples_t tuples;
-    uint64_t conforming[L7S_POLICIES_MAX / 64]; /* policies to be charged */
-    /* By limit: the slot that was seen when asking and charged later, or L7S_NONE. */
-    uint32_t slots[L7S_POLICIES_MAX * L7S_LIMITS_PER_POLICY];
+    /* Of policies that the request conforms to. */
+    uint32_t charge_count;
+    bool has_strict; /* `strict` is valid: policies that the store decides */
+    uint64_t strict[L7S_POLICIES_MAX / 64];
+    l7s_charge_t charges[L7S_POLICIES_MAX * L7S_LIMITS_PER_POLICY];
 } l7s_evaluation_t;
 
 /* A policy regarded for this request. */
@@ -60,23 +70,30 @@ bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
 /* Is a ban in force that an observing policy would have made? */
 bool l7s_would_be_banned(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
 
-/* --- decide.c, charging --- */
+/* --- decide.c --- */
 
 /* Fills in a trip for this policy. False: it does not count this request at all. */
 bool l7s_regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip);
 
-/* The slot of a limit that is about to be charged. NULL: no room, it goes uncounted. */
-l7s_slot_t *l7s_charged_slot(l7s_evaluation_t *evaluation, uint32_t index,
-                             l7s_hash128_t digest);
+/* Fills in the first limit that the request does not conform to and the longest wait. */
+void l7s_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip);
 
-/* Takes a token of each limit of the policy. False: one was gone, nothing was taken. */
+/* --- charge.c --- */
+
+/* Charges an admitted request for all that was noted. Whoever took the last token in the
+ * meantime makes a policy trip after all: the request may be refused yet. */
+void l7s_charge(l7s_evaluation_t *evaluation);
+
+/* The slot of a limit that is about to be charged. NULL: no room, it goes uncounted. */
+l7s_slot_t *l7s_charged_slot(const l7s_evaluation_t *evaluation, uint32_t limit,
+                             l7s_slot_t *seen, l7s_hash128_t digest);
+
+/* Takes a token of each limit of the policy and notes the charges. False: one was gone,
+ * nothing was taken. */
 bool l7s_take(l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy);
 
-/* Gives back the tokens of the first `count` limits of a policy. */
-void l7s_refund(const l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy,
-                uint32_t count);
-/* … of all policies before this one that were charged here, which strict ones are not. */
-void l7s_refund_all_before(l7s_evaluation_t *evaluation, uint32_t end);
+/* Gives back the tokens of the charges from `first` up to `end`. */
+void l7s_refund(const l7s_evaluation_t *evaluation, uint32_t first, uint32_t end);
 
 /* The policy conformed a moment ago and does not any more. True: it ends the request. */
 bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index);
@@ -84,6 +101,14 @@ bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index);
 /* charge_strict.c: charges what the store decides. False: the request is refused, and
  * everything that was charged here has been given back. */
 bool l7s_charge_strict(l7s_evaluation_t *evaluation);
+
+static inline const l7s_image_limit_t *l7s_limit_at(const l7s_evaluation_t *evaluation,
+                                                    uint32_t limit)
+{
+    return (const l7s_image_limit_t *)l7s_image_section(evaluation->image,
+                                                        L7S_SECTION_LIMITS) +
+           limit;
+}
 
 static inline void l7s_count_up(_Atomic uint64_t *counter)
 {

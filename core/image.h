@@ -40,6 +40,8 @@ typedef struct {
     uint8_t ipv4_prefix, ipv6_prefix;
     uint8_t strict; /* the store decides, request by request */
     uint8_t reserved[2];
+    uint32_t policy; /* whose limit it is */
+    uint32_t reserved2;
 } l7s_image_limit_t;
 const l7s_image_limit_t *l7s_image_limit(const l7s_image_t *image, uint32_t id);
 const l7s_image_limit_t *l7s_image_limits(const l7s_image_t *image, uint32_t *count);

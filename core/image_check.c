@@ -220,6 +220,20 @@ static bool check_test(const l7s_image_t *image, const void *record)
            holds_index(image, L7S_SECTION_CONDITIONS, test->condition);
 }
 
+/* Charges are told apart by their limit: it must name the policy it belongs to. */
+static bool owns_limits(const l7s_image_t *image, const l7s_image_policy_t *policy)
+{
+    const l7s_image_limit_t *limits = l7s_image_section(image, L7S_SECTION_LIMITS);
+    const l7s_image_policy_t *first = l7s_image_policy(image, 0);
+
+    for (uint32_t i = 0; i < policy->limits.count; i++) {
+        if (limits[policy->limits.first + i].policy != (uint32_t)(policy - first)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_policy(const l7s_image_t *image, const void *record)
 {
     const l7s_image_policy_t *policy = record;
@@ -229,7 +243,7 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            holds_index(image, L7S_SECTION_MATCHES, policy->match) &&
            holds_run(image, L7S_SECTION_MATCHES, policy->except) &&
            holds_run(image, L7S_SECTION_LIMITS, policy->limits) &&
-           policy->limits.count <= L7S_LIMITS_PER_POLICY &&
+           policy->limits.count <= L7S_LIMITS_PER_POLICY && owns_limits(image, policy) &&
            holds_index(image, L7S_SECTION_SPECS, policy->spec) &&
            policy->stats_row < L7S_STATS_ROWS && policy->action <= L7S_ACTION_BAN &&
            policy->mode <= L7S_MODE_ENFORCE && policy->when_down <= L7S_DOWN_CLOSED &&

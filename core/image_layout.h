@@ -31,7 +31,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 3
+#define L7S_IMAGE_VERSION 4
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_APPS_MAX 1024
 #define L7S_LIMITS_PER_POLICY 4

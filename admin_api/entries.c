@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * /v1/lists/{name}/entries: one entry at a time, or many. An entry's id is its value with
- * "_" for "/". Each write is a change of its list, with the same checks; the entries keep
- * their order, new ones come last.
+ * "_" for "/"; in a list of strings, whose values may be secrets and have no business in
+ * a path, the value's SHA-256. Each write is a change of its list, with the same checks;
+ * the entries keep their order, new ones come last.
  */
+#include "../core/bus/trust.h"
 #include "edit.h"
 #include "lists.h"
 #include "page.h"
@@ -16,29 +18,46 @@
 
 #define ID_MAX 72
 
-static void id_of(const json_t *entry, char out[ID_MAX])
+/* The entries of one list, and how their ids are made. */
+typedef struct {
+    json_t *items;
+    bool hashed;
+} entries_t;
+
+static void id_of(const entries_t *entries, const json_t *entry, char out[ID_MAX])
 {
     const char *value = json_string_value(json_object_get(entry, "value"));
-    snprintf(out, ID_MAX, "%s", value == NULL ? "" : value);
+    value = value == NULL ? "" : value;
+    if (entries->hashed) {
+        l7s_sha256_text(value, strlen(value), out);
+        return;
+    }
+    snprintf(out, ID_MAX, "%s", value);
     for (char *at = out; *at != '\0'; at++) {
         *at = *at == '/' ? '_' : *at;
     }
 }
 
 /* Index of the entry, or the number of entries. */
-static size_t find(const json_t *entries, const char *id)
+static size_t find(const entries_t *entries, const char *id)
 {
     size_t index;
     json_t *entry;
     char own[ID_MAX];
-    json_array_foreach((json_t *)entries, index, entry)
+    json_array_foreach(entries->items, index, entry)
     {
-        id_of(entry, own);
+        id_of(entries, entry, own);
         if (strcmp(own, id) == 0) {
             return index;
         }
     }
-    return json_array_size(entries);
+    return json_array_size(entries->items);
+}
+
+static entries_t entries_of(const admin_object_t *list)
+{
+    return (entries_t){json_object_get(list->spec, "entries"),
+                       admin_list_holds_strings(list->spec)};
 }
 
 static json_t *spec_of(const json_t *body)
@@ -72,18 +91,18 @@ void admin_entries_list(admin_call_t *call)
         admin_page_clear(&page);
         return;
     }
-    const json_t *entries = json_object_get(list.spec, "entries");
-    size_t index = page.after[0] == '\0' ? 0 : find(entries, page.after) + 1;
-    if (index > json_array_size(entries)) {
+    entries_t entries = entries_of(&list);
+    size_t index = page.after[0] == '\0' ? 0 : find(&entries, page.after) + 1;
+    if (index > json_array_size(entries.items)) {
         admin_page_clear(&page);
         admin_call_problem(call, "invalid_cursor",
                            "The entry that this cursor stands for is gone; start anew.");
     } else {
         bool more = true;
-        for (; more && index < json_array_size(entries); index++) {
-            json_t *entry = json_array_get(entries, index);
+        for (; more && index < json_array_size(entries.items); index++) {
+            json_t *entry = json_array_get(entries.items, index);
             char id[ID_MAX];
-            id_of(entry, id);
+            id_of(&entries, entry, id);
             more = admin_page_add(&page, id, json_incref(entry));
         }
         admin_page_reply(call, &page);
@@ -112,12 +131,12 @@ void admin_entries_get(admin_call_t *call)
     if (!read_list(call, &list)) {
         return;
     }
-    const json_t *entries = json_object_get(list.spec, "entries");
-    size_t index = find(entries, call->parameters[1]);
-    if (index == json_array_size(entries)) {
+    entries_t entries = entries_of(&list);
+    size_t index = find(&entries, call->parameters[1]);
+    if (index == json_array_size(entries.items)) {
         admin_call_problem(call, "not_found", "The list has no such entry.");
     } else {
-        reply_entry(call, json_array_get(entries, index), 200);
+        reply_entry(call, json_array_get(entries.items, index), 200);
     }
     admin_object_clear(&list);
 }
@@ -128,7 +147,8 @@ void admin_entries_get(admin_call_t *call)
 typedef struct {
     admin_call_t *call;
     admin_object_t list;
-    json_t *spec, *entries;
+    json_t *spec;
+    entries_t entries;
 } edit_t;
 
 static void end_edit(edit_t *edit)
@@ -154,10 +174,11 @@ static bool begin_edit(admin_call_t *call, edit_t *edit)
         end_edit(edit);
         return false;
     }
-    const json_t *entries = json_object_get(edit->list.spec, "entries");
+    edit->entries = entries_of(&edit->list);
     edit->spec = json_copy(edit->list.spec);
-    edit->entries = entries == NULL ? json_array() : json_copy((json_t *)entries);
-    json_object_set_new(edit->spec, "entries", edit->entries);
+    edit->entries.items =
+        edit->entries.items == NULL ? json_array() : json_copy(edit->entries.items);
+    json_object_set_new(edit->spec, "entries", edit->entries.items);
     return true;
 }
 
@@ -182,16 +203,18 @@ static bool commit(edit_t *edit, bool changed)
     return admin_edit_commit(edit->call, &change, changed ? 1 : 0);
 }
 
-static bool id_agrees(admin_call_t *call, const json_t *entry)
+static bool id_agrees(edit_t *edit, const json_t *entry)
 {
+    admin_call_t *call = edit->call;
     char id[ID_MAX];
-    id_of(entry, id);
+    id_of(&edit->entries, entry, id);
     if (strcmp(id, call->parameters[1]) == 0) {
         return true;
     }
     l7s_problems_add(&call->problems, "/value", "id_mismatch",
-                     "the path says \"%.64s\", which is the value with \"_\" for \"/\"",
-                     call->parameters[1]);
+                     "the path says \"%.64s\", which is %s", call->parameters[1],
+                     edit->entries.hashed ? "the value's SHA-256 as 64 hex digits"
+                                          : "the value with \"_\" for \"/\"");
     admin_call_invalid(call);
     return false;
 }
@@ -200,7 +223,7 @@ static bool id_agrees(admin_call_t *call, const json_t *entry)
 static bool entry_precondition(edit_t *edit, size_t index)
 {
     char etag[ADMIN_ETAG_MAX];
-    json_t *entry = json_array_get(edit->entries, index);
+    json_t *entry = json_array_get(edit->entries.items, index);
     if (entry != NULL && admin_etag(entry, etag) != L7S_OK) {
         admin_call_failed(edit->call, L7S_NO_MEMORY);
         return false;
@@ -212,20 +235,20 @@ void admin_entries_put(admin_call_t *call)
 {
     edit_t edit;
     json_t *entry = spec_of(call->body);
-    if (!id_agrees(call, entry) || !begin_edit(call, &edit)) {
+    if (!begin_edit(call, &edit)) {
         json_decref(entry);
         return;
     }
-    size_t index = find(edit.entries, call->parameters[1]);
-    bool created = index == json_array_size(edit.entries);
-    bool same = !created && json_equal(json_array_get(edit.entries, index), entry);
-    if (!entry_precondition(&edit, index)) {
+    size_t index = find(&edit.entries, call->parameters[1]);
+    bool created = index == json_array_size(edit.entries.items);
+    bool same = !created && json_equal(json_array_get(edit.entries.items, index), entry);
+    if (!id_agrees(&edit, entry) || !entry_precondition(&edit, index)) {
         admin_edit_abort(call);
     } else {
         if (created) {
-            json_array_append(edit.entries, entry);
+            json_array_append(edit.entries.items, entry);
         } else {
-            json_array_set(edit.entries, index, entry);
+            json_array_set(edit.entries.items, index, entry);
         }
         if (commit(&edit, !same)) {
             reply_entry(call, entry, created ? 201 : 200);
@@ -243,14 +266,14 @@ void admin_entries_delete(admin_call_t *call)
     if (!begin_edit(call, &edit)) {
         return;
     }
-    size_t index = find(edit.entries, call->parameters[1]);
-    if (index == json_array_size(edit.entries)) {
+    size_t index = find(&edit.entries, call->parameters[1]);
+    if (index == json_array_size(edit.entries.items)) {
         admin_call_problem(call, "not_found", "The list has no such entry.");
         admin_edit_abort(call);
     } else if (!entry_precondition(&edit, index)) {
         admin_edit_abort(call);
     } else {
-        json_array_remove(edit.entries, index);
+        json_array_remove(edit.entries.items, index);
         if (commit(&edit, true)) {
             admin_call_reply(call, 204, NULL);
         }
@@ -265,20 +288,21 @@ typedef struct {
 } tally_t;
 
 /* The entries by id in a JSON object, since a batch may hold as many as the list. */
-static json_t *index_entries(const json_t *entries)
+static json_t *index_entries(const entries_t *entries)
 {
     json_t *by_id = json_object(), *entry;
     size_t index;
     char id[ID_MAX];
-    json_array_foreach((json_t *)entries, index, entry)
+    json_array_foreach(entries->items, index, entry)
     {
-        id_of(entry, id);
+        id_of(entries, entry, id);
         json_object_set(by_id, id, entry);
     }
     return by_id;
 }
 
-static void put_all(json_t *by_id, const json_t *put, tally_t *tally)
+static void put_all(const entries_t *entries, json_t *by_id, const json_t *put,
+                    tally_t *tally)
 {
     size_t index;
     json_t *body;
@@ -286,7 +310,7 @@ static void put_all(json_t *by_id, const json_t *put, tally_t *tally)
     json_array_foreach((json_t *)put, index, body)
     {
         json_t *entry = spec_of(body);
-        id_of(entry, id);
+        id_of(entries, entry, id);
         const json_t *before = json_object_get(by_id, id);
         if (before == NULL) {
             tally->created++;
@@ -332,10 +356,10 @@ void admin_entries_batch(admin_call_t *call)
     if (!begin_edit(call, &edit)) {
         return;
     }
-    json_t *by_id = index_entries(edit.entries);
-    put_all(by_id, json_object_get(call->body, "put"), &tally);
+    json_t *by_id = index_entries(&edit.entries);
+    put_all(&edit.entries, by_id, json_object_get(call->body, "put"), &tally);
     delete_all(by_id, json_object_get(call->body, "delete"), &tally);
-    write_back(edit.entries, by_id);
+    write_back(edit.entries.items, by_id);
     json_decref(by_id);
     if (commit(&edit, tally.created + tally.updated + tally.deleted > 0)) {
         admin_call_reply(call, 200,

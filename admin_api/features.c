@@ -18,6 +18,7 @@ static const struct {
     {"policy", "consistency", "strict", "strict"},
     {"policy", "when_store_down", NULL, "strict"},
     {"policy", "guard", NULL, "guard"},
+    {"list", "kind", "strings", "strings"},
     {"settings", "guard", NULL, "guard"},
 };
 

@@ -9,6 +9,12 @@
 
 #include <string.h>
 
+bool admin_list_holds_strings(const json_t *list)
+{
+    const char *kind = json_string_value(json_object_get(list, "kind"));
+    return kind != NULL && strcmp(kind, "strings") == 0;
+}
+
 bool admin_list_owned_by_set(const json_t *list)
 {
     const char *from = json_string_value(json_object_get(list, "entries_from"));

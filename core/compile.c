@@ -223,7 +223,7 @@ static void compile_all(l7s_compiler_t *compiler, uint64_t revision)
     head->words = bits == 0 ? 1 : (bits + 63) / 64;
     l7s_index_begin(&compiler->index, &compiler->builder);
     l7s_client_begin(&compiler->clients, &compiler->builder);
-    l7s_header_begin(&compiler->headers, &compiler->builder);
+    l7s_header_begin(&compiler->headers, &compiler->builder, compiler->config);
     l7s_compiler_add_apps(compiler);
     l7s_compiler_add_lists(compiler);
     compile_policies(compiler);

@@ -4,7 +4,7 @@
  * stand together and become one condition; sorted by bit, those of one word become one
  * test.
  */
-#include "compile_header.h"
+#include "compiler.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +14,12 @@ typedef struct {
     uint32_t bit;
 } want_t;
 
-void l7s_header_begin(l7s_header_draft_t *draft, l7s_builder_t *builder)
+void l7s_header_begin(l7s_header_draft_t *draft, l7s_builder_t *builder,
+                      const l7s_config_t *config)
 {
     memset(draft, 0, sizeof *draft);
     draft->builder = builder;
+    draft->config = config;
 }
 
 void l7s_header_add(l7s_header_draft_t *draft, uint32_t bit,
@@ -46,13 +48,14 @@ uint32_t l7s_header_index(l7s_builder_t *builder, const char *name)
     return l7s_builder_add(builder, L7S_SECTION_HEADERS, &at, 1);
 }
 
-l7s_condition_t l7s_header_condition(l7s_builder_t *builder,
+l7s_condition_t l7s_header_condition(const l7s_header_draft_t *draft,
                                      const l7s_header_match_t *match)
 {
-    l7s_condition_t condition = {.header = l7s_header_index(builder, match->name),
+    l7s_condition_t condition = {.header = l7s_header_index(draft->builder, match->name),
                                  .is = match->is};
 
-    condition.values = l7s_builder_texts(builder, &match->values, NULL);
+    condition.values = l7s_builder_texts(draft->builder, &match->values, NULL);
+    condition.list = l7s_compiler_list_index(draft->config, match->list);
     return condition;
 }
 
@@ -76,6 +79,9 @@ static int by_condition(const l7s_header_match_t *a, const l7s_header_match_t *b
 
     if (order == 0) {
         order = a->is < b->is ? -1 : a->is > b->is;
+    }
+    if (order == 0) {
+        order = strcmp(a->list != NULL ? a->list : "", b->list != NULL ? b->list : "");
     }
     return order != 0 ? order : by_values(&a->values, &b->values);
 }
@@ -162,7 +168,7 @@ void l7s_header_finish(l7s_header_draft_t *draft)
         qsort(wants, count, sizeof *wants, by_want);
     }
     for (size_t i = 0; i < count && !builder->failed; i += run) {
-        l7s_condition_t condition = l7s_header_condition(builder, wants[i].match);
+        l7s_condition_t condition = l7s_header_condition(draft, wants[i].match);
         uint32_t index = l7s_builder_add(builder, L7S_SECTION_CONDITIONS, &condition, 1);
         for (run = 1; i + run < count; run++) {
             if (by_condition(wants[i].match, wants[i + run].match) != 0) {

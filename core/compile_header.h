@@ -11,10 +11,12 @@
 
 typedef struct {
     l7s_builder_t *builder;
-    l7s_vector_t wants; /* who requires what */
+    const l7s_config_t *config; /* whose lists conditions refer to */
+    l7s_vector_t wants;         /* who requires what */
 } l7s_header_draft_t;
 
-void l7s_header_begin(l7s_header_draft_t *draft, l7s_builder_t *builder);
+void l7s_header_begin(l7s_header_draft_t *draft, l7s_builder_t *builder,
+                      const l7s_config_t *config);
 
 /* `bit` requires this condition, borrowed from the configuration. */
 void l7s_header_add(l7s_header_draft_t *draft, uint32_t bit,
@@ -24,7 +26,7 @@ void l7s_header_add(l7s_header_draft_t *draft, uint32_t bit,
 uint32_t l7s_header_index(l7s_builder_t *builder, const char *name);
 
 /* A condition as a record. */
-l7s_condition_t l7s_header_condition(l7s_builder_t *builder,
+l7s_condition_t l7s_header_condition(const l7s_header_draft_t *draft,
                                      const l7s_header_match_t *match);
 
 /* Puts the tests into the image; the draft is gone afterwards. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Lists and other sets of networks in an image: sorted ranges of what is in force now.
+ * Lists and other sets of networks in an image, as far as they are in force now: networks
+ * become sorted ranges, strings a hash table of their digests.
  */
 #include "cidrset.h"
 #include "compiler.h"
@@ -30,12 +31,47 @@ static size_t copy_entries(l7s_compiler_t *compiler, const l7s_list_t *list,
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < list->entry_count; i++) {
+    for (size_t i = 0; i < list->entry_count && list->kind == L7S_LIST_ADDRESSES; i++) {
         if (l7s_compiler_in_force(compiler, list->entries[i].expires_ms)) {
             out[count++] = list->entries[i].network;
         }
     }
     return count;
+}
+
+static void place_string(l7s_image_string_t *strings, uint32_t places,
+                         l7s_hash128_t digest)
+{
+    uint32_t place = (uint32_t)digest.lo & (places - 1);
+
+    while ((strings[place].digest.lo | strings[place].digest.hi) != 0) {
+        place = (place + 1) & (places - 1);
+    }
+    strings[place].digest = digest;
+}
+
+/* At most half full. */
+static l7s_run_t compile_strings(l7s_compiler_t *compiler, const l7s_list_t *list)
+{
+    l7s_builder_t *builder = &compiler->builder;
+    l7s_run_t run = {0, 2};
+
+    if (list->kind != L7S_LIST_STRINGS) {
+        return (l7s_run_t){0, 0};
+    }
+    while (run.count < 2 * list->entry_count) {
+        run.count *= 2;
+    }
+    run.first = l7s_builder_add(builder, L7S_SECTION_STRINGS, NULL, run.count);
+    for (size_t i = 0; i < list->entry_count && !builder->failed; i++) {
+        const l7s_list_entry_t *entry = &list->entries[i];
+        if (l7s_compiler_in_force(compiler, entry->expires_ms)) {
+            place_string(
+                l7s_builder_at(builder, L7S_SECTION_STRINGS, run.first), run.count,
+                l7s_siphash128(compiler->count_key, entry->text, strlen(entry->text)));
+        }
+    }
+    return run;
 }
 
 static void compile_list(l7s_compiler_t *compiler, const l7s_list_t *list,
@@ -47,6 +83,7 @@ static void compile_list(l7s_compiler_t *compiler, const l7s_list_t *list,
 
     out.name = l7s_builder_text(builder, list->name);
     out.ranges = l7s_compiler_ranges(compiler, scratch, count);
+    out.strings = compile_strings(compiler, list);
     if (list->effect != L7S_EFFECT_NONE) {
         out.apps = l7s_compiler_app_refs(compiler, &list->apps);
         builder->head.app_lists |= list->apps.count > 0;
@@ -80,14 +117,21 @@ void l7s_compiler_add_lists(l7s_compiler_t *compiler)
     free(scratch);
 }
 
-static const l7s_list_t *find_list(const l7s_compiler_t *compiler, const char *name)
+uint32_t l7s_compiler_list_index(const l7s_config_t *config, const char *name)
 {
-    for (size_t i = 0; i < compiler->config->list_count; i++) {
-        if (strcmp(compiler->config->lists[i].name, name) == 0) {
-            return &compiler->config->lists[i];
+    for (size_t i = 0; i < config->list_count && name != NULL; i++) {
+        if (strcmp(config->lists[i].name, name) == 0) {
+            return (uint32_t)i;
         }
     }
-    return NULL;
+    return L7S_NONE;
+}
+
+static const l7s_list_t *find_list(const l7s_compiler_t *compiler, const char *name)
+{
+    uint32_t index = l7s_compiler_list_index(compiler->config, name);
+
+    return index != L7S_NONE ? &compiler->config->lists[index] : NULL;
 }
 
 l7s_run_t l7s_compiler_list_refs(l7s_compiler_t *compiler, const l7s_strings_t *names)

@@ -18,7 +18,8 @@ static l7s_run_t add_conditions(l7s_compiler_t *compiler, const l7s_match_t *mat
         (uint32_t)match->header_count};
 
     for (uint32_t i = 0; i < run.count; i++) {
-        l7s_condition_t condition = l7s_header_condition(builder, &match->headers[i]);
+        l7s_condition_t condition =
+            l7s_header_condition(&compiler->headers, &match->headers[i]);
         if (!builder->failed) {
             *(l7s_condition_t *)l7s_builder_at(builder, L7S_SECTION_CONDITIONS,
                                                run.first + i) = condition;

@@ -44,6 +44,8 @@ void l7s_compiler_add_lists(l7s_compiler_t *compiler);
 l7s_run_t l7s_compiler_ranges(l7s_compiler_t *compiler, l7s_cidr_t *networks,
                               size_t count);
 l7s_run_t l7s_compiler_list_refs(l7s_compiler_t *compiler, const l7s_strings_t *names);
+/* The index of the list of this name; L7S_NONE: there is none, or `name` is NULL. */
+uint32_t l7s_compiler_list_index(const l7s_config_t *config, const char *name);
 /* How many networks client.in names, those of its lists included; and which. */
 size_t l7s_compiler_count_clients(const l7s_compiler_t *compiler,
                                   const l7s_match_t *match);

@@ -28,6 +28,7 @@ typedef struct {
     char *name; /* lower case */
     l7s_is_t is;
     l7s_strings_t values; /* any of them */
+    char *list;           /* … or any value of this list of strings; NULL: no list */
 } l7s_header_match_t;
 
 /* All members must hold; an empty member holds always. */
@@ -74,13 +75,15 @@ typedef struct {
 } l7s_policy_t;
 
 typedef struct {
-    l7s_cidr_t network;
+    l7s_cidr_t network;  /* of a list of addresses */
+    char *text;          /* of a list of strings: perhaps a secret; else NULL */
     uint64_t expires_ms; /* 0: never */
 } l7s_list_entry_t;
 
 typedef struct {
     char name[L7S_POLICY_NAME_MAX];
-    l7s_effect_t effect;
+    l7s_list_kind_t kind;
+    l7s_effect_t effect; /* none, unless it holds addresses */
     l7s_strings_t apps;
     size_t entry_count;
     l7s_list_entry_t *entries;

@@ -66,10 +66,11 @@ void l7s_names_check(l7s_reader_t *reader, const l7s_names_t *names)
 
 /* --- references --- */
 
-static bool contains(const l7s_names_t *names, const char *name)
+static const l7s_name_t *find(const l7s_names_t *names, const char *name)
 {
-    return names->count != 0 && bsearch(name, names->items, names->count,
-                                        sizeof *names->items, compare_name) != NULL;
+    return names->count == 0 ? NULL
+                             : bsearch(name, names->items, names->count,
+                                       sizeof *names->items, compare_name);
 }
 
 /* Nothing is compared for a report that would not be kept. */
@@ -88,15 +89,16 @@ static const char *suggest(const l7s_reader_t *reader, const l7s_names_t *names,
     return nearest.best;
 }
 
-/* Reports at the present place that nothing of this kind has this name. */
-static void check_reference(l7s_reader_t *reader, const l7s_names_t *names,
-                            const char *code, const char *name)
+/* The object of this name; NULL: reports at the present place that there is none. */
+static const void *check_reference(l7s_reader_t *reader, const l7s_names_t *names,
+                                   const char *code, const char *name)
 {
+    const l7s_name_t *found = find(names, name);
     const char *best = NULL;
     char shown[L7S_POLICY_NAME_MAX];
 
-    if (contains(names, name)) {
-        return;
+    if (found != NULL) {
+        return found->name; /* with which the object begins */
     }
     best = suggest(reader, names, name);
     l7s_utf8_copy(shown, sizeof shown, name);
@@ -106,6 +108,40 @@ static void check_reference(l7s_reader_t *reader, const l7s_names_t *names,
     } else {
         l7s_reader_wrong(reader, code, "there is no %s \"%s\"", names->kind, shown);
     }
+    return NULL;
+}
+
+static void check_list(l7s_reader_t *reader, const l7s_names_t *lists, const char *name,
+                       l7s_list_kind_t kind)
+{
+    static const char *const held[] = {"addresses", "strings"};
+    const l7s_list_t *list = check_reference(reader, lists, "list_unknown", name);
+
+    if (list != NULL && list->kind != kind) {
+        l7s_reader_wrong(reader, "list_kind",
+                         "list \"%s\" holds %s; a list of %s is needed here", list->name,
+                         held[list->kind], held[kind]);
+    }
+}
+
+static void check_headers(l7s_reader_t *reader, const json_t *headers,
+                          const l7s_names_t *lists)
+{
+    size_t mark = l7s_pointer_push(&reader->at, "headers");
+
+    for (size_t i = 0; i < json_array_size(headers); i++) {
+        const char *name = l7s_reader_string(json_array_get(headers, i), "list", NULL);
+
+        if (name != NULL) {
+            size_t inner = l7s_pointer_push_index(&reader->at, i);
+            size_t place = l7s_pointer_push(&reader->at, "list");
+
+            check_list(reader, lists, name, L7S_LIST_STRINGS);
+            l7s_pointer_pop(&reader->at, place);
+            l7s_pointer_pop(&reader->at, inner);
+        }
+    }
+    l7s_pointer_pop(&reader->at, mark);
 }
 
 static void check_match(l7s_reader_t *reader, const json_t *match,
@@ -121,12 +157,13 @@ static void check_match(l7s_reader_t *reader, const json_t *match,
         if (text != NULL && *text == '@') {
             size_t inner = l7s_pointer_push_index(&reader->at, i);
 
-            check_reference(reader, lists, "list_unknown", text + 1);
+            check_list(reader, lists, text + 1, L7S_LIST_ADDRESSES);
             l7s_pointer_pop(&reader->at, inner);
         }
     }
     l7s_pointer_pop(&reader->at, mark);
     l7s_pointer_pop(&reader->at, outer);
+    check_headers(reader, json_object_get(match, "headers"), lists);
 }
 
 static void check_action(l7s_reader_t *reader, const json_t *action,

@@ -26,7 +26,8 @@ void l7s_names_begin(l7s_reader_t *reader, l7s_names_t *names, const char *kind,
 void l7s_names_check(l7s_reader_t *reader, const l7s_names_t *names);
 void l7s_names_end(l7s_names_t *names);
 
-/* Problems "list_unknown" and "response_unknown" of all policies in `document`. */
+/* Problems "list_unknown", "list_kind" (strings where addresses are wanted, or the other
+ * way round) and "response_unknown" of all policies in `document`. */
 void l7s_references_check(l7s_reader_t *reader, const json_t *document,
                           const l7s_names_t *lists, const l7s_names_t *responses);
 

@@ -68,6 +68,38 @@ bool l7s_image_response(const l7s_image_t *image, const char *name,
     return false;
 }
 
+static bool is_free(const l7s_image_string_t *string)
+{
+    return (string->digest.lo | string->digest.hi) == 0;
+}
+
+const l7s_image_string_t *l7s_image_string(const l7s_image_t *image, uint32_t list,
+                                           const char *value)
+{
+    const l7s_image_list_t *lists = l7s_image_section(image, L7S_SECTION_LISTS);
+    l7s_run_t run = lists[list].strings;
+    const l7s_image_string_t *strings =
+        (const l7s_image_string_t *)l7s_image_section(image, L7S_SECTION_STRINGS) +
+        run.first;
+    l7s_hash128_t digest;
+
+    if (run.count == 0) {
+        return NULL;
+    }
+    digest = l7s_siphash128(&image->count_key, value, strlen(value));
+    for (uint32_t i = 0; i < run.count; i++) {
+        const l7s_image_string_t *at =
+            &strings[((uint32_t)digest.lo + i) & (run.count - 1)];
+        if (is_free(at)) {
+            return NULL;
+        }
+        if (at->digest.lo == digest.lo && at->digest.hi == digest.hi) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
 const l7s_entry_t *l7s_names_find(const l7s_image_t *image, const l7s_names_t *names,
                                   uint32_t hash, const char *text, size_t length)
 {

@@ -24,6 +24,7 @@ const uint16_t l7s_section_width[L7S_SECTIONS] = {
     [L7S_SECTION_INTERVALS4] = sizeof(l7s_interval4_t),
     [L7S_SECTION_INTERVALS6] = sizeof(l7s_interval6_t),
     [L7S_SECTION_LISTS] = sizeof(l7s_image_list_t),
+    [L7S_SECTION_STRINGS] = sizeof(l7s_image_string_t),
     [L7S_SECTION_APPS] = sizeof(l7s_image_app_t),
     [L7S_SECTION_HEADERS] = sizeof(uint32_t),
     [L7S_SECTION_RESPONSES] = sizeof(l7s_image_response_t),
@@ -209,6 +210,8 @@ static bool check_condition(const l7s_image_t *image, const void *record)
 
     return holds_index(image, L7S_SECTION_HEADERS, condition->header) &&
            condition->is <= L7S_IS_GLOB &&
+           (condition->list == L7S_NONE ||
+            holds_index(image, L7S_SECTION_LISTS, condition->list)) &&
            holds_refs(image, condition->values, L7S_SECTION_TEXT);
 }
 
@@ -257,6 +260,8 @@ static bool check_list(const l7s_image_t *image, const void *record)
     return holds_index(image, L7S_SECTION_TEXT, list->name) &&
            list->effect <= L7S_EFFECT_DENY &&
            holds_run(image, L7S_SECTION_RANGES, list->ranges) &&
+           holds_run(image, L7S_SECTION_STRINGS, list->strings) &&
+           (list->strings.count & (list->strings.count - 1)) == 0 &&
            holds_refs(image, list->apps, L7S_SECTION_APPS);
 }
 

@@ -52,6 +52,7 @@ typedef enum {
     L7S_SECTION_INTERVALS4,
     L7S_SECTION_INTERVALS6,
     L7S_SECTION_LISTS,
+    L7S_SECTION_STRINGS,
     L7S_SECTION_APPS,
     L7S_SECTION_HEADERS, /* uint32_t: the names of the headers that anything asks for */
     L7S_SECTION_RESPONSES,
@@ -136,6 +137,7 @@ typedef struct {
     l7s_run_t values; /* refs: texts, any of them */
     uint32_t paired;  /* `pairs` tells something */
     uint8_t pairs[L7S_CONDITION_PAIRS];
+    uint32_t list; /* … or any value of this list of strings; L7S_NONE: of no list */
 } l7s_condition_t;
 
 /* Policies of one word of a set that require a condition. Tests of one condition stand
@@ -170,8 +172,16 @@ typedef struct {
     uint32_t name;
     uint32_t effect; /* l7s_effect_t */
     l7s_run_t ranges;
-    l7s_run_t apps; /* refs; none: everywhere */
+    l7s_run_t apps;    /* refs; none: everywhere */
+    l7s_run_t strings; /* of a list of strings: a hash table of 2^n places, or none */
 } l7s_image_list_t;
+
+/* A value of a list of strings, as its digest under the counting key: values may be
+ * secrets, which have no business in shared memory, and nobody outside can make values
+ * that crowd one place. All zero: free. */
+typedef struct {
+    l7s_hash128_t digest;
+} l7s_image_string_t;
 
 /* Declared apps first, the most specific one first: the lowest bit is the request's app.
  * Behind them those that are only named by policies and lists. */
@@ -266,6 +276,11 @@ const l7s_entry_t *l7s_names_find(const l7s_image_t *image, const l7s_names_t *n
 /* The record of this name, or L7S_NONE. */
 uint32_t l7s_names_index(const l7s_image_t *image, const l7s_names_t *names,
                          const char *text);
+
+/* The entry of this value in a list of strings, or NULL. The hash costs the length of the
+ * value, the look-up mostly one place. */
+const l7s_image_string_t *l7s_image_string(const l7s_image_t *image, uint32_t list,
+                                           const char *value);
 
 /* Bytes of one record of each section. */
 extern const uint16_t l7s_section_width[L7S_SECTIONS];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An address list from JSON to the model. Lists are the only documents that grow large
- * (100,000 entries), so nothing here is quadratic.
+ * A list from JSON to the model. Lists are the only documents that grow large (100,000
+ * entries), so nothing here is quadratic. Strings may be secrets (keys of an API): no
+ * problem quotes one.
  */
 #include "config_reader.h"
 #include <stdlib.h>
@@ -10,14 +11,20 @@
 enum { ENTRIES_MAX = 100000 };
 
 typedef struct {
-    l7s_cidr_t network;
+    const l7s_list_entry_t *entry;
     size_t index;
 } place_t;
+
+static int compare_values(const l7s_list_entry_t *a, const l7s_list_entry_t *b)
+{
+    return a->text != NULL ? strcmp(a->text, b->text)
+                           : memcmp(&a->network, &b->network, sizeof a->network);
+}
 
 static int compare_places(const void *a, const void *b)
 {
     const place_t *left = a, *right = b;
-    int order = memcmp(&left->network, &right->network, sizeof left->network);
+    int order = compare_values(left->entry, right->entry);
 
     return order != 0 ? order
                       : (left->index > right->index) - (left->index < right->index);
@@ -29,13 +36,16 @@ static void check_duplicates(l7s_reader_t *reader, place_t *places, size_t count
 {
     qsort(places, count, sizeof *places, compare_places);
     for (size_t i = 1; i < count; i++) {
-        char text[L7S_CIDR_TEXT];
+        const l7s_list_entry_t *entry = places[i].entry;
+        char text[L7S_CIDR_TEXT] = "this value";
         size_t mark = 0;
 
-        if (memcmp(&places[i].network, &places[i - 1].network, sizeof(l7s_cidr_t)) != 0) {
+        if (compare_values(entry, places[i - 1].entry) != 0) {
             continue;
         }
-        l7s_cidr_text(&places[i].network, text);
+        if (entry->text == NULL) {
+            l7s_cidr_text(&entry->network, text);
+        }
         mark = l7s_pointer_push_index(&reader->at, places[i].index);
         l7s_reader_wrong_at(reader, "value", "duplicate_entry", "%s is entry %zu already",
                             text, places[i - 1].index);
@@ -43,11 +53,24 @@ static void check_duplicates(l7s_reader_t *reader, place_t *places, size_t count
     }
 }
 
-static bool read_entry(l7s_reader_t *reader, const json_t *json, l7s_list_entry_t *out)
+static bool read_value(l7s_reader_t *reader, const char *value, l7s_list_kind_t kind,
+                       l7s_list_entry_t *out)
+{
+    if (value == NULL) {
+        return false;
+    }
+    if (kind == L7S_LIST_ADDRESSES) {
+        return l7s_accept_cidr(reader, value, &out->network);
+    }
+    out->text = l7s_reader_text(reader, value);
+    return out->text != NULL;
+}
+
+static bool read_entry(l7s_reader_t *reader, const json_t *json, l7s_list_kind_t kind,
+                       l7s_list_entry_t *out)
 {
     size_t mark = l7s_pointer_push(&reader->at, "value");
-    const char *value = l7s_reader_string(json, "value", NULL);
-    bool good = value != NULL && l7s_accept_cidr(reader, value, &out->network);
+    bool good = read_value(reader, l7s_reader_string(json, "value", NULL), kind, out);
 
     l7s_pointer_pop(&reader->at, mark);
     l7s_reader_time(reader, json, "expires_at", &out->expires_ms);
@@ -67,9 +90,9 @@ static void read_entries(l7s_reader_t *reader, const json_t *array, l7s_list_t *
     for (size_t i = 0; i < count && !reader->no_memory; i++) {
         size_t inner = l7s_pointer_push_index(&reader->at, i);
 
-        if (read_entry(reader, json_array_get(array, i),
+        if (read_entry(reader, json_array_get(array, i), out->kind,
                        &out->entries[out->entry_count])) {
-            places[out->entry_count].network = out->entries[out->entry_count].network;
+            places[out->entry_count].entry = &out->entries[out->entry_count];
             places[out->entry_count++].index = i;
         }
         l7s_pointer_pop(&reader->at, inner);
@@ -89,6 +112,14 @@ void l7s_list_read(l7s_reader_t *reader, const json_t *json, l7s_list_t *out)
     out->effect = strcmp(effect, "allow") == 0  ? L7S_EFFECT_ALLOW
                   : strcmp(effect, "deny") == 0 ? L7S_EFFECT_DENY
                                                 : L7S_EFFECT_NONE;
+    out->kind = strcmp(l7s_reader_string(json, "kind", "addresses"), "strings") == 0
+                    ? L7S_LIST_STRINGS
+                    : L7S_LIST_ADDRESSES;
+    if (out->kind == L7S_LIST_STRINGS && out->effect != L7S_EFFECT_NONE) {
+        l7s_reader_wrong_at(reader, "effect", "needs_addresses",
+                            "a list of strings does nothing by itself: name it in a "
+                            "policy, as the list of a header");
+    }
     l7s_reader_strings(reader, json, "apps", NULL, &out->apps);
     read_entries(reader, json_object_get(json, "entries"), out);
 }
@@ -96,5 +127,8 @@ void l7s_list_read(l7s_reader_t *reader, const json_t *json, l7s_list_t *out)
 void l7s_list_free(l7s_list_t *list)
 {
     l7s_strings_free(&list->apps);
+    for (size_t i = 0; i < list->entry_count; i++) {
+        free(list->entries[i].text);
+    }
     free(list->entries);
 }

@@ -94,6 +94,12 @@ static bool value_is(l7s_is_t is, const char *value, const char *wanted)
     }
 }
 
+bool l7s_matcher_has_string(const l7s_matcher_t *matcher, uint32_t list,
+                            const char *value)
+{
+    return value != NULL && l7s_image_string(matcher->image, list, value) != NULL;
+}
+
 bool l7s_matcher_holds(const l7s_matcher_t *matcher, const l7s_condition_t *condition,
                        const char *value)
 {
@@ -101,6 +107,9 @@ bool l7s_matcher_holds(const l7s_matcher_t *matcher, const l7s_condition_t *cond
 
     if (condition->is == L7S_IS_PRESENT || condition->is == L7S_IS_ABSENT) {
         return (value != NULL) == (condition->is == L7S_IS_PRESENT);
+    }
+    if (condition->list != L7S_NONE) {
+        return l7s_matcher_has_string(matcher, condition->list, value);
     }
     for (uint32_t i = 0; value != NULL && i < condition->values.count; i++) {
         if (value_is(condition->is, value, l7s_image_text(matcher->image, refs[i]))) {

@@ -49,6 +49,10 @@ const char *l7s_matcher_header(l7s_matcher_t *matcher, uint32_t header);
 /* Is the client's address in this list? */
 bool l7s_matcher_in_list(l7s_matcher_t *matcher, uint32_t list);
 
+/* Is this value (NULL: absent) one of a list of strings? */
+bool l7s_matcher_has_string(const l7s_matcher_t *matcher, uint32_t list,
+                            const char *value);
+
 /* Does this value (NULL: absent) of the condition's header satisfy it? */
 bool l7s_matcher_holds(const l7s_matcher_t *matcher, const l7s_condition_t *condition,
                        const char *value);

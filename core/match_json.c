@@ -21,11 +21,22 @@ static bool parse_is(const char *text, l7s_is_t *out)
     return false;
 }
 
+static void check_list(l7s_reader_t *reader, const l7s_header_match_t *header)
+{
+    if (header->is != L7S_IS_EQUALS) {
+        l7s_reader_wrong_at(reader, "list", "not_allowed",
+                            "\"list\" has a meaning beside equals only");
+    } else if (header->values.count != 0) {
+        l7s_reader_wrong_at(reader, "list", "not_allowed",
+                            "write \"values\" or \"list\", not both");
+    }
+}
+
 static void check_values(l7s_reader_t *reader, const l7s_header_match_t *header)
 {
     bool takes_values = header->is >= L7S_IS_EQUALS;
 
-    if (takes_values && header->values.count == 0) {
+    if (takes_values && header->values.count == 0 && header->list == NULL) {
         l7s_reader_wrong(reader, "missing_key",
                          "\"values\" is required beside this \"is\"");
     }
@@ -45,8 +56,14 @@ static void read_header(l7s_reader_t *reader, const json_t *json, l7s_header_mat
 {
     out->name = l7s_reader_lower(reader, l7s_reader_string(json, "name", ""));
     l7s_reader_strings(reader, json, "values", NULL, &out->values);
+    if (json_object_get(json, "list") != NULL) {
+        out->list = l7s_reader_text(reader, l7s_reader_string(json, "list", ""));
+    }
     if (parse_is(l7s_reader_string(json, "is", ""), &out->is)) {
         check_values(reader, out);
+        if (out->list != NULL) {
+            check_list(reader, out);
+        }
     }
 }
 
@@ -149,6 +166,7 @@ void l7s_match_free(l7s_match_t *match)
     l7s_strings_free(&match->paths);
     for (size_t i = 0; i < match->header_count; i++) {
         free(match->headers[i].name);
+        free(match->headers[i].list);
         l7s_strings_free(&match->headers[i].values);
     }
     free(match->headers);

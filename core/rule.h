@@ -39,6 +39,9 @@ typedef enum {
 /* How a request counts that lacks the header it would be counted by. */
 typedef enum { L7S_ABSENT_CLIENT, L7S_ABSENT_SKIP, L7S_ABSENT_SHARED } l7s_absent_t;
 
+/* What a list holds. */
+typedef enum { L7S_LIST_ADDRESSES, L7S_LIST_STRINGS } l7s_list_kind_t;
+
 /* What a list does by itself. */
 typedef enum { L7S_EFFECT_NONE, L7S_EFFECT_ALLOW, L7S_EFFECT_DENY } l7s_effect_t;
 

@@ -210,6 +210,20 @@ l7s_list_t *fixture_list(fixture_t *fixture, const char *name, l7s_effect_t effe
     return list;
 }
 
+l7s_list_t *fixture_strings_list(fixture_t *fixture, const char *name, const char *words)
+{
+    l7s_list_t *list = fixture_list(fixture, name, L7S_EFFECT_NONE, "");
+    l7s_strings_t texts = fixture_strings(fixture, words);
+
+    list->kind = L7S_LIST_STRINGS;
+    list->entries = fixture_alloc(fixture, (texts.count + 1) * sizeof *list->entries);
+    list->entry_count = texts.count;
+    for (size_t i = 0; i < texts.count; i++) {
+        list->entries[i].text = texts.items[i];
+    }
+    return list;
+}
+
 l7s_app_t *fixture_app(fixture_t *fixture, const char *name, const char *hosts,
                        const char *paths)
 {
@@ -258,6 +272,13 @@ void fixture_match_header(fixture_t *fixture, l7s_match_t *match, const char *na
     header->name = fixture_text(fixture, name);
     header->is = is;
     header->values = fixture_strings(fixture, values);
+}
+
+void fixture_match_header_list(fixture_t *fixture, l7s_match_t *match, const char *name,
+                               const char *list)
+{
+    fixture_match_header(fixture, match, name, L7S_IS_EQUALS, "");
+    match->headers[match->header_count - 1].list = fixture_text(fixture, list);
 }
 
 void fixture_match_client(fixture_t *fixture, l7s_match_t *match, const char *in)

@@ -45,11 +45,16 @@ l7s_policy_t *fixture_policy(fixture_t *fixture, const char *name, l7s_action_t 
                              uint32_t requests, uint32_t per_seconds);
 l7s_list_t *fixture_list(fixture_t *fixture, const char *name, l7s_effect_t effect,
                          const char *networks);
+/* A list of strings: those of `words`. */
+l7s_list_t *fixture_strings_list(fixture_t *fixture, const char *name, const char *words);
 l7s_app_t *fixture_app(fixture_t *fixture, const char *name, const char *hosts,
                        const char *paths);
 void fixture_by(fixture_t *fixture, l7s_policy_t *policy, const char *parts);
 void fixture_match_header(fixture_t *fixture, l7s_match_t *match, const char *name,
                           l7s_is_t is, const char *values);
+/* … equal to any value of this list of strings. */
+void fixture_match_header_list(fixture_t *fixture, l7s_match_t *match, const char *name,
+                               const char *list);
 void fixture_match_client(fixture_t *fixture, l7s_match_t *match, const char *in);
 l7s_match_t *fixture_except(fixture_t *fixture, l7s_policy_t *policy);
 

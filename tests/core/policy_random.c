@@ -105,6 +105,11 @@ static void random_headers(fixture_t *fixture, uint64_t *seed, l7s_match_t *matc
     for (size_t i = 0; i < wanted; i++) {
         l7s_is_t is = (l7s_is_t)seeded_below(seed, 5);
         const char *values = "";
+        if (chance(seed, 15)) {
+            fixture_match_header_list(fixture, match, PICK(seed, HEADERS),
+                                      chance(seed, 50) ? "strings-0" : "strings-1");
+            continue;
+        }
         if (is == L7S_IS_GLOB) {
             values = JOIN(fixture, VALUE_GLOBS, seed, 2);
         } else if (is >= L7S_IS_EQUALS) {
@@ -240,11 +245,20 @@ static void random_apps(fixture_t *fixture, uint64_t *seed)
     }
 }
 
+/* The second one is sometimes empty; no list holds every value. */
+static void random_strings(fixture_t *fixture, uint64_t *seed)
+{
+    fixture_strings_list(fixture, "strings-0", JOIN(fixture, VALUES, seed, 1));
+    fixture_strings_list(fixture, "strings-1",
+                         chance(seed, 20) ? "" : JOIN(fixture, VALUES, seed, 3));
+}
+
 void random_config(fixture_t *fixture, uint64_t *seed)
 {
     unsigned count = 1 + (unsigned)seeded_below(seed, chance(seed, 4) ? 150 : 12);
 
     random_lists(fixture, seed);
+    random_strings(fixture, seed);
     random_apps(fixture, seed);
     for (unsigned i = 0; i < count; i++) {
         random_policy(fixture, seed, i);

@@ -104,14 +104,40 @@ static bool any_text(const l7s_strings_t *texts, const char *text)
     return texts->count == 0;
 }
 
-static bool header_holds(const l7s_header_match_t *header, const l7s_request_t *request)
+static const l7s_list_t *list_named(const run_t *run, const char *name)
 {
+    const l7s_config_t *config = run->all->config;
+
+    for (size_t i = 0; i < config->list_count; i++) {
+        if (strcmp(config->lists[i].name, name) == 0) {
+            return &config->lists[i];
+        }
+    }
+    return NULL;
+}
+
+static bool in_strings(const l7s_list_t *list, const char *value)
+{
+    for (size_t i = 0; i < list->entry_count; i++) {
+        if (strcmp(list->entries[i].text, value) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool header_holds(const run_t *run, const l7s_header_match_t *header)
+{
+    const l7s_request_t *request = run->request;
     const char *value = request->header(request->context, header->name);
 
     if (header->is == L7S_IS_PRESENT || value == NULL) {
         return header->is == L7S_IS_ABSENT
                    ? value == NULL
                    : header->is == L7S_IS_PRESENT && value != NULL;
+    }
+    if (header->list != NULL) {
+        return in_strings(list_named(run, header->list), value);
     }
     for (size_t i = 0; i < header->values.count; i++) {
         const char *wanted = header->values.items[i];
@@ -138,8 +164,6 @@ static bool in_list(const l7s_list_t *list, const l7s_addr_t *addr, uint64_t now
 
 static bool client_holds(const run_t *run, const l7s_match_t *match)
 {
-    const l7s_config_t *config = run->all->config;
-
     if (!match->has_client) {
         return true;
     }
@@ -149,11 +173,9 @@ static bool client_holds(const run_t *run, const l7s_match_t *match)
         }
     }
     for (size_t i = 0; i < match->client_lists.count; i++) {
-        for (size_t k = 0; k < config->list_count; k++) {
-            if (strcmp(config->lists[k].name, match->client_lists.items[i]) == 0 &&
-                in_list(&config->lists[k], &run->request->client, 0)) {
-                return true;
-            }
+        const l7s_list_t *list = list_named(run, match->client_lists.items[i]);
+        if (list != NULL && in_list(list, &run->request->client, 0)) {
+            return true;
         }
     }
     return false;
@@ -164,7 +186,7 @@ static bool match_holds(const run_t *run, const l7s_match_t *match)
     const l7s_request_t *request = run->request;
 
     for (size_t i = 0; i < match->header_count; i++) {
-        if (!header_holds(&match->headers[i], request)) {
+        if (!header_holds(run, &match->headers[i])) {
             return false;
         }
     }

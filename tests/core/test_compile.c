@@ -118,6 +118,61 @@ static void test_compile_large_list_fits_in_proportion(void **state)
     assert_in_range(size, 2 * 3200000, 2 * 3200000 + 100000);
 }
 
+static bool has_bytes(const void *memory, size_t size, const char *text)
+{
+    for (size_t i = 0; i + strlen(text) <= size; i++) {
+        if (memcmp((const char *)memory + i, text, strlen(text)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 100,000 strings, each of them found, none of them readable in the image. */
+static void test_compile_large_list_of_strings_keeps_digests_only(void **state)
+{
+    enum { COUNT = 100000, KNOWN = 31 };
+    fixture_t *fixture = *state;
+    l7s_list_t *list = fixture_strings_list(fixture, "keys", "");
+    char value[32];
+    size_t size;
+
+    list->entry_count = COUNT;
+    list->entries = fixture_alloc(fixture, COUNT * sizeof *list->entries);
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(value, sizeof value, "secret-%zu", i);
+        list->entries[i].text = fixture_text(fixture, value);
+    }
+    fixture_compile(fixture);
+    assert_int_equal(compile(fixture, 0, &size), L7S_TOO_BIG);
+    assert_in_range(size, 262144 * sizeof(l7s_image_string_t),
+                    262144 * sizeof(l7s_image_string_t) + 10000);
+    assert_true(has_bytes(fixture->image, size, "keys"));
+    assert_false(has_bytes(fixture->image, size, "secret-"));
+    for (size_t i = 0; i < COUNT; i += KNOWN) {
+        snprintf(value, sizeof value, "secret-%zu", i);
+        assert_non_null(l7s_image_string(fixture->image, 0, value));
+        snprintf(value, sizeof value, "secret-%zu", COUNT + i);
+        assert_null(l7s_image_string(fixture->image, 0, value));
+    }
+}
+
+static void test_compile_strings_expire_and_follow_the_counting_key(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_list_t *list = fixture_strings_list(fixture, "keys", "a b");
+
+    list->entries[0].expires_ms = fixture->now.wall_ms + 2000;
+    fixture_compile(fixture);
+    assert_int_equal(fixture->next_expiry_ms, fixture->now.wall_ms + 2000);
+    assert_non_null(l7s_image_string(fixture->image, 0, "a"));
+    fixture_pass_ms(fixture, 2000);
+    fixture->count_key.k0++;
+    fixture_compile(fixture);
+    assert_null(l7s_image_string(fixture->image, 0, "a"));
+    assert_non_null(l7s_image_string(fixture->image, 0, "b"));
+}
+
 static void test_compile_too_many_objects_are_too_big(void **state)
 {
     fixture_t *fixture = *state;
@@ -342,6 +397,8 @@ int main(void)
         TEST(test_compile_empty_configuration_admits),
         TEST(test_compile_says_how_much_memory_it_needs),
         TEST(test_compile_large_list_fits_in_proportion),
+        TEST(test_compile_large_list_of_strings_keeps_digests_only),
+        TEST(test_compile_strings_expire_and_follow_the_counting_key),
         TEST(test_compile_too_many_objects_are_too_big),
         TEST(test_compile_most_policies_all_match_and_are_charged),
         TEST(test_compile_leaves_out_what_has_expired),

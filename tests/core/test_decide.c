@@ -919,6 +919,41 @@ static void test_decide_many_contained_texts_are_each_found(void **state)
     }
 }
 
+static void test_decide_header_equals_any_string_of_a_list(void **state)
+{
+    static const struct {
+        const char *header;
+        bool refused;
+    } cases[] = {
+        {"x-api-key: k-1", false}, {"x-api-key: k-2", false},
+        {"x-api-key: K-1", true},  {"x-api-key: k-", true},
+        {"x-api-key: k-11", true}, {"x-api-key: ", true},
+        {"x-other: k-1", true},    {NULL, true},
+    };
+    fixture_t *fixture = *state;
+    l7s_policy_t *policy;
+
+    fixture_list(fixture, "office", L7S_EFFECT_NONE, "10.0.0.0/8");
+    fixture_strings_list(fixture, "api-keys", "k-1 k-2");
+    fixture_strings_list(fixture, "nobody", "");
+    policy = fixture_policy(fixture, "known-only", L7S_ACTION_DENY, 0, 0);
+    fixture_match_header_list(fixture, fixture_except(fixture, policy), "x-api-key",
+                              "api-keys");
+    policy = fixture_policy(fixture, "never", L7S_ACTION_DENY, 0, 0);
+    policy->priority = 1;
+    fixture_match_header_list(fixture, &policy->match, "x-api-key", "nobody");
+    fixture_compile(fixture);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture_request_t request = fixture_request(CLIENT, "GET", "h", "/");
+        request.headers[0] = cases[i].header;
+        l7s_verdict_t verdict = fixture_decide(fixture, &request);
+        assert_int_equal(l7s_outcome_refuses(verdict.outcome), cases[i].refused);
+        if (cases[i].refused) {
+            assert_string_equal(verdict.policy, "known-only");
+        }
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, reset)
 
 int main(void)
@@ -954,6 +989,7 @@ int main(void)
         TEST(test_decide_full_table_admits_and_raises_the_alarm),
         TEST(test_decide_memo_never_mistakes_a_client),
         TEST(test_decide_many_contained_texts_are_each_found),
+        TEST(test_decide_header_equals_any_string_of_a_list),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

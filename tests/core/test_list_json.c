@@ -83,12 +83,43 @@ static void test_list_read_late_duplicate_names_both_places(void **state)
     assert_string_equal(problems.items[0].message, "10.0.0.7 is entry 7 already");
 }
 
+static void test_list_read_strings_keeps_them_byte_by_byte(void **state)
+{
+    json_t *list = json_pack("{s:s, s:s, s:[{s:s}, {s:s}]}", "name", "keys", "kind",
+                             "strings", "entries", "value", "K-1 ", "value", "k-1");
+    l7s_config_t *config = NULL;
+
+    (void)state;
+    assert_int_equal(parse_list(list, NULL, &config), L7S_OK);
+    assert_int_equal(config->lists[0].kind, L7S_LIST_STRINGS);
+    assert_int_equal(config->lists[0].entry_count, 2);
+    assert_string_equal(config->lists[0].entries[0].text, "K-1 ");
+    assert_string_equal(config->lists[0].entries[1].text, "k-1");
+    l7s_config_free(config);
+}
+
+static void test_list_read_duplicate_string_is_not_quoted(void **state)
+{
+    json_t *list = json_pack("{s:s, s:s, s:[{s:s}, {s:s}]}", "name", "keys", "kind",
+                             "strings", "entries", "value", "s3cret", "value", "s3cret");
+    l7s_problems_t problems = {.count = 0};
+    l7s_config_t *config = NULL;
+
+    (void)state;
+    assert_int_equal(parse_list(list, &problems, &config), L7S_INVALID);
+    assert_int_equal(problems.count, 1);
+    assert_string_equal(problems.items[0].pointer, "/lists/0/entries/1/value");
+    assert_null(strstr(problems.items[0].message, "s3cret"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list_read_full_keeps_every_member),
         cmocka_unit_test(test_list_read_100000_entries_pass_one_more_is_refused),
         cmocka_unit_test(test_list_read_late_duplicate_names_both_places),
+        cmocka_unit_test(test_list_read_strings_keeps_them_byte_by_byte),
+        cmocka_unit_test(test_list_read_duplicate_string_is_not_quoted),
     };
 
     return cmocka_run_group_tests_name("list_json", tests, NULL, NULL);

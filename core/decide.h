@@ -21,6 +21,18 @@ typedef struct {
     l7s_hash128_t digest;
 } l7s_client_memo_t;
 
+/* What the index said about a connection's requests, as far as host, client and one
+ * header decide: mostly they stay the same. Kept like l7s_client_memo_t. */
+typedef struct {
+    uint64_t generation; /* of the image; 0: nothing seen yet */
+    bool learned;        /* the rest is valid */
+    bool has_value;
+    l7s_addr_t client;
+    char host[64];
+    char value[192];             /* of the only header that policies test */
+    uint64_t set[L7S_WORDS_MAX]; /* policies that may match, and apps of this host */
+} l7s_index_memo_t;
+
 /* What the caller knows about the request. All strings are borrowed for the call. */
 typedef struct {
     l7s_addr_t client;    /* behind trusted proxies: the real one */
@@ -33,7 +45,9 @@ typedef struct {
     /* The value of a request header (name in lower case), or NULL. */
     const char *(*header)(void *context, const char *name);
     void *context;
-    l7s_client_memo_t *memo; /* or NULL */
+    l7s_client_memo_t *memo;      /* or NULL */
+    l7s_index_memo_t *index_memo; /* or NULL; with it … */
+    uint64_t generation;          /* … a number of the image's own, never 0 */
     /* Asks the store about the limits of a strict policy and may wait for it until the
      * question's deadline. NULL: this node's own counters decide. */
     l7s_strict_verdict_t (*strict)(void *context, l7s_strict_question_t *question);

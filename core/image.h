@@ -18,6 +18,8 @@
 typedef struct l7s_image l7s_image_t; /* layout in image_layout.h, core only */
 
 #define L7S_POLICIES_MAX 1024
+#define L7S_APPS_MAX 1024
+#define L7S_WORDS_MAX ((L7S_POLICIES_MAX + L7S_APPS_MAX) / 64) /* of a set of both */
 
 /* Checks magic, version and that every offset lies inside `size`. NULL: not an image. */
 const l7s_image_t *l7s_image_check(const void *memory, size_t size);

@@ -405,9 +405,113 @@ static void narrow_by_headers(l7s_matcher_t *matcher)
     }
 }
 
+/* --- what a connection's requests have in common --- */
+
+/* The only header that policies test: its index, L7S_NONE when there is none. False:
+ * there are several. Tests of one header stand together. */
+static bool only_header(const l7s_image_t *image, uint32_t *header)
+{
+    const l7s_condition_t *conditions = l7s_image_section(image, L7S_SECTION_CONDITIONS);
+    const l7s_test_t *tests = l7s_image_section(image, L7S_SECTION_TESTS);
+    uint32_t count = image->sections[L7S_SECTION_TESTS].count;
+
+    *header = count == 0 ? L7S_NONE : conditions[tests[0].condition].header;
+    return count == 0 || conditions[tests[count - 1].condition].header == *header;
+}
+
+static bool is_same(const l7s_index_memo_t *memo, const l7s_request_t *request,
+                    const char *value)
+{
+    return memo->learned &&
+           memcmp(&memo->client, &request->client, sizeof memo->client) == 0 &&
+           strcmp(memo->host, request->host) == 0 && memo->has_value == (value != NULL) &&
+           (value == NULL || strcmp(memo->value, value) == 0);
+}
+
+static bool note_facts(l7s_index_memo_t *memo, const l7s_request_t *request,
+                       const char *value)
+{
+    size_t host = strlen(request->host), length = value == NULL ? 0 : strlen(value);
+
+    if (host >= sizeof memo->host || length >= sizeof memo->value) {
+        return false;
+    }
+    memo->client = request->client;
+    memo->has_value = value != NULL;
+    memcpy(memo->host, request->host, host + 1);
+    memcpy(memo->value, value == NULL ? "" : value, length + 1);
+    return true;
+}
+
+/* The bits of a set's word that stand for policies, not for apps. */
+static uint64_t policy_bits(const l7s_image_t *image, uint32_t word)
+{
+    uint32_t policies = l7s_image_policies(image);
+
+    return policies >= (word + 1) * 64 ? UINT64_MAX
+           : policies <= word * 64     ? 0
+                                       : (1ULL << (policies - word * 64)) - 1;
+}
+
+/* Apps are found by host and path, so neither client nor header takes one away. */
+static void learn(l7s_matcher_t *matcher, l7s_index_memo_t *memo)
+{
+    const l7s_image_t *image = matcher->image;
+    uint64_t kept[L7S_WORDS_MAX];
+
+    memcpy(kept, matcher->candidates, image->words * sizeof *kept);
+    memset(matcher->candidates, 0xff, image->words * sizeof *kept);
+    narrow_by_host(matcher);
+    memcpy(memo->set, matcher->candidates, image->words * sizeof *kept);
+    narrow_by_client(matcher);
+    narrow_by_headers(matcher);
+    for (uint32_t w = 0; w < image->words; w++) {
+        memo->set[w] &= matcher->candidates[w] | ~policy_bits(image, w);
+    }
+    memcpy(matcher->candidates, kept, image->words * sizeof *kept);
+    memo->learned = true;
+}
+
+/* True: the memo tells about this request. It learns at a connection's second request:
+ * the first one is often the only one, and asks less. */
+static bool recall(l7s_matcher_t *matcher, l7s_index_memo_t *memo)
+{
+    const l7s_request_t *request = matcher->request;
+    const char *value = NULL;
+    uint32_t header;
+
+    if (memo->generation != request->generation) {
+        memo->generation = request->generation;
+        memo->learned = false;
+        return false;
+    }
+    if (!only_header(matcher->image, &header)) {
+        return false;
+    }
+    if (header != L7S_NONE) {
+        value = l7s_matcher_header(matcher, header);
+    }
+    if (!is_same(memo, request, value)) {
+        memo->learned = false;
+        if (!note_facts(memo, request, value)) {
+            return false;
+        }
+        learn(matcher, memo);
+    }
+    return true;
+}
+
 void l7s_matcher_index(l7s_matcher_t *matcher)
 {
+    l7s_index_memo_t *memo = matcher->request->index_memo;
+
     narrow_by_method(matcher);
+    if (memo != NULL && recall(matcher, memo)) {
+        intersect(matcher->candidates, matcher->image, memo->set);
+        narrow_by_path(matcher);
+        narrow_by_app(matcher);
+        return;
+    }
     narrow_by_host(matcher);
     narrow_by_path(matcher);
     narrow_by_app(matcher);

@@ -13,6 +13,7 @@
 typedef struct {
     bool distrusted; /* a request was refused because of its client */
     l7s_client_memo_t client;
+    l7s_index_memo_t index;
 } shield_peer_t;
 
 /* NULL: none, as of HTTP/2's secondary connections. */

@@ -74,6 +74,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->header = header_value;
     facts->context = r;
     facts->memo = peer ? &peer->client : NULL;
+    facts->index_memo = peer ? &peer->index : NULL;
     facts->strict = shield_strict_ask;
     return true;
 }

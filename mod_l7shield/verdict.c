@@ -34,6 +34,8 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
     if (!image) {
         return NULL;
     }
+    request.facts.generation =
+        atomic_load_explicit(&pin->generation, memory_order_relaxed);
     l7s_decide(&shield_process.shared, image, &request.facts, shield_now(r->request_time),
                &verdict);
     l7s_segment_unpin(pin);

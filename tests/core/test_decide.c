@@ -888,6 +888,68 @@ static void test_decide_memo_never_mistakes_a_client(void **state)
     }
 }
 
+/* What a connection remembers is of one image, one host, one client and one value. */
+static void test_decide_index_memo_never_mistakes_a_request(void **state)
+{
+    static const struct {
+        const char *client, *host, *agent;
+        l7s_outcome_t outcome;
+    } rows[] = {
+        {"10.0.0.1", "a", "user-agent: good", L7S_OUTCOME_ADMITTED},
+        {"10.0.0.1", "a", "user-agent: good", L7S_OUTCOME_ADMITTED},
+        {"10.0.0.1", "a", "user-agent: bad", L7S_OUTCOME_DENIED},
+        {"10.0.0.1", "a", "user-agent: bad", L7S_OUTCOME_DENIED},
+        {"10.0.0.1", "a", NULL, L7S_OUTCOME_ADMITTED},
+        {"10.0.0.1", "b", "user-agent: good", L7S_OUTCOME_DENIED},
+        {"10.0.0.1", "a", "user-agent: good", L7S_OUTCOME_ADMITTED},
+        {"10.9.0.1", "a", "user-agent: good", L7S_OUTCOME_DENIED},
+        {"10.0.0.1", "a", "user-agent: good", L7S_OUTCOME_ADMITTED},
+    };
+    fixture_t *fixture = *state;
+    l7s_index_memo_t memo = {0};
+    char long_agent[512];
+
+    for (uint64_t generation = 1; generation <= 2; generation++) {
+        fixture_reset(fixture);
+        if (generation == 1) {
+            l7s_policy_t *policy =
+                fixture_policy(fixture, "agent", L7S_ACTION_DENY, 0, 0);
+            fixture_match_header(fixture, &policy->match, "user-agent", L7S_IS_CONTAINS,
+                                 "bad");
+            policy = fixture_policy(fixture, "host", L7S_ACTION_DENY, 0, 0);
+            policy->match.hosts = fixture_strings(fixture, "b");
+            policy = fixture_policy(fixture, "client", L7S_ACTION_DENY, 0, 0);
+            fixture_match_client(fixture, &policy->match, "10.9.0.0/16");
+        }
+        fixture_compile(fixture);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            fixture_request_t request =
+                fixture_request(rows[i].client, "GET", rows[i].host, "/");
+            request.headers[0] = rows[i].agent;
+            request.facts.index_memo = &memo;
+            request.facts.generation = generation;
+            assert_int_equal(fixture_decide(fixture, &request).outcome,
+                             generation == 1 ? rows[i].outcome : L7S_OUTCOME_ADMITTED);
+        }
+    }
+    /* What does not fit is not remembered, and judged all the same. */
+    fixture_reset(fixture);
+    fixture_match_header(fixture,
+                         &fixture_policy(fixture, "agent", L7S_ACTION_DENY, 0, 0)->match,
+                         "user-agent", L7S_IS_CONTAINS, "bad");
+    fixture_compile(fixture);
+    memset(long_agent, 'x', sizeof long_agent);
+    memcpy(long_agent, "user-agent: ", 12);
+    memcpy(long_agent + sizeof long_agent - 4, "bad", 4);
+    for (unsigned i = 0; i < 3; i++) {
+        fixture_request_t request = fixture_request("10.0.0.1", "GET", "a", "/");
+        request.headers[0] = long_agent;
+        request.facts.index_memo = &memo;
+        request.facts.generation = 3;
+        assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_DENIED);
+    }
+}
+
 /* Many texts in one header are looked for by pairs of bytes first. */
 static void test_decide_many_contained_texts_are_each_found(void **state)
 {
@@ -988,6 +1050,7 @@ int main(void)
         TEST(test_decide_when_absent_skips_shares_or_counts_by_client),
         TEST(test_decide_full_table_admits_and_raises_the_alarm),
         TEST(test_decide_memo_never_mistakes_a_client),
+        TEST(test_decide_index_memo_never_mistakes_a_request),
         TEST(test_decide_many_contained_texts_are_each_found),
         TEST(test_decide_header_equals_any_string_of_a_list),
     };

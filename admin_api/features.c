@@ -11,15 +11,17 @@
 
 #define NAMES_MAX 200
 
-/* A member of an object of this kind, the value that needs the feature (NULL: any). */
+/* A member of an object of this kind, the value that needs the feature (NULL: any) or the
+ * key that does, anywhere within the member. */
 static const struct {
-    const char *kind, *member, *value, *feature;
+    const char *kind, *member, *value, *key, *feature;
 } needs[] = {
-    {"policy", "consistency", "strict", "strict"},
-    {"policy", "when_store_down", NULL, "strict"},
-    {"policy", "guard", NULL, "guard"},
-    {"list", "kind", "strings", "strings"},
-    {"settings", "guard", NULL, "guard"},
+    {"policy", "consistency", "strict", NULL, "strict"},
+    {"policy", "when_store_down", NULL, NULL, "strict"},
+    {"policy", "guard", NULL, NULL, "guard"},
+    {"policy", "match", NULL, "path_regex", "matching"},
+    {"list", "kind", "strings", NULL, "strings"},
+    {"settings", "guard", NULL, NULL, "guard"},
 };
 
 typedef struct {
@@ -54,6 +56,27 @@ static void ask(void *context, const admin_seat_t *seat)
     lacking->count++;
 }
 
+/* Documents are at most 32 levels deep. */
+static bool holds_key(const json_t *value, const char *key)
+{
+    const char *name;
+    json_t *item;
+    size_t index;
+    json_object_foreach((json_t *)value, name, item)
+    {
+        if (strcmp(name, key) == 0 || holds_key(item, key)) {
+            return true;
+        }
+    }
+    json_array_foreach(value, index, item)
+    {
+        if (holds_key(item, key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Settings hold everything that was ever set: what the call does not touch is in force
  * already, and the kill switch must not wait for an update. */
 static bool is_needed(const admin_call_t *call, size_t row, const admin_change_t *change)
@@ -64,7 +87,8 @@ static bool is_needed(const admin_call_t *call, size_t row, const admin_change_t
     const char *text = json_string_value(value);
     return strcmp(needs[row].kind, change->kind) == 0 && value != NULL &&
            (needs[row].value == NULL ||
-            (text != NULL && strcmp(text, needs[row].value) == 0));
+            (text != NULL && strcmp(text, needs[row].value) == 0)) &&
+           (needs[row].key == NULL || holds_key(value, needs[row].key));
 }
 
 static void check_one(admin_call_t *call, const admin_change_t *change)

@@ -56,7 +56,7 @@ static bool holds_always(const l7s_config_t *config, const l7s_match_t *match,
                          const l7s_addr_t *addr, uint64_t now_ms)
 {
     if (match->apps.count + match->hosts.count + match->methods.count +
-            match->paths.count + match->header_count >
+            match->paths.count + match->patterns.count + match->header_count >
         0) {
         return false;
     }

@@ -212,7 +212,8 @@ static bool choose_policies(l7s_compiler_t *compiler)
     return true;
 }
 
-static void compile_all(l7s_compiler_t *compiler, uint64_t revision)
+/* L7S_INVALID: the patterns cannot be compiled together. */
+static l7s_status_t compile_all(l7s_compiler_t *compiler, uint64_t revision)
 {
     l7s_image_t *head = &compiler->builder.head;
     uint32_t bits = compiler->policy_count + (uint32_t)compiler->config->app_count;
@@ -224,6 +225,7 @@ static void compile_all(l7s_compiler_t *compiler, uint64_t revision)
     l7s_index_begin(&compiler->index, &compiler->builder);
     l7s_client_begin(&compiler->clients, &compiler->builder);
     l7s_header_begin(&compiler->headers, &compiler->builder, compiler->config);
+    l7s_pattern_begin(&compiler->patterns, &compiler->builder);
     l7s_compiler_add_apps(compiler);
     l7s_compiler_add_lists(compiler);
     compile_policies(compiler);
@@ -233,6 +235,7 @@ static void compile_all(l7s_compiler_t *compiler, uint64_t revision)
     l7s_header_finish(&compiler->headers);
     index_limits(&compiler->builder);
     compile_responses(compiler);
+    return l7s_pattern_finish(&compiler->patterns);
 }
 
 l7s_status_t l7s_image_compile(const l7s_config_t *config, const l7s_hashkey_t *count_key,
@@ -252,7 +255,9 @@ l7s_status_t l7s_image_compile(const l7s_config_t *config, const l7s_hashkey_t *
             config->app_count > L7S_APPS_MAX) {
             status = L7S_TOO_BIG;
         } else {
-            compile_all(&compiler, revision);
+            status = compile_all(&compiler, revision);
+        }
+        if (status == L7S_OK) {
             status = l7s_builder_finish(&compiler.builder, memory, capacity, size);
         }
     }

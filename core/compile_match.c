@@ -50,12 +50,25 @@ static void add_client(l7s_compiler_t *compiler, const l7s_match_t *match,
     free(networks);
 }
 
+static l7s_run_t add_patterns(l7s_compiler_t *compiler, const l7s_match_t *match)
+{
+    l7s_pattern_draft_t *draft = &compiler->patterns;
+    l7s_run_t none = {0, 0};
+
+    if (match->patterns.count == 0) {
+        return none;
+    }
+    compiler->builder.head.path_subject = l7s_pattern_subject(draft, "path", "");
+    return l7s_pattern_refs(draft, compiler->builder.head.path_subject, &match->patterns);
+}
+
 l7s_image_match_t l7s_compiler_rest(l7s_compiler_t *compiler, const l7s_match_t *match)
 {
     l7s_image_match_t out = {0};
 
     out.paths =
         l7s_builder_texts(&compiler->builder, &match->paths, l7s_index_is_complex);
+    out.patterns = add_patterns(compiler, match);
     add_client(compiler, match, &out);
     return out;
 }
@@ -69,6 +82,7 @@ l7s_image_match_t l7s_compiler_whole(l7s_compiler_t *compiler, const l7s_match_t
     out.methods = l7s_builder_texts(&compiler->builder, &match->methods, NULL);
     out.paths = l7s_builder_texts(&compiler->builder, &match->paths, NULL);
     out.conditions = add_conditions(compiler, match);
+    out.patterns = add_patterns(compiler, match);
     add_client(compiler, match, &out);
     return out;
 }
@@ -129,5 +143,6 @@ uint8_t l7s_compiler_file(l7s_compiler_t *compiler, uint32_t bit,
     for (size_t i = 0; i < match->header_count; i++) {
         l7s_header_add(&compiler->headers, bit, &match->headers[i]);
     }
-    return file_client(compiler, bit, match) ? 0 : L7S_CLOSER_CLIENT;
+    return (uint8_t)((file_client(compiler, bit, match) ? 0 : L7S_CLOSER_CLIENT) |
+                     (match->patterns.count > 0 ? L7S_CLOSER_PATTERN : 0));
 }

@@ -10,6 +10,7 @@
 #include "compile_client.h"
 #include "compile_header.h"
 #include "compile_index.h"
+#include "compile_pattern.h"
 #include "stats.h"
 
 typedef struct {
@@ -17,6 +18,7 @@ typedef struct {
     l7s_index_draft_t index;
     l7s_client_draft_t clients;
     l7s_header_draft_t headers;
+    l7s_pattern_draft_t patterns;
     l7s_draft_t app_names, policy_names;
     const l7s_config_t *config;
     const l7s_hashkey_t *count_key;
@@ -59,7 +61,7 @@ l7s_image_match_t l7s_compiler_rest(l7s_compiler_t *compiler, const l7s_match_t 
 /* An exception is not in the index: everything in it is looked at. */
 l7s_image_match_t l7s_compiler_whole(l7s_compiler_t *compiler, const l7s_match_t *match);
 /* Files a policy's own match in the index. Returns what must be looked at more closely:
- * L7S_CLOSER_CLIENT or 0. */
+ * L7S_CLOSER_… */
 uint8_t l7s_compiler_file(l7s_compiler_t *compiler, uint32_t bit,
                           const l7s_match_t *match);
 

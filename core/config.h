@@ -34,6 +34,7 @@ typedef struct {
 /* All members must hold; an empty member holds always. */
 typedef struct {
     l7s_strings_t apps, hosts, methods, paths;
+    l7s_strings_t patterns; /* path_regex */
     size_t header_count;
     l7s_header_match_t *headers;
     size_t network_count;

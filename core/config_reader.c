@@ -3,6 +3,7 @@
  * Members of documents: strings, times, hosts, paths and networks.
  */
 #include "config_reader.h"
+#include "compile_pattern.h"
 #include "path.h"
 #include "utf8.h"
 #include <ctype.h>
@@ -205,6 +206,16 @@ char *l7s_accept_path(l7s_reader_t *reader, const char *text)
 
     if (error != NULL) {
         l7s_reader_wrong(reader, "bad_glob", "%s", error);
+    }
+    return l7s_reader_text(reader, text);
+}
+
+char *l7s_accept_pattern(l7s_reader_t *reader, const char *text)
+{
+    char error[224];
+
+    if (l7s_pattern_error(text, error, sizeof error)) {
+        l7s_reader_wrong(reader, "bad_pattern", "%s", error);
     }
     return l7s_reader_text(reader, text);
 }

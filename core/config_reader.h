@@ -58,6 +58,8 @@ void l7s_strings_free(l7s_strings_t *strings);
 /* Values of "hosts" and "paths", wherever they stand. */
 char *l7s_accept_host(l7s_reader_t *reader, const char *text);
 char *l7s_accept_path(l7s_reader_t *reader, const char *text);
+/* A regular expression; reports "bad_pattern" with what its compiler says. */
+char *l7s_accept_pattern(l7s_reader_t *reader, const char *text);
 /* A network; reports "bad_cidr" or "cidr_host_bits" with the corrected value. */
 bool l7s_accept_cidr(l7s_reader_t *reader, const char *text, l7s_cidr_t *out);
 

@@ -11,6 +11,7 @@
 #define L7S_DECIDE_H
 
 #include "image.h"
+#include "pattern.h"
 #include "segment.h"
 
 /* A client's digest, kept by the caller from one request of a connection to the next,
@@ -51,6 +52,9 @@ typedef struct {
     /* Asks the store about the limits of a strict policy and may wait for it until the
      * question's deadline. NULL: this node's own counters decide. */
     l7s_strict_verdict_t (*strict)(void *context, l7s_strict_question_t *question);
+    /* This thread's memory for patterns, asked for only by who needs it; NULL or an
+     * answer of NULL: no pattern is ever found. */
+    l7s_scratch_t *(*scratch)(void *context);
 } l7s_request_t;
 
 typedef enum {

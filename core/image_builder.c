@@ -120,15 +120,23 @@ void l7s_builder_set_bit(l7s_builder_t *builder, uint32_t set, uint32_t bit)
     }
 }
 
-/* Places the sections behind the head, each at a multiple of 8. */
+static size_t align(size_t at, size_t unit)
+{
+    return (at + unit - 1) / unit * unit;
+}
+
+/* Places the sections behind the head, each at a multiple of 8; databases need more. */
 static size_t arrange(l7s_builder_t *builder)
 {
-    size_t at = (sizeof builder->head + 7) / 8 * 8;
+    size_t at = align(sizeof builder->head, 8);
 
     for (unsigned i = 0; i < L7S_SECTIONS && at <= L7S_IMAGE_MAX; i++) {
+        if (i == L7S_SECTION_PATTERNS && builder->sections[i].count > 0) {
+            at = align(at, L7S_DATABASE_ALIGNMENT);
+        }
         builder->head.sections[i] =
             (l7s_section_t){(uint32_t)at, (uint32_t)builder->sections[i].count};
-        at += (builder->sections[i].count * l7s_section_width[i] + 7) / 8 * 8;
+        at += align(builder->sections[i].count * l7s_section_width[i], 8);
     }
     return at;
 }

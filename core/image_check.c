@@ -29,8 +29,17 @@ const uint16_t l7s_section_width[L7S_SECTIONS] = {
     [L7S_SECTION_HEADERS] = sizeof(uint32_t),
     [L7S_SECTION_RESPONSES] = sizeof(l7s_image_response_t),
     [L7S_SECTION_ENTRIES] = sizeof(l7s_entry_t),
+    [L7S_SECTION_SUBJECTS] = sizeof(l7s_subject_t),
+    [L7S_SECTION_PATTERNS] = 1,
     [L7S_SECTION_TEXT] = 1,
 };
+
+uint64_t l7s_pattern_stamp(const void *patterns, size_t size)
+{
+    static const l7s_hashkey_t key = {L7S_IMAGE_MAGIC, L7S_IMAGE_VERSION};
+
+    return l7s_siphash64(&key, patterns, size);
+}
 
 static bool holds_run(const l7s_image_t *image, l7s_section_id_t section, l7s_run_t run)
 {
@@ -56,6 +65,20 @@ static bool holds_refs(const l7s_image_t *image, l7s_run_t run, l7s_section_id_t
     }
     for (uint32_t i = 0; i < run.count; i++) {
         if (!holds_index(image, section, l7s_image_refs(image, run)[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A run of references to patterns. */
+static bool holds_patterns(const l7s_image_t *image, l7s_run_t run)
+{
+    if (!holds_run(image, L7S_SECTION_REFS, run)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < run.count; i++) {
+        if (l7s_image_refs(image, run)[i] >= image->patterns) {
             return false;
         }
     }
@@ -201,7 +224,8 @@ static bool check_match(const l7s_image_t *image, const void *record)
            holds_refs(image, match->paths, L7S_SECTION_TEXT) &&
            holds_run(image, L7S_SECTION_CONDITIONS, match->conditions) &&
            holds_run(image, L7S_SECTION_RANGES, match->ranges) &&
-           holds_refs(image, match->lists, L7S_SECTION_LISTS);
+           holds_refs(image, match->lists, L7S_SECTION_LISTS) &&
+           holds_patterns(image, match->patterns);
 }
 
 static bool check_condition(const l7s_image_t *image, const void *record)
@@ -300,6 +324,33 @@ static bool check_header(const l7s_image_t *image, const void *record)
     return holds_index(image, L7S_SECTION_TEXT, *name);
 }
 
+/* The stamp tells that the databases are as they were compiled, the library that they are
+ * for it. */
+static bool check_patterns(const l7s_image_t *image)
+{
+    const l7s_subject_t *subjects = l7s_image_section(image, L7S_SECTION_SUBJECTS);
+    const uint8_t *patterns = l7s_image_section(image, L7S_SECTION_PATTERNS);
+    const l7s_section_t *section = &image->sections[L7S_SECTION_PATTERNS];
+    uint32_t count = image->sections[L7S_SECTION_SUBJECTS].count;
+
+    if (image->patterns == 0) {
+        return count == 0;
+    }
+    if (image->patterns > L7S_PATTERNS_MAX || count > L7S_SUBJECTS_MAX ||
+        image->path_subject >= count ||
+        (uintptr_t)patterns % L7S_DATABASE_ALIGNMENT != 0 ||
+        l7s_pattern_stamp(patterns, section->count) != image->pattern_stamp) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if ((uint64_t)subjects[i].at + subjects[i].size > section->count ||
+            !l7s_pattern_check(patterns + subjects[i].at, subjects[i].size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_records(const l7s_image_t *image)
 {
     static const struct {
@@ -337,7 +388,8 @@ const l7s_image_t *l7s_image_check(const void *memory, size_t size)
 
     if (memory == NULL || size < sizeof *image || (uintptr_t)memory % 8 != 0 ||
         !check_head(image, size) || !check_sections(image) || !check_bounds(image) ||
-        !check_tables(image) || !check_limits(image) || !check_records(image)) {
+        !check_tables(image) || !check_limits(image) || !check_patterns(image) ||
+        !check_records(image)) {
         return NULL;
     }
     return image;

@@ -28,10 +28,11 @@
 #include "cidrset.h"
 #include "image.h"
 #include "mode.h"
+#include "pattern.h"
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 4
+#define L7S_IMAGE_VERSION 5
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_LIMITS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -55,12 +56,14 @@ typedef enum {
     L7S_SECTION_HEADERS, /* uint32_t: the names of the headers that anything asks for */
     L7S_SECTION_RESPONSES,
     L7S_SECTION_ENTRIES,
+    L7S_SECTION_SUBJECTS,
+    L7S_SECTION_PATTERNS, /* bytes: databases, each at a multiple of 64 */
     L7S_SECTION_TEXT,
     L7S_SECTIONS
 } l7s_section_id_t;
 
 typedef struct {
-    uint32_t at; /* bytes from the image's start, a multiple of 8 */
+    uint32_t at; /* bytes from the image's start, a multiple of 8; of patterns, of 64 */
     uint32_t count;
 } l7s_section_t;
 
@@ -122,6 +125,7 @@ typedef struct {
     l7s_run_t lists;      /* refs: … and lists */
     uint32_t has_client;  /* client.in was given: one of the two must hold it */
     uint32_t reserved;
+    l7s_run_t patterns; /* refs: numbers of patterns, of which the path has any */
 } l7s_image_match_t;
 
 /* Where many texts are looked for in one header, most are ruled out by pairs of
@@ -138,6 +142,11 @@ typedef struct {
     uint32_t list; /* … or any value of this list of strings; L7S_NONE: of no list */
 } l7s_condition_t;
 
+/* What patterns look at: the database in which all of them are. */
+typedef struct {
+    uint32_t at, size; /* in the section of patterns */
+} l7s_subject_t;
+
 /* Policies of one word of a set that require a condition. Tests of one condition stand
  * together. */
 typedef struct {
@@ -146,7 +155,7 @@ typedef struct {
     uint32_t condition;
 } l7s_test_t;
 
-enum { L7S_CLOSER_CLIENT = 1, L7S_CLOSER_EXCEPT = 2 };
+enum { L7S_CLOSER_CLIENT = 1, L7S_CLOSER_EXCEPT = 2, L7S_CLOSER_PATTERN = 4 };
 
 typedef struct {
     l7s_hash128_t identity; /* of its first limit, or of `always` */
@@ -211,6 +220,9 @@ struct l7s_image {
     uint32_t client_indexed; /* the intervals say something */
     uint32_t has_strict;     /* some policy is strict */
     l7s_run_t listed;        /* ranges: union of all lists with an effect */
+    uint64_t pattern_stamp;  /* of the section of patterns */
+    uint32_t patterns;       /* how many there are; their numbers are below */
+    uint32_t path_subject;   /* of the patterns that look at the path */
 };
 
 _Static_assert(sizeof(l7s_image_policy_t) % 8 == 0, "an array of them stays aligned");
@@ -279,6 +291,10 @@ uint32_t l7s_names_index(const l7s_image_t *image, const l7s_names_t *names,
  * value, the look-up mostly one place. */
 const l7s_image_string_t *l7s_image_string(const l7s_image_t *image, uint32_t list,
                                            const char *value);
+
+/* Tells one section of patterns from another: a damaged database could crash whoever
+ * scans with it. */
+uint64_t l7s_pattern_stamp(const void *patterns, size_t size);
 
 /* Bytes of one record of each section. */
 extern const uint16_t l7s_section_width[L7S_SECTIONS];

@@ -18,6 +18,7 @@ void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
     matcher->app_mode = L7S_MODE_ENFORCE;
     matcher->headers_known = 0;
     matcher->lists_known = 0;
+    matcher->scanned = 0;
 }
 
 bool l7s_matcher_any_path(const l7s_matcher_t *matcher, l7s_run_t globs)
@@ -215,12 +216,20 @@ bool l7s_matcher_in_apps(const l7s_matcher_t *matcher, l7s_run_t apps)
     return apps.count == 0;
 }
 
+static bool any_pattern(l7s_matcher_t *matcher, const l7s_image_match_t *match)
+{
+    return match->patterns.count == 0 ||
+           l7s_matcher_any_pattern(matcher, match->patterns, matcher->image->path_subject,
+                                   matcher->request->path);
+}
+
 static bool holds_whole(l7s_matcher_t *matcher, const l7s_image_match_t *match)
 {
     return l7s_matcher_in_apps(matcher, match->apps) &&
            any_method(matcher, match->methods) && any_host(matcher, match->hosts) &&
            (match->paths.count == 0 || l7s_matcher_any_path(matcher, match->paths)) &&
-           holds_client(matcher, match) && holds_conditions(matcher, match->conditions);
+           holds_client(matcher, match) && holds_conditions(matcher, match->conditions) &&
+           any_pattern(matcher, match);
 }
 
 bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index)
@@ -235,6 +244,9 @@ bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index)
         return false;
     }
     if ((policy->closer & L7S_CLOSER_CLIENT) != 0 && !holds_client(matcher, own)) {
+        return false;
+    }
+    if ((policy->closer & L7S_CLOSER_PATTERN) != 0 && !any_pattern(matcher, own)) {
         return false;
     }
     for (uint32_t i = 0; i < policy->except.count; i++) {

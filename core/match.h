@@ -13,6 +13,7 @@
 
 #define L7S_CACHED_HEADERS 64
 #define L7S_CACHED_LISTS 64
+#define L7S_PATTERN_WORDS (L7S_PATTERNS_MAX / 64)
 
 /* On the caller's stack and never cleared as a whole: only `words` words of the sets and
  * what the known bits say are valid. */
@@ -23,9 +24,11 @@ typedef struct {
     uint32_t app_index; /* in the image, or L7S_NONE */
     l7s_mode_t app_mode;
     uint64_t headers_known, lists_known, lists_in;
+    uint64_t scanned; /* subjects of which `hits` tells */
     uint64_t candidates[L7S_WORDS_MAX];
     uint64_t unsure[L7S_WORDS_MAX]; /* of those: the whole path decides */
     const char *headers[L7S_CACHED_HEADERS];
+    uint64_t hits[L7S_PATTERN_WORDS]; /* the patterns that were found */
 } l7s_matcher_t;
 
 void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
@@ -59,6 +62,11 @@ bool l7s_matcher_holds(const l7s_matcher_t *matcher, const l7s_condition_t *cond
 
 /* Does one of these globs match the path? */
 bool l7s_matcher_any_path(const l7s_matcher_t *matcher, l7s_run_t globs);
+
+/* Is one of these patterns found in the text, which is what their subject looks at? Each
+ * subject is scanned once for a request. match_pattern.c */
+bool l7s_matcher_any_pattern(l7s_matcher_t *matcher, l7s_run_t patterns, uint32_t subject,
+                             const char *text);
 
 /* Is it in these ranges of the image? */
 bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_run_t run);

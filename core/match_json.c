@@ -154,6 +154,7 @@ void l7s_match_read(l7s_reader_t *reader, const json_t *json, l7s_match_t *out)
     l7s_reader_strings(reader, json, "hosts", l7s_accept_host, &out->hosts);
     l7s_reader_strings(reader, json, "methods", NULL, &out->methods);
     l7s_reader_strings(reader, json, "paths", l7s_accept_path, &out->paths);
+    l7s_reader_strings(reader, json, "path_regex", l7s_accept_pattern, &out->patterns);
     read_headers(reader, json_object_get(json, "headers"), out);
     read_clients(reader, json_object_get(json, "client"), out);
 }
@@ -164,6 +165,7 @@ void l7s_match_free(l7s_match_t *match)
     l7s_strings_free(&match->hosts);
     l7s_strings_free(&match->methods);
     l7s_strings_free(&match->paths);
+    l7s_strings_free(&match->patterns);
     for (size_t i = 0; i < match->header_count; i++) {
         free(match->headers[i].name);
         free(match->headers[i].list);

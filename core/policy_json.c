@@ -138,7 +138,8 @@ static void check_ban(l7s_reader_t *reader, const json_t *by, const l7s_policy_t
 
 static bool is_list_member(const char *name)
 {
-    static const char *const names[] = {"apps", "hosts", "methods", "paths", "headers"};
+    static const char *const names[] = {"apps",  "hosts",      "methods",
+                                        "paths", "path_regex", "headers"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {

@@ -14,6 +14,7 @@
 #include "head.h"
 #include "metrics.h"
 #include "policy_check.h"
+#include "scratch.h"
 #include "shared_memory.h"
 #include "sync_process.h"
 #include "workers.h"
@@ -107,8 +108,9 @@ static void register_hooks(apr_pool_t *pool)
     /* How busy the server is, now and then, in the parent. */
     ap_hook_monitor(shield_workers, NULL, NULL, APR_HOOK_MIDDLE);
 
-    /* Pins belong to a process. */
+    /* Pins belong to a process, and so does what its threads scan with. */
     ap_hook_child_init(shield_segment_child, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(shield_scratch_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(shield_sync_child, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* Before mod_reqtimeout, mod_ssl and mod_http2: a banned peer costs no byte of

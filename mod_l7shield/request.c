@@ -8,6 +8,7 @@
 #include "request.h"
 
 #include "connection.h"
+#include "scratch.h"
 #include "strict_wait.h"
 
 #include "apr_network_io.h"
@@ -76,5 +77,6 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->memo = peer ? &peer->client : NULL;
     facts->index_memo = peer ? &peer->index : NULL;
     facts->strict = shield_strict_ask;
+    facts->scratch = shield_scratch;
     return true;
 }

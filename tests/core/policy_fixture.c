@@ -58,6 +58,8 @@ void fixture_open(fixture_t *fixture, uint32_t buckets)
     shared->episodes.mint_key = (l7s_hashkey_t){0xfeed, 0xbeef};
     fixture->count_key = (l7s_hashkey_t){1, 2};
     fixture->image_memory = memory(IMAGE_CAPACITY);
+    fixture->scratch = l7s_scratch_create();
+    must(fixture->scratch != NULL, "out of memory");
     fixture_reset(fixture);
 }
 
@@ -82,6 +84,7 @@ void fixture_close(fixture_t *fixture)
     free(fixture->shared.table.slots);
     free(fixture->shared.table.dirty);
     free(fixture->image_memory);
+    l7s_scratch_free(fixture->scratch);
 }
 
 static void close_episodes(l7s_episodes_t *episodes)
@@ -342,6 +345,11 @@ static const char *find_header(void *context, const char *name)
     return NULL;
 }
 
+static l7s_scratch_t *lend_scratch(void *context)
+{
+    return ((const fixture_request_t *)context)->scratch;
+}
+
 fixture_request_t fixture_request(const char *client, const char *method,
                                   const char *host, const char *path)
 {
@@ -350,7 +358,8 @@ fixture_request_t fixture_request(const char *client, const char *method,
                                            .host = host,
                                            .path = path,
                                            .mode = L7S_MODE_ENFORCE,
-                                           .header = find_header}};
+                                           .header = find_header,
+                                           .scratch = lend_scratch}};
     return request;
 }
 
@@ -359,6 +368,7 @@ l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request)
     l7s_verdict_t verdict;
 
     request->facts.context = request;
+    request->scratch = fixture->scratch;
     l7s_decide(&fixture->shared, fixture->image, &request->facts, fixture->now, &verdict);
     return verdict;
 }

@@ -22,6 +22,7 @@ typedef struct {
     uint64_t next_expiry_ms;
     void *image_memory;
     const l7s_image_t *image;
+    l7s_scratch_t *scratch;
     void *blocks; /* of fixture_alloc */
 } fixture_t;
 
@@ -67,6 +68,7 @@ l7s_addr_t fixture_addr(const char *text);
 typedef struct {
     l7s_request_t facts;
     const char *headers[FIXTURE_HEADERS];
+    l7s_scratch_t *scratch; /* of the fixture that decides */
 } fixture_request_t;
 
 fixture_request_t fixture_request(const char *client, const char *method,

@@ -36,6 +36,8 @@ static const char *const GLOBS[] = {"a",     "b",  "api", "login", "*",
 static const char *const HEADERS[] = {"user-agent", "x-api-key", "accept", "x-empty"};
 static const char *const VALUES[] = {"curl/8", "Mozilla", "key-1", "key-2", "", "text"};
 static const char *const VALUE_GLOBS[] = {"curl*", "*-?", "*", "key-*", "*z*l*", "text"};
+static const char *const REGEXES[] = {"^/a",     "login$", "/(api|v1)/",
+                                      "\\.php$", "^/$",    "b+/?a"};
 static const char *const APPS[] = {"shop", "blog", "admin", "undeclared"};
 
 static bool chance(uint64_t *seed, unsigned percent)
@@ -141,6 +143,9 @@ static void random_match(fixture_t *fixture, uint64_t *seed, l7s_match_t *match,
     }
     if (chance(seed, 2 * density)) {
         match->paths = random_paths(fixture, seed);
+    }
+    if (chance(seed, density)) {
+        match->patterns = fixture_strings(fixture, JOIN(fixture, REGEXES, seed, 2));
     }
     if (chance(seed, density)) {
         match->apps = fixture_strings(fixture, JOIN(fixture, APPS, seed, 2));

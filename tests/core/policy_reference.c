@@ -5,6 +5,7 @@
 #include "policy_reference.h"
 
 #include <inttypes.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,22 @@ static bool any_path(const l7s_strings_t *globs, const char *path)
         }
     }
     return globs->count == 0;
+}
+
+/* What random policies are written in means the same to POSIX. */
+static bool any_regex(const l7s_strings_t *patterns, const char *text)
+{
+    bool found = patterns->count == 0;
+
+    for (size_t i = 0; i < patterns->count && !found; i++) {
+        regex_t regex;
+        if (regcomp(&regex, patterns->items[i], REG_EXTENDED | REG_NOSUB) != 0) {
+            abort();
+        }
+        found = regexec(&regex, text, 0, NULL, 0) == 0;
+        regfree(&regex);
+    }
+    return found;
 }
 
 static bool any_host(const l7s_strings_t *patterns, const char *host)
@@ -193,7 +210,8 @@ static bool match_holds(const run_t *run, const l7s_match_t *match)
     return any_text(&match->apps, run->app) &&
            any_text(&match->methods, request->method) &&
            any_host(&match->hosts, request->host) &&
-           any_path(&match->paths, request->path) && client_holds(run, match);
+           any_path(&match->paths, request->path) &&
+           any_regex(&match->patterns, request->path) && client_holds(run, match);
 }
 
 static bool policy_matches(const run_t *run, const l7s_policy_t *policy)

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Regular expressions: what is refused and why, what is found, how long the worst takes.
+ */
+#include "../../core/compile_pattern.h"
+#include "../../core/image_layout.h"
+#include "../../core/pattern.h"
+#include "policy_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define CLIENT "203.0.113.7"
+
+static int set_up(void **state)
+{
+    static fixture_t fixture;
+
+    fixture_open(&fixture, 64);
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture_close(*state);
+    return 0;
+}
+
+static int reset(void **state)
+{
+    fixture_reset(*state);
+    return 0;
+}
+
+static l7s_strings_t one(fixture_t *fixture, const char *pattern)
+{
+    l7s_strings_t strings = {1, fixture_alloc(fixture, sizeof *strings.items)};
+
+    strings.items[0] = fixture_text(fixture, pattern);
+    return strings;
+}
+
+/* A policy that denies where this pattern is found in the path. */
+static l7s_policy_t *deny(fixture_t *fixture, const char *name, const char *pattern)
+{
+    l7s_policy_t *policy = fixture_policy(fixture, name, L7S_ACTION_DENY, 0, 0);
+
+    policy->match.patterns = one(fixture, pattern);
+    return policy;
+}
+
+/* The name of the policy that decided, "" when none did. */
+static void expect(fixture_t *fixture, const char *path, const char *name)
+{
+    fixture_request_t request = fixture_request(CLIENT, "GET", "a.test", path);
+    l7s_verdict_t verdict = fixture_decide(fixture, &request);
+
+    assert_string_equal(verdict.outcome == L7S_OUTCOME_ADMITTED ? "" : verdict.policy,
+                        name);
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* --- what is refused --- */
+
+static void test_pattern_error_says_why_and_where(void **state)
+{
+    static const struct {
+        const char *pattern, *says;
+    } table[] = {
+        {"(a)\\1", "Back-references"},
+        {"(?=a)b", "Zero-width assertions"},
+        {"(?<!a)b", "Zero-width assertions"},
+        {"a\\Kb", "at index 1"},
+        {"ab(c", "at index 2"},
+        {"[a", "at index 0"},
+        {"a*", "every text"},
+        {"(a|b?)*", "every text"},
+        {".{0,20}", "every text"},
+        {"a{1001}", "counts too far"},
+        {"(.{1,100}a){100}", "counts too far"},
+        {"((a{10}){10}){11}", "counts too far"},
+        {"[^a]{32000}b", "counts too far"},
+        {"a{99999999999999999999}", "counts too far"},
+    };
+    char error[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        assert_true(l7s_pattern_error(table[i].pattern, error, sizeof error));
+        if (strstr(error, table[i].says) == NULL) {
+            fail_msg("%s: %s", table[i].pattern, error);
+        }
+    }
+}
+
+static void test_pattern_error_none_for_what_people_write(void **state)
+{
+    static const char *const table[] = {
+        "^/wp-(admin|login)\\.php$",
+        "\\.(php|asp)x?$",
+        "(?i)select.{0,200}union",
+        "^/[0-9a-f]{32}/",
+        "a{2,}",
+        "[]a]{3}",
+        "[^]]{3}x",
+        "\\{{3}",
+        "a{,3}b",
+        "a{x}",
+        "(?:a|b){20}c",
+        "\\Q(((\\E",
+        "\xff\xfe",
+        "^$|y",
+        "a|b|c",
+    };
+    char error[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (l7s_pattern_error(table[i], error, sizeof error)) {
+            fail_msg("%s: %s", table[i], error);
+        }
+    }
+}
+
+static void test_pattern_error_deep_nesting_is_refused(void **state)
+{
+    char pattern[520], error[256];
+
+    (void)state;
+    memset(pattern, '(', 256);
+    memset(pattern + 256, ')', 256);
+    pattern[512] = '\0';
+    assert_true(l7s_pattern_error(pattern, error, sizeof error));
+}
+
+/* --- what is found --- */
+
+static void test_path_regex_is_looked_for_anywhere_unless_anchored(void **state)
+{
+    fixture_t *fixture = *state;
+
+    deny(fixture, "anywhere", "admin");
+    deny(fixture, "whole", "^/exact$");
+    deny(fixture, "end", "\\.php$");
+    deny(fixture, "fold", "(?i)shell");
+    fixture_compile(fixture);
+    expect(fixture, "/x/admin.html", "anywhere");
+    expect(fixture, "/exact", "whole");
+    expect(fixture, "/exact/not", "");
+    expect(fixture, "/a/exact", "");
+    expect(fixture, "/a.php", "end");
+    expect(fixture, "/a.php5", "");
+    expect(fixture, "/SHeLL", "fold");
+    expect(fixture, "/Admin", "");
+}
+
+static void test_path_regex_newline_and_bytes_hide_nothing(void **state)
+{
+    fixture_t *fixture = *state;
+
+    deny(fixture, "gap", "^/a.*b$");
+    fixture_compile(fixture);
+    expect(fixture, "/a\nb", "gap");
+    expect(fixture, "/a\xff\xc0\x80\xe2\x82z\rb", "gap");
+    expect(fixture, "/a%00b", "gap");
+    expect(fixture, "/a\nc", "");
+}
+
+static void test_path_regex_and_paths_must_both_hold(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_policy_t *policy = deny(fixture, "both", "[0-9]+$");
+
+    policy->match.paths = fixture_strings(fixture, "/api/**");
+    fixture_compile(fixture);
+    expect(fixture, "/api/7", "both");
+    expect(fixture, "/api/x", "");
+    expect(fixture, "/other/7", "");
+}
+
+static void test_path_regex_any_of_several_and_shared_by_policies(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_policy_t *first = fixture_policy(fixture, "first", L7S_ACTION_DENY, 0, 0);
+    l7s_policy_t *second = fixture_policy(fixture, "second", L7S_ACTION_DENY, 0, 0);
+
+    first->match.patterns = fixture_strings(fixture, "^/a ^/b");
+    first->match.methods = fixture_strings(fixture, "POST");
+    second->match.patterns = fixture_strings(fixture, "^/b ^/c");
+    fixture_compile(fixture);
+    assert_int_equal(fixture->image->patterns, 3);
+    expect(fixture, "/a", "");
+    expect(fixture, "/b", "second");
+    expect(fixture, "/c", "second");
+}
+
+static void test_path_regex_in_an_exception_exempts(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_policy_t *policy = deny(fixture, "php", "\\.php$");
+
+    fixture_except(fixture, policy)->patterns = one(fixture, "^/good/");
+    fixture_compile(fixture);
+    expect(fixture, "/bad/a.php", "php");
+    expect(fixture, "/good/a.php", "");
+}
+
+static void test_path_regex_without_scratch_is_never_found(void **state)
+{
+    fixture_t *fixture = *state;
+    fixture_request_t request = fixture_request(CLIENT, "GET", "a.test", "/admin");
+
+    deny(fixture, "admin", "admin");
+    fixture_compile(fixture);
+    request.facts.scratch = NULL;
+    assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_ADMITTED);
+    expect(fixture, "/admin", "admin");
+}
+
+/* What is behind the first L7S_SCAN_MAX bytes is not looked at. */
+static void test_path_regex_long_text_is_cut_for_the_scan(void **state)
+{
+    fixture_t *fixture = *state;
+    char *path = fixture_alloc(fixture, L7S_SCAN_MAX + 64);
+
+    deny(fixture, "needle", "needle");
+    fixture_compile(fixture);
+    memset(path, 'a', L7S_SCAN_MAX + 32);
+    path[0] = '/';
+    memcpy(path + L7S_SCAN_MAX - 6, "needle", 6);
+    expect(fixture, path, "needle");
+    memcpy(path + L7S_SCAN_MAX - 6, "xneedle", 7);
+    expect(fixture, path, "");
+}
+
+/* --- what an image may hold --- */
+
+static l7s_status_t compile(fixture_t *fixture)
+{
+    uint64_t expiry;
+    size_t size;
+
+    return l7s_image_compile(&fixture->config, &fixture->count_key, 1, 1, NULL, NULL, 0,
+                             &size, &expiry);
+}
+
+static void test_compile_more_patterns_than_may_be_is_refused(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_strings_t all = {L7S_PATTERNS_MAX + 1,
+                         fixture_alloc(fixture, (L7S_PATTERNS_MAX + 1) * sizeof(char *))};
+    l7s_policy_t *policy = fixture_policy(fixture, "many", L7S_ACTION_DENY, 0, 0);
+    char text[16];
+
+    for (unsigned i = 0; i < all.count; i++) {
+        snprintf(text, sizeof text, "^/p%u$", i);
+        all.items[i] = fixture_text(fixture, text);
+    }
+    policy->match.patterns = all;
+    assert_int_equal(compile(fixture), L7S_INVALID);
+    policy->match.patterns.count--;
+    assert_int_equal(compile(fixture), L7S_TOO_BIG); /* for no memory at all */
+    fixture_compile(fixture);
+    expect(fixture, "/p1023", "many");
+    expect(fixture, "/p1024", "");
+}
+
+static void test_image_check_another_database_is_refused(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_image_t *image = fixture->image_memory;
+    const l7s_section_t *section = &image->sections[L7S_SECTION_PATTERNS];
+    uint8_t *bytes;
+
+    deny(fixture, "a", "^/a");
+    fixture_compile(fixture);
+    bytes = (uint8_t *)image + section->at;
+    assert_true(section->count > 0 && section->at % 64 == 0);
+    for (uint32_t i = 0; i < section->count; i += 97) {
+        bytes[i] ^= 0x10;
+        assert_null(l7s_image_check(image, image->size));
+        bytes[i] ^= 0x10;
+    }
+    /* Even one with the right stamp must be one of this library. */
+    bytes[0] ^= 1;
+    image->pattern_stamp = l7s_pattern_stamp(bytes, section->count);
+    assert_null(l7s_image_check(image, image->size));
+}
+
+/* --- time --- */
+
+/* What makes a backtracking matcher need years takes no longer than what does not. */
+static void test_path_regex_time_is_linear_for_the_worst_patterns(void **state)
+{
+    static const char *const patterns[] = {
+        "^/(a+)+$",      "^/(a|aa)+$",         "^/(a|a?)+$",  "(.*a){20}b",
+        "^/([a-z]+)*!$", "(a*)*(a*)*c",        "^(.+)+x{3}$", "(.{0,30}a){0,30}z",
+        "(x+x+)+y",      "(\\w+\\s?)+[^\\w]$",
+    };
+    fixture_t *fixture = *state;
+    char path[8192];
+    double before, worst = 0;
+
+    for (unsigned i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "p%u", i);
+        deny(fixture, name, patterns[i]);
+    }
+    fixture_compile(fixture);
+    memset(path, 'a', sizeof path - 1);
+    path[0] = '/';
+    path[sizeof path - 2] = '!';
+    path[sizeof path - 1] = '\0';
+    for (unsigned i = 0; i < 20; i++) {
+        double took;
+        before = seconds();
+        expect(fixture, path, "p4");
+        took = seconds() - before;
+        worst = took > worst ? took : worst;
+    }
+    /* 8 KB; a hundred times what it takes without a sanitizer. */
+    assert_true(worst < 0.1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pattern_error_says_why_and_where),
+        cmocka_unit_test(test_pattern_error_none_for_what_people_write),
+        cmocka_unit_test(test_pattern_error_deep_nesting_is_refused),
+        cmocka_unit_test_setup(test_path_regex_is_looked_for_anywhere_unless_anchored,
+                               reset),
+        cmocka_unit_test_setup(test_path_regex_newline_and_bytes_hide_nothing, reset),
+        cmocka_unit_test_setup(test_path_regex_and_paths_must_both_hold, reset),
+        cmocka_unit_test_setup(test_path_regex_any_of_several_and_shared_by_policies,
+                               reset),
+        cmocka_unit_test_setup(test_path_regex_in_an_exception_exempts, reset),
+        cmocka_unit_test_setup(test_path_regex_without_scratch_is_never_found, reset),
+        cmocka_unit_test_setup(test_path_regex_long_text_is_cut_for_the_scan, reset),
+        cmocka_unit_test_setup(test_compile_more_patterns_than_may_be_is_refused, reset),
+        cmocka_unit_test_setup(test_image_check_another_database_is_refused, reset),
+        cmocka_unit_test_setup(test_path_regex_time_is_linear_for_the_worst_patterns,
+                               reset),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -76,12 +76,12 @@ static inline bool take(l7s_evaluation_t *evaluation, l7s_charge_t *charge)
            l7s_bucket_take(&limit->rate, &charge->slot->tat, evaluation->now.mono_us, 1);
 }
 
-bool l7s_take(l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy)
+bool l7s_take(l7s_evaluation_t *evaluation, l7s_run_t limits)
 {
-    uint32_t first = evaluation->charge_count, end = first + policy->limits.count;
+    uint32_t first = evaluation->charge_count, end = first + limits.count;
 
     for (uint32_t i = first; i < end; i++) {
-        evaluation->charges[i] = (l7s_charge_t){NULL, policy->limits.first + i - first};
+        evaluation->charges[i] = (l7s_charge_t){NULL, limits.first + i - first};
         if (!take(evaluation, &evaluation->charges[i])) {
             l7s_refund(evaluation, first, i);
             return false;
@@ -107,19 +107,18 @@ bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index)
  * refuses the request, and everything has been given back. */
 static bool give_up(l7s_evaluation_t *evaluation, uint32_t *at)
 {
-    uint32_t limit = evaluation->charges[*at].limit;
-    uint32_t index = l7s_limit_at(evaluation, limit)->policy;
-    l7s_run_t limits = l7s_image_policy(evaluation->image, index)->limits;
-    uint32_t first = *at - (limit - limits.first), end = first + limits.count;
+    const l7s_image_limit_t *limit =
+        l7s_limit_at(evaluation, evaluation->charges[*at].limit);
+    uint32_t first = *at - limit->place, end = first + limit->of;
 
-    if (l7s_trip_late(evaluation, index)) {
+    if (l7s_trip_late(evaluation, limit->policy)) {
         l7s_refund(evaluation, 0, *at);
         return true;
     }
     l7s_refund(evaluation, first, *at);
     memmove(evaluation->charges + first, evaluation->charges + end,
             (evaluation->charge_count - end) * sizeof *evaluation->charges);
-    evaluation->charge_count -= limits.count;
+    evaluation->charge_count -= limit->of;
     *at = first;
     return false;
 }
@@ -136,7 +135,7 @@ static inline void book(l7s_evaluation_t *evaluation, const l7s_charge_t *charge
         l7s_table_mark(&evaluation->shared->table, charge->slot, 1, evaluation->now);
     }
     if (atomic_load_explicit(&charge->slot->episode, memory_order_relaxed) != 0 &&
-        policy_of(evaluation, limit)->limits.first == charge->limit) {
+        limit->place == 0) {
         l7s_settle_passed(evaluation, limit->policy, charge->slot);
     }
 }

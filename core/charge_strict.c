@@ -11,27 +11,20 @@
 
 #include <string.h>
 
-static const l7s_image_limit_t *limits_of(const l7s_evaluation_t *evaluation,
-                                          const l7s_image_policy_t *policy)
-{
-    return (const l7s_image_limit_t *)l7s_image_section(evaluation->image,
-                                                        L7S_SECTION_LIMITS) +
-           policy->limits.first;
-}
-
-/* Puts the question about all limits of the policy, and learns from the answer. */
+/* Puts the question about all limits that the request is held to, and learns from the
+ * answer. */
 static l7s_strict_verdict_t ask(l7s_evaluation_t *evaluation,
                                 const l7s_image_policy_t *policy)
 {
     const l7s_request_t *request = evaluation->request;
-    const l7s_image_limit_t *limits = limits_of(evaluation, policy);
+    l7s_run_t run = l7s_plan_limits(&evaluation->matcher, policy);
+    const l7s_image_limit_t *limits = l7s_limit_at(evaluation, run.first);
     l7s_hash128_t digest = evaluation->tuples.digests[policy->spec];
     const l7s_table_t *table = &evaluation->shared->table;
     uint64_t now_us = evaluation->now.mono_us;
     l7s_slot_t *slots[L7S_STRICT_LIMITS];
-    l7s_strict_question_t question = {.deadline_us = now_us + L7S_STRICT_WAIT_US,
-                                      .cost = 1,
-                                      .count = policy->limits.count};
+    l7s_strict_question_t question = {
+        .deadline_us = now_us + L7S_STRICT_WAIT_US, .cost = 1, .count = run.count};
 
     if (request->strict == NULL) {
         return L7S_STRICT_ALONE;
@@ -39,7 +32,7 @@ static l7s_strict_verdict_t ask(l7s_evaluation_t *evaluation,
     for (uint32_t i = 0; i < question.count; i++) {
         l7s_strict_limit_t *limit = &question.limits[i];
         limit->key = l7s_hash128_xor(digest, limits[i].identity);
-        slots[i] = l7s_charged_slot(evaluation, policy->limits.first + i,
+        slots[i] = l7s_charged_slot(evaluation, run.first + i,
                                     l7s_table_find(table, limit->key), digest);
         limit->rate = limits[i].rate;
         limit->used =
@@ -61,7 +54,9 @@ static l7s_strict_verdict_t ask(l7s_evaluation_t *evaluation,
 /* For lack of a verdict it is charged here after all, like any other policy. */
 static bool take_here(l7s_evaluation_t *evaluation, uint32_t index)
 {
-    return l7s_take(evaluation, l7s_image_policy(evaluation->image, index)) ||
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+
+    return l7s_take(evaluation, l7s_plan_limits(&evaluation->matcher, policy)) ||
            !l7s_trip_late(evaluation, index);
 }
 

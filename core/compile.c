@@ -65,14 +65,18 @@ static bool asks_store(const l7s_policy_t *policy)
     return policy->strict && policy->fleet && policy->rate_count > 0;
 }
 
-static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *policy)
+/* `number`: of the first of these rates among all of the policy. */
+static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *policy,
+                                const l7s_rate_t *rates, size_t count, unsigned number)
 {
     l7s_run_t run = {l7s_builder_count(&compiler->builder, L7S_SECTION_LIMITS),
-                     (uint32_t)policy->rate_count};
+                     (uint32_t)count};
 
-    for (unsigned i = 0; i < policy->rate_count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         l7s_image_limit_t limit = {
-            .rate = policy->rates[i],
+            .rate = rates[i],
+            .place = (uint8_t)i,
+            .of = (uint8_t)count,
             .fleet = policy->fleet && !asks_store(policy),
             .strict = asks_store(policy),
             .policy = l7s_builder_count(&compiler->builder, L7S_SECTION_POLICIES),
@@ -80,13 +84,40 @@ static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *po
             .by_network = counts_by(policy, L7S_PART_NETWORK),
             .ipv4_prefix = policy->ipv4_prefix,
             .ipv6_prefix = policy->ipv6_prefix};
-        limit.identity = l7s_limit_identity(compiler->count_key, policy->name,
-                                            policy->spec != NULL ? policy->spec : "", i);
+        limit.identity =
+            l7s_limit_identity(compiler->count_key, policy->name,
+                               policy->spec != NULL ? policy->spec : "", number + i);
         limit.id = (uint32_t)limit.identity.lo;
         limit.id = limit.id == 0 ? 1 : limit.id;
         l7s_builder_add(&compiler->builder, L7S_SECTION_LIMITS, &limit, 1);
     }
     return run;
+}
+
+/* Each plan's rates are limits of their own: a change of plan begins them anew. */
+static void compile_plans(l7s_compiler_t *compiler, const l7s_policy_t *policy,
+                          l7s_image_policy_t *out)
+{
+    unsigned number = (unsigned)policy->rate_count;
+
+    if (policy->plan_count == 0) {
+        return;
+    }
+    out->plan_list = l7s_compiler_list_index(compiler->config, policy->plan_list);
+    for (unsigned i = 0; i < policy->by_count; i++) {
+        if (policy->by[i].part == L7S_PART_HEADER) {
+            out->plan_header = l7s_header_index(&compiler->builder, policy->by[i].name);
+        }
+    }
+    out->plans.first = l7s_builder_count(&compiler->builder, L7S_SECTION_PLANS);
+    out->plans.count = (uint32_t)policy->plan_count;
+    for (size_t i = 0; i < policy->plan_count; i++) {
+        const l7s_plan_t *plan = &policy->plans[i];
+        l7s_run_t limits =
+            compile_limits(compiler, policy, plan->rates, plan->rate_count, number);
+        l7s_compiler_add_plan(compiler, policy, plan, limits);
+        number += (unsigned)plan->rate_count;
+    }
 }
 
 static void compile_matches(l7s_compiler_t *compiler, const l7s_policy_t *policy,
@@ -115,7 +146,7 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
     l7s_image_policy_t out = {
         .name = l7s_builder_text(&compiler->builder, policy->name),
         .response = l7s_builder_text(&compiler->builder, policy->response),
-        .limits = compile_limits(compiler, policy),
+        .limits = compile_limits(compiler, policy, policy->rates, policy->rate_count, 0),
         .spec = compile_spec(compiler, policy),
         .stats_row = compiler->stats != NULL
                          ? l7s_stats_row(compiler->stats, policy->name)
@@ -130,6 +161,7 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
     };
     out.identity = l7s_limit_identity(compiler->count_key, policy->name,
                                       policy->spec != NULL ? policy->spec : "", 0);
+    compile_plans(compiler, policy, &out);
     compile_matches(compiler, policy, &out);
     return out;
 }
@@ -226,6 +258,7 @@ static l7s_status_t compile_all(l7s_compiler_t *compiler, uint64_t revision)
     l7s_client_begin(&compiler->clients, &compiler->builder);
     l7s_header_begin(&compiler->headers, &compiler->builder, compiler->config);
     l7s_pattern_begin(&compiler->patterns, &compiler->builder);
+    l7s_compiler_add_grants(compiler);
     l7s_compiler_add_apps(compiler);
     l7s_compiler_add_lists(compiler);
     compile_policies(compiler);
@@ -263,6 +296,7 @@ l7s_status_t l7s_image_compile(const l7s_config_t *config, const l7s_hashkey_t *
     }
     *next_expiry_ms = compiler.next_expiry_ms;
     l7s_builder_end(&compiler.builder);
+    free(compiler.grants.items);
     free(compiler.policies);
     return status;
 }

@@ -40,14 +40,27 @@ static size_t copy_entries(l7s_compiler_t *compiler, const l7s_list_t *list,
 }
 
 static void place_string(l7s_image_string_t *strings, uint32_t places,
-                         l7s_hash128_t digest)
+                         l7s_image_string_t string)
 {
-    uint32_t place = (uint32_t)digest.lo & (places - 1);
+    uint32_t place = (uint32_t)string.digest.lo & (places - 1);
 
     while ((strings[place].digest.lo | strings[place].digest.hi) != 0) {
         place = (place + 1) & (places - 1);
     }
-    strings[place].digest = digest;
+    strings[place] = string;
+}
+
+static void add_string(l7s_compiler_t *compiler, const l7s_list_t *list,
+                       const l7s_list_entry_t *entry, l7s_run_t run)
+{
+    l7s_image_string_t string = {.grants =
+                                     l7s_compiler_grants(compiler, list->name, entry)};
+
+    string.digest = l7s_siphash128(compiler->count_key, entry->text, strlen(entry->text));
+    if (!compiler->builder.failed) {
+        place_string(l7s_builder_at(&compiler->builder, L7S_SECTION_STRINGS, run.first),
+                     run.count, string);
+    }
 }
 
 /* At most half full. */
@@ -64,11 +77,8 @@ static l7s_run_t compile_strings(l7s_compiler_t *compiler, const l7s_list_t *lis
     }
     run.first = l7s_builder_add(builder, L7S_SECTION_STRINGS, NULL, run.count);
     for (size_t i = 0; i < list->entry_count && !builder->failed; i++) {
-        const l7s_list_entry_t *entry = &list->entries[i];
-        if (l7s_compiler_in_force(compiler, entry->expires_ms)) {
-            place_string(
-                l7s_builder_at(builder, L7S_SECTION_STRINGS, run.first), run.count,
-                l7s_siphash128(compiler->count_key, entry->text, strlen(entry->text)));
+        if (l7s_compiler_in_force(compiler, list->entries[i].expires_ms)) {
+            add_string(compiler, list, &list->entries[i], run);
         }
     }
     return run;

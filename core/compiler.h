@@ -26,6 +26,7 @@ typedef struct {
     uint64_t now_ms, next_expiry_ms;
     const l7s_policy_t **policies; /* those in force, in their order */
     uint32_t policy_count;
+    l7s_vector_t grants; /* compile_plan.c */
 } l7s_compiler_t;
 
 /* Is what expires then still in force? Notes the next moment at which something ends. */
@@ -53,6 +54,17 @@ size_t l7s_compiler_count_clients(const l7s_compiler_t *compiler,
                                   const l7s_match_t *match);
 size_t l7s_compiler_copy_clients(l7s_compiler_t *compiler, const l7s_match_t *match,
                                  l7s_cidr_t *out);
+
+/* --- compile_plan.c --- */
+
+/* Numbers what the policies in force ask of entries; before lists are added. */
+void l7s_compiler_add_grants(l7s_compiler_t *compiler);
+/* What this entry grants, as references. */
+l7s_run_t l7s_compiler_grants(l7s_compiler_t *compiler, const char *list,
+                              const l7s_list_entry_t *entry);
+/* Appends a plan to the image; those of one policy one after the other. */
+void l7s_compiler_add_plan(l7s_compiler_t *compiler, const l7s_policy_t *policy,
+                           const l7s_plan_t *plan, l7s_run_t limits);
 
 /* --- compile_match.c --- */
 

@@ -48,6 +48,13 @@ typedef struct {
     char *name; /* of a header, else NULL */
 } l7s_by_t;
 
+/* What an attribute of a list's entry grants: limits of its own. */
+typedef struct {
+    char *name;
+    size_t rate_count;
+    l7s_rate_t rates[L7S_RATES_MAX];
+} l7s_plan_t;
+
 typedef struct {
     char name[L7S_POLICY_NAME_MAX];
     l7s_mode_t mode;
@@ -60,8 +67,11 @@ typedef struct {
     l7s_by_t by[L7S_KEY_PARTS_MAX];
     l7s_absent_t when_absent;
     uint8_t ipv4_prefix, ipv6_prefix;
-    size_t rate_count;   /* 0: detector "always" */
-    l7s_rate_t rates[4]; /* all must conform */
+    size_t rate_count;               /* 0: detector "always" */
+    l7s_rate_t rates[L7S_RATES_MAX]; /* all must conform; of plans: the default ones */
+    size_t plan_count;
+    l7s_plan_t *plans;                /* by name */
+    char *plan_list, *plan_attribute; /* NULL without plans */
     bool fleet;
     bool strict;          /* consistency */
     l7s_down_t when_down; /* for strict only */
@@ -76,9 +86,15 @@ typedef struct {
 } l7s_policy_t;
 
 typedef struct {
+    char *name, *value;
+} l7s_attribute_t;
+
+typedef struct {
     l7s_cidr_t network;  /* of a list of addresses */
     char *text;          /* of a list of strings: perhaps a secret; else NULL */
     uint64_t expires_ms; /* 0: never */
+    size_t attribute_count;
+    l7s_attribute_t *attributes; /* of a list of strings */
 } l7s_list_entry_t;
 
 typedef struct {

@@ -142,6 +142,24 @@ static void read_settings(l7s_reader_t *reader, const json_t *settings, l7s_conf
     l7s_pointer_pop(&reader->at, mark);
 }
 
+/* What an image may hold (image_check.c), said before anything is compiled. */
+static void check_rates(l7s_reader_t *reader, const l7s_config_t *config)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->policy_count; i++) {
+        count += config->policies[i].rate_count;
+        for (size_t j = 0; j < config->policies[i].plan_count; j++) {
+            count += config->policies[i].plans[j].rate_count;
+        }
+    }
+    if (count > L7S_LIMITS_MAX) {
+        l7s_reader_wrong_at(reader, "policies", "too_many_rates",
+                            "all policies and plans together may have %d rates, not %zu",
+                            L7S_LIMITS_MAX, count);
+    }
+}
+
 static void read_all(l7s_reader_t *reader, const json_t *document, l7s_config_t *out)
 {
     l7s_names_t names[KINDS_COUNT];
@@ -154,6 +172,7 @@ static void read_all(l7s_reader_t *reader, const json_t *document, l7s_config_t 
                         *count_of(out, kind), kind->size);
         l7s_names_check(reader, &names[i]);
     }
+    check_rates(reader, out);
     read_settings(reader, json_object_get(document, "settings"), out);
     l7s_references_check(reader, document, &names[LISTS], &names[RESPONSES]);
     for (size_t i = 0; i < KINDS_COUNT; i++) {

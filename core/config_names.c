@@ -166,6 +166,22 @@ static void check_match(l7s_reader_t *reader, const json_t *match,
     check_headers(reader, json_object_get(match, "headers"), lists);
 }
 
+static void check_plans(l7s_reader_t *reader, const json_t *plans,
+                        const l7s_names_t *lists)
+{
+    const char *name = l7s_reader_string(plans, "list", NULL);
+    size_t outer = l7s_pointer_push(&reader->at, "detect");
+    size_t mark = l7s_pointer_push(&reader->at, "plans");
+    size_t inner = l7s_pointer_push(&reader->at, "list");
+
+    if (name != NULL) {
+        check_list(reader, lists, name, L7S_LIST_STRINGS);
+    }
+    l7s_pointer_pop(&reader->at, inner);
+    l7s_pointer_pop(&reader->at, mark);
+    l7s_pointer_pop(&reader->at, outer);
+}
+
 static void check_action(l7s_reader_t *reader, const json_t *action,
                          const l7s_names_t *responses)
 {
@@ -204,6 +220,8 @@ static void check_policy(l7s_reader_t *reader, const json_t *policy,
     }
     l7s_pointer_pop(&reader->at, inner);
     l7s_pointer_pop(&reader->at, mark);
+    check_plans(reader, json_object_get(json_object_get(policy, "detect"), "plans"),
+                lists);
     check_action(reader, json_object_get(policy, "action"), responses);
 }
 

@@ -122,6 +122,7 @@ bool l7s_regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip)
     trip->mode = mode_of(evaluation, policy, trip->key);
     trip->wait_us = 0;
     trip->limit = L7S_NONE;
+    trip->limits = l7s_plan_limits(&evaluation->matcher, policy);
     trip->simulated = false;
     return true;
 }
@@ -149,21 +150,20 @@ static bool find_ban(l7s_evaluation_t *evaluation, const l7s_trip_t *trip, bool 
 }
 
 /* The limits that this request would be charged for join the charges; one that it does
- * not conform to takes them away again. False: it does not conform, or the policy has no
+ * not conform to takes them away again. False: it does not conform, or there are no
  * limits (`always`). Called for every matching policy: nothing here that only a refusal
  * needs. */
-static inline bool note_charges(l7s_evaluation_t *evaluation,
-                                const l7s_image_policy_t *policy,
+static inline bool note_charges(l7s_evaluation_t *evaluation, l7s_run_t limits,
                                 const l7s_hash128_t *digest)
 {
-    const l7s_image_limit_t *limit = l7s_limit_at(evaluation, policy->limits.first);
+    const l7s_image_limit_t *limit = l7s_limit_at(evaluation, limits.first);
     const l7s_table_t *table = &evaluation->shared->table;
     l7s_charge_t *charge = evaluation->charges + evaluation->charge_count;
 
-    for (uint32_t i = 0; i < policy->limits.count; i++, limit++, charge++) {
+    for (uint32_t i = 0; i < limits.count; i++, limit++, charge++) {
         l7s_slot_t *slot =
             l7s_table_find(table, l7s_hash128_xor(*digest, limit->identity));
-        charge->limit = policy->limits.first + i;
+        charge->limit = limits.first + i;
         charge->slot = NULL;
         if (slot == NULL) {
             continue; /* never seen: a full bucket */
@@ -175,8 +175,8 @@ static inline bool note_charges(l7s_evaluation_t *evaluation,
             return false;
         }
     }
-    evaluation->charge_count += policy->limits.count;
-    return policy->limits.count > 0;
+    evaluation->charge_count += limits.count;
+    return limits.count > 0;
 }
 
 static void note_strict(l7s_evaluation_t *evaluation, uint32_t index)
@@ -194,7 +194,8 @@ static bool note_conforming(l7s_evaluation_t *evaluation, uint32_t index,
 {
     uint32_t before = evaluation->charge_count;
 
-    if (!note_charges(evaluation, policy, digest)) {
+    if (!note_charges(evaluation, l7s_plan_limits(&evaluation->matcher, policy),
+                      digest)) {
         return false;
     }
     if (policy->strict) {
@@ -206,11 +207,10 @@ static bool note_conforming(l7s_evaluation_t *evaluation, uint32_t index,
 
 void l7s_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
-    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
     uint64_t now_us = evaluation->now.mono_us;
 
-    for (uint32_t i = 0; i < policy->limits.count; i++) {
-        uint32_t index = policy->limits.first + i;
+    for (uint32_t i = 0; i < trip->limits.count; i++) {
+        uint32_t index = trip->limits.first + i;
         const l7s_image_limit_t *limit = l7s_limit_at(evaluation, index);
         const l7s_slot_t *slot = l7s_table_find(
             &evaluation->shared->table, l7s_hash128_xor(trip->digest, limit->identity));
@@ -225,8 +225,8 @@ void l7s_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip)
         }
         trip->wait_us = wait_us > trip->wait_us ? wait_us : trip->wait_us;
     }
-    if (trip->limit == L7S_NONE && policy->limits.count > 0) {
-        trip->limit = policy->limits.first; /* it would conform again by now */
+    if (trip->limit == L7S_NONE && trip->limits.count > 0) {
+        trip->limit = trip->limits.first; /* it would conform again by now */
     }
 }
 

@@ -7,7 +7,7 @@
 #ifndef L7S_EVALUATION_H
 #define L7S_EVALUATION_H
 
-#include "match.h"
+#include "plan.h"
 #include "tuple.h"
 
 /* A limit that the request conforms to, to be charged when it is admitted. Those of one
@@ -35,7 +35,7 @@ typedef struct {
     uint32_t charge_count;
     bool has_strict; /* `strict` is valid: policies that the store decides */
     uint64_t strict[L7S_POLICIES_MAX / 64];
-    l7s_charge_t charges[L7S_POLICIES_MAX * L7S_LIMITS_PER_POLICY];
+    l7s_charge_t charges[L7S_POLICIES_MAX * L7S_RATES_MAX];
 } l7s_evaluation_t;
 
 /* A policy regarded for this request. */
@@ -46,6 +46,7 @@ typedef struct {
     l7s_hash128_t key;    /* of its first limit: names its episode */
     uint64_t wait_us;     /* until the request would conform; 0: not known */
     uint32_t limit;       /* that it did not conform to, or L7S_NONE */
+    l7s_run_t limits;     /* that it is held to: the policy's or a plan's */
     bool simulated;       /* a ban would be in force: nothing new happened */
 } l7s_trip_t;
 
@@ -88,9 +89,9 @@ void l7s_charge(l7s_evaluation_t *evaluation);
 l7s_slot_t *l7s_charged_slot(const l7s_evaluation_t *evaluation, uint32_t limit,
                              l7s_slot_t *seen, l7s_hash128_t digest);
 
-/* Takes a token of each limit of the policy and notes the charges. False: one was gone,
+/* Takes a token of each of these limits and notes the charges. False: one was gone,
  * nothing was taken. */
-bool l7s_take(l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy);
+bool l7s_take(l7s_evaluation_t *evaluation, l7s_run_t limits);
 
 /* Gives back the tokens of the charges from `first` up to `end`. */
 void l7s_refund(const l7s_evaluation_t *evaluation, uint32_t first, uint32_t end);

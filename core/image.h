@@ -40,9 +40,9 @@ typedef struct {
     uint8_t by_client;  /* counts by ["client"]: lifting a client's ban forgives it */
     uint8_t by_network; /* counts by ["network"], with these widths */
     uint8_t ipv4_prefix, ipv6_prefix;
-    uint8_t strict; /* the store decides, request by request */
-    uint8_t reserved[2];
-    uint32_t policy; /* whose limit it is */
+    uint8_t strict;    /* the store decides, request by request */
+    uint8_t place, of; /* which of how many that are charged together */
+    uint32_t policy;   /* whose limit it is */
     uint32_t reserved2;
 } l7s_image_limit_t;
 const l7s_image_limit_t *l7s_image_limit(const l7s_image_t *image, uint32_t id);

@@ -25,6 +25,7 @@ const uint16_t l7s_section_width[L7S_SECTIONS] = {
     [L7S_SECTION_INTERVALS6] = sizeof(l7s_interval6_t),
     [L7S_SECTION_LISTS] = sizeof(l7s_image_list_t),
     [L7S_SECTION_STRINGS] = sizeof(l7s_image_string_t),
+    [L7S_SECTION_PLANS] = sizeof(l7s_image_plan_t),
     [L7S_SECTION_APPS] = sizeof(l7s_image_app_t),
     [L7S_SECTION_HEADERS] = sizeof(uint32_t),
     [L7S_SECTION_RESPONSES] = sizeof(l7s_image_response_t),
@@ -176,8 +177,7 @@ static bool check_limits(const l7s_image_t *image)
     uint32_t count = image->sections[L7S_SECTION_LIMITS].count;
     uint32_t places = image->sections[L7S_SECTION_LIMIT_IDS].count;
 
-    if (count > L7S_POLICIES_MAX * L7S_LIMITS_PER_POLICY || places == 0 ||
-        (places & (places - 1)) != 0) {
+    if (count > L7S_LIMITS_MAX || places == 0 || (places & (places - 1)) != 0) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -247,18 +247,53 @@ static bool check_test(const l7s_image_t *image, const void *record)
            holds_index(image, L7S_SECTION_CONDITIONS, test->condition);
 }
 
-/* Charges are told apart by their limit: it must name the policy it belongs to. */
-static bool owns_limits(const l7s_image_t *image, const l7s_image_policy_t *policy)
+/* Charges are told apart by their limit: it must name the policy it belongs to, and its
+ * place among those that are charged together. */
+static bool owns_limits(const l7s_image_t *image, const l7s_image_policy_t *policy,
+                        l7s_run_t run)
 {
     const l7s_image_limit_t *limits = l7s_image_section(image, L7S_SECTION_LIMITS);
-    const l7s_image_policy_t *first = l7s_image_policy(image, 0);
+    uint32_t index = (uint32_t)(policy - l7s_image_policy(image, 0));
 
-    for (uint32_t i = 0; i < policy->limits.count; i++) {
-        if (limits[policy->limits.first + i].policy != (uint32_t)(policy - first)) {
+    if (!holds_run(image, L7S_SECTION_LIMITS, run) || run.count > L7S_RATES_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < run.count; i++) {
+        const l7s_image_limit_t *limit = &limits[run.first + i];
+        if (limit->policy != index || limit->place != i || limit->of != run.count) {
             return false;
         }
     }
     return true;
+}
+
+static bool owns_plans(const l7s_image_t *image, const l7s_image_policy_t *policy)
+{
+    const l7s_image_plan_t *plans = l7s_image_section(image, L7S_SECTION_PLANS);
+    l7s_run_t run = policy->plans;
+
+    if (run.count == 0) {
+        return true;
+    }
+    if (!holds_run(image, L7S_SECTION_PLANS, run) || run.count > L7S_PLANS_MAX ||
+        !holds_index(image, L7S_SECTION_LISTS, policy->plan_list) ||
+        !holds_index(image, L7S_SECTION_HEADERS, policy->plan_header)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < run.count; i++) {
+        l7s_run_t limits = plans[run.first + i].limits;
+        if (limits.count == 0 || !owns_limits(image, policy, limits)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_string(const l7s_image_t *image, const void *record)
+{
+    const l7s_image_string_t *string = record;
+
+    return holds_run(image, L7S_SECTION_REFS, string->grants);
 }
 
 static bool check_policy(const l7s_image_t *image, const void *record)
@@ -269,8 +304,7 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            holds_index(image, L7S_SECTION_TEXT, policy->response) &&
            holds_index(image, L7S_SECTION_MATCHES, policy->match) &&
            holds_run(image, L7S_SECTION_MATCHES, policy->except) &&
-           holds_run(image, L7S_SECTION_LIMITS, policy->limits) &&
-           policy->limits.count <= L7S_LIMITS_PER_POLICY && owns_limits(image, policy) &&
+           owns_limits(image, policy, policy->limits) && owns_plans(image, policy) &&
            holds_index(image, L7S_SECTION_SPECS, policy->spec) &&
            policy->stats_row < L7S_STATS_ROWS && policy->action <= L7S_ACTION_BAN &&
            policy->mode <= L7S_MODE_ENFORCE && policy->when_down <= L7S_DOWN_CLOSED &&
@@ -365,6 +399,7 @@ static bool check_records(const l7s_image_t *image)
         {L7S_SECTION_INTERVALS4, check_interval4},
         {L7S_SECTION_INTERVALS6, check_interval6},
         {L7S_SECTION_LISTS, check_list},
+        {L7S_SECTION_STRINGS, check_string},
         {L7S_SECTION_APPS, check_app},
         {L7S_SECTION_HEADERS, check_header},
         {L7S_SECTION_RESPONSES, check_response},

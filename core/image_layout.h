@@ -32,9 +32,8 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 5
+#define L7S_IMAGE_VERSION 6
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
-#define L7S_LIMITS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
 
 typedef enum {
@@ -52,6 +51,7 @@ typedef enum {
     L7S_SECTION_INTERVALS6,
     L7S_SECTION_LISTS,
     L7S_SECTION_STRINGS,
+    L7S_SECTION_PLANS,
     L7S_SECTION_APPS,
     L7S_SECTION_HEADERS, /* uint32_t: the names of the headers that anything asks for */
     L7S_SECTION_RESPONSES,
@@ -173,6 +173,8 @@ typedef struct {
     uint8_t closer;    /* what the index does not tell: L7S_CLOSER_… */
     uint8_t strict;    /* its limits are asked in the store */
     uint8_t when_down; /* l7s_down_t */
+    l7s_run_t plans;
+    uint32_t plan_list, plan_header; /* with plans: indexes */
 } l7s_image_policy_t;
 
 typedef struct {
@@ -188,7 +190,14 @@ typedef struct {
  * that crowd one place. All zero: free. */
 typedef struct {
     l7s_hash128_t digest;
+    l7s_run_t grants; /* refs: what plans may ask for, as numbers */
 } l7s_image_string_t;
+
+/* Whose entry has this grant is held to these limits instead of the policy's own. */
+typedef struct {
+    uint32_t grant, reserved;
+    l7s_run_t limits;
+} l7s_image_plan_t;
 
 /* Declared apps first, the most specific one first: the lowest bit is the request's app.
  * Behind them those that are only named by policies and lists. */

@@ -53,6 +53,25 @@ static void check_duplicates(l7s_reader_t *reader, place_t *places, size_t count
     }
 }
 
+static void read_attributes(l7s_reader_t *reader, const json_t *json,
+                            l7s_list_entry_t *out)
+{
+    size_t count = json_object_size(json);
+    const char *name = NULL;
+    json_t *value = NULL;
+
+    out->attributes = l7s_reader_array(reader, count, sizeof *out->attributes);
+    json_object_foreach((json_t *)json, name, value)
+    {
+        if (json_is_string(value) && out->attributes != NULL) {
+            l7s_attribute_t *attribute = &out->attributes[out->attribute_count++];
+
+            attribute->name = l7s_reader_text(reader, name);
+            attribute->value = l7s_reader_text(reader, json_string_value(value));
+        }
+    }
+}
+
 static bool read_value(l7s_reader_t *reader, const char *value, l7s_list_kind_t kind,
                        l7s_list_entry_t *out)
 {
@@ -73,6 +92,9 @@ static bool read_entry(l7s_reader_t *reader, const json_t *json, l7s_list_kind_t
     bool good = read_value(reader, l7s_reader_string(json, "value", NULL), kind, out);
 
     l7s_pointer_pop(&reader->at, mark);
+    if (good && kind == L7S_LIST_STRINGS) {
+        read_attributes(reader, json_object_get(json, "attributes"), out);
+    }
     l7s_reader_time(reader, json, "expires_at", &out->expires_ms);
     return good;
 }
@@ -124,11 +146,21 @@ void l7s_list_read(l7s_reader_t *reader, const json_t *json, l7s_list_t *out)
     read_entries(reader, json_object_get(json, "entries"), out);
 }
 
+static void free_entry(l7s_list_entry_t *entry)
+{
+    for (size_t i = 0; i < entry->attribute_count; i++) {
+        free(entry->attributes[i].name);
+        free(entry->attributes[i].value);
+    }
+    free(entry->attributes);
+    free(entry->text);
+}
+
 void l7s_list_free(l7s_list_t *list)
 {
     l7s_strings_free(&list->apps);
     for (size_t i = 0; i < list->entry_count; i++) {
-        free(list->entries[i].text);
+        free_entry(&list->entries[i]);
     }
     free(list->entries);
 }

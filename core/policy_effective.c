@@ -71,18 +71,13 @@ static json_t *rate_of(const json_t *rate)
     return out;
 }
 
-static json_t *detect_of(const json_t *policy)
+/* One rate or a list of such, as a list. */
+static json_t *rates_of(const json_t *rate)
 {
-    const json_t *rate = json_object_get(json_object_get(policy, "detect"), "rate");
+    json_t *rates = json_array();
     const json_t *item = NULL;
-    json_t *out = json_object(), *rates = NULL;
     size_t index = 0;
 
-    if (rate == NULL) {
-        json_object_set_new(out, "always", json_object());
-        return out;
-    }
-    rates = json_array();
     if (json_is_object(rate)) {
         json_array_append_new(rates, rate_of(rate));
     }
@@ -90,7 +85,40 @@ static json_t *detect_of(const json_t *policy)
     {
         json_array_append_new(rates, rate_of(item));
     }
-    json_object_set_new(out, "rate", rates);
+    return rates;
+}
+
+static json_t *plans_of(const json_t *plans)
+{
+    json_t *out = json_object(), *rates = json_object(), *value = NULL;
+    const char *name = NULL;
+
+    json_object_foreach(json_object_get(plans, "rates"), name, value)
+    {
+        json_object_set_new(rates, name, rates_of(value));
+    }
+    json_object_set_new(out, "list", json_string(l7s_reader_string(plans, "list", "")));
+    json_object_set_new(out, "attribute",
+                        json_string(l7s_reader_string(plans, "attribute", "")));
+    json_object_set_new(out, "rates", rates);
+    json_object_set_new(out, "default", rates_of(json_object_get(plans, "default")));
+    return out;
+}
+
+static json_t *detect_of(const json_t *policy)
+{
+    const json_t *detect = json_object_get(policy, "detect");
+    const json_t *rate = json_object_get(detect, "rate");
+    const json_t *plans = json_object_get(detect, "plans");
+    json_t *out = json_object();
+
+    if (rate != NULL) {
+        json_object_set_new(out, "rate", rates_of(rate));
+    } else if (plans != NULL) {
+        json_object_set_new(out, "plans", plans_of(plans));
+    } else {
+        json_object_set_new(out, "always", json_object());
+    }
     return out;
 }
 

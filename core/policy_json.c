@@ -60,27 +60,98 @@ static void read_rate(l7s_reader_t *reader, const json_t *json, l7s_rate_t *out)
     }
 }
 
-static void read_detect(l7s_reader_t *reader, const json_t *detect, l7s_policy_t *out)
+/* One rate, or a list of such, that stand at member `key`. Returns how many. */
+static size_t read_rates(l7s_reader_t *reader, const json_t *object, const char *key,
+                         l7s_rate_t out[L7S_RATES_MAX])
 {
-    const json_t *rates = json_object_get(detect, "rate"), *item = NULL;
-    size_t outer = l7s_pointer_push(&reader->at, "detect");
-    size_t mark = l7s_pointer_push(&reader->at, "rate");
-    size_t index = 0, most = sizeof out->rates / sizeof out->rates[0];
+    const json_t *rates = json_object_get(object, key), *item = NULL;
+    size_t mark = l7s_pointer_push(&reader->at, key), index = 0, count = 0;
 
     if (json_is_object(rates)) {
-        read_rate(reader, rates, &out->rates[out->rate_count++]);
+        read_rate(reader, rates, &out[count++]);
     }
     json_array_foreach(rates, index, item)
     {
         size_t inner = l7s_pointer_push_index(&reader->at, index);
 
-        if (out->rate_count < most) {
-            read_rate(reader, item, &out->rates[out->rate_count++]);
+        if (count < L7S_RATES_MAX) {
+            read_rate(reader, item, &out[count++]);
         }
         l7s_pointer_pop(&reader->at, inner);
     }
     l7s_pointer_pop(&reader->at, mark);
-    l7s_pointer_pop(&reader->at, outer);
+    return count;
+}
+
+/* The plan is found by the value that is counted by: there must be one, and only one. */
+static void check_plan_header(l7s_reader_t *reader, const l7s_policy_t *policy)
+{
+    size_t headers = 0;
+
+    for (size_t i = 0; i < policy->by_count; i++) {
+        headers += policy->by[i].part == L7S_PART_HEADER;
+    }
+    if (headers != 1) {
+        l7s_reader_wrong(reader, "needs_header",
+                         "plans are found by the value of a counted header: \"count.by\" "
+                         "must hold exactly one \"header:x\"");
+    }
+}
+
+static int by_plan_name(const void *a, const void *b)
+{
+    return strcmp(((const l7s_plan_t *)a)->name, ((const l7s_plan_t *)b)->name);
+}
+
+static void read_plan(l7s_reader_t *reader, const json_t *rates, const char *name,
+                      l7s_policy_t *out)
+{
+    l7s_plan_t *plan = &out->plans[out->plan_count++];
+
+    plan->name = l7s_reader_text(reader, name);
+    plan->rate_count = read_rates(reader, rates, name, plan->rates);
+}
+
+/* Sorted, so that the order in which plans are written changes no counter. */
+static void read_plans(l7s_reader_t *reader, const json_t *plans, l7s_policy_t *out)
+{
+    const json_t *rates = json_object_get(plans, "rates");
+    size_t count = json_object_size(rates) > L7S_PLANS_MAX ? 0 : json_object_size(rates);
+    size_t mark = l7s_pointer_push(&reader->at, "plans"), inner;
+    const char *name = NULL;
+    json_t *value = NULL;
+
+    out->plan_list = l7s_reader_text(reader, l7s_reader_string(plans, "list", ""));
+    out->plan_attribute =
+        l7s_reader_text(reader, l7s_reader_string(plans, "attribute", ""));
+    out->plans = l7s_reader_array(reader, count, sizeof *out->plans);
+    inner = l7s_pointer_push(&reader->at, "rates");
+    json_object_foreach((json_t *)rates, name, value)
+    {
+        if (out->plans != NULL) {
+            read_plan(reader, rates, name, out);
+        }
+    }
+    l7s_pointer_pop(&reader->at, inner);
+    if (out->plan_count > 1 && !reader->no_memory) {
+        qsort(out->plans, out->plan_count, sizeof *out->plans, by_plan_name);
+    }
+    out->rate_count = read_rates(reader, plans, "default", out->rates);
+    check_plan_header(reader, out);
+    l7s_pointer_pop(&reader->at, mark);
+}
+
+static void read_detect(l7s_reader_t *reader, const json_t *detect, l7s_policy_t *out)
+{
+    const json_t *plans = json_object_get(detect, "plans");
+    size_t mark = l7s_pointer_push(&reader->at, "detect");
+
+    if (plans != NULL) {
+        read_plans(reader, plans, out);
+    } else {
+        out->rate_count = read_rates(reader, detect, "rate", out->rates);
+    }
+    l7s_pointer_pop(&reader->at, mark);
 }
 
 /* --- action --- */
@@ -273,5 +344,11 @@ void l7s_policy_free(l7s_policy_t *policy)
     for (size_t i = 0; i < policy->by_count; i++) {
         free(policy->by[i].name);
     }
+    for (size_t i = 0; i < policy->plan_count; i++) {
+        free(policy->plans[i].name);
+    }
+    free(policy->plans);
+    free(policy->plan_list);
+    free(policy->plan_attribute);
     free(policy->spec);
 }

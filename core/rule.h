@@ -39,6 +39,11 @@ typedef enum {
 /* How a request counts that lacks the header it would be counted by. */
 typedef enum { L7S_ABSENT_CLIENT, L7S_ABSENT_SKIP, L7S_ABSENT_SHARED } l7s_absent_t;
 
+/* Rates of one policy or plan, plans of one policy, rates of all of them. */
+#define L7S_RATES_MAX 4
+#define L7S_PLANS_MAX 16
+#define L7S_LIMITS_MAX 4096
+
 /* What a list holds. */
 typedef enum { L7S_LIST_ADDRESSES, L7S_LIST_STRINGS } l7s_list_kind_t;
 

@@ -141,14 +141,12 @@ static void describe_request(const l7s_evaluation_t *evaluation,
     facts->client = request->client;
 }
 
-/* `limit`: the one that was exceeded; L7S_NONE: the policy's first, if it has one. */
-static void describe_policy(const l7s_evaluation_t *evaluation, uint32_t index,
-                            uint32_t limit, l7s_episode_facts_t *facts)
+/* The limit that was exceeded, or the first one, if there is one. */
+static void describe_policy(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                            l7s_episode_facts_t *facts)
 {
-    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-    const l7s_image_limit_t *limits =
-        l7s_image_section(evaluation->image, L7S_SECTION_LIMITS);
-    bool has_rate = policy->limits.count > 0;
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    bool has_rate = trip->limits.count > 0;
 
     COPY(facts->policy, text_at(evaluation, policy->name));
     COPY(facts->action, l7s_action_name(policy->action));
@@ -157,8 +155,8 @@ static void describe_policy(const l7s_evaluation_t *evaluation, uint32_t index,
     facts->limit = 0;
     facts->per_seconds = 0;
     if (has_rate) {
-        const l7s_rate_t *rate =
-            &limits[limit != L7S_NONE ? limit : policy->limits.first].rate;
+        uint32_t limit = trip->limit != L7S_NONE ? trip->limit : trip->limits.first;
+        const l7s_rate_t *rate = &l7s_limit_at(evaluation, limit)->rate;
         facts->limit = rate->requests;
         facts->per_seconds = whole_seconds(rate->period_us);
     }
@@ -172,7 +170,7 @@ open_episode(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
 
     memset(&facts, 0, sizeof facts);
     describe_request(evaluation, &facts);
-    describe_policy(evaluation, trip->policy, trip->limit, &facts);
+    describe_policy(evaluation, trip, &facts);
     COPY(facts.ban_id, ban_id);
     facts.revision = evaluation->image->revision;
     facts.started_ms = evaluation->now.wall_ms;
@@ -205,12 +203,15 @@ static void link_slot(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip
                       const l7s_episode_t *episode)
 {
     uint32_t index = l7s_episode_index(&evaluation->shared->episodes, episode);
+    l7s_hash128_t identity;
     l7s_slot_t *slot;
 
-    if (l7s_image_policy(evaluation->image, trip->policy)->limits.count == 0) {
+    if (trip->limits.count == 0) {
         return;
     }
-    slot = l7s_table_find(&evaluation->shared->table, trip->key);
+    identity = l7s_limit_at(evaluation, trip->limits.first)->identity;
+    slot = l7s_table_find(&evaluation->shared->table,
+                          l7s_hash128_xor(trip->digest, identity));
     if (slot != NULL &&
         atomic_load_explicit(&slot->episode, memory_order_relaxed) != index) {
         atomic_store_explicit(&slot->episode, index, memory_order_relaxed);
@@ -345,7 +346,8 @@ static l7s_episode_t *episode_of_ban(l7s_evaluation_t *evaluation, const l7s_ban
 {
     const l7s_spec_t *specs = l7s_image_section(evaluation->image, L7S_SECTION_SPECS);
     const l7s_image_policy_t *record = l7s_image_policy(evaluation->image, policy);
-    l7s_trip_t trip = {.policy = policy, .mode = mode, .limit = L7S_NONE};
+    l7s_trip_t trip = {
+        .policy = policy, .mode = mode, .limit = L7S_NONE, .limits = record->limits};
     l7s_episode_t *episode;
     l7s_cidr_t network;
 

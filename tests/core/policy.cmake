@@ -9,6 +9,7 @@ l7s_unit(decide policy_fixture)
 l7s_unit(decide_random policy_fixture)
 l7s_unit(image policy_fixture)
 l7s_unit(pattern policy_fixture)
+l7s_unit(plan policy_fixture)
 
 # Instructions per decision, under callgrind.
 add_executable(bench_decide bench_decide.c)

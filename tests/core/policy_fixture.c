@@ -227,6 +227,35 @@ l7s_list_t *fixture_strings_list(fixture_t *fixture, const char *name, const cha
     return list;
 }
 
+void fixture_attribute(fixture_t *fixture, l7s_list_t *list, size_t index,
+                       const char *name, const char *value)
+{
+    l7s_list_entry_t *entry = &list->entries[index];
+
+    if (entry->attributes == NULL) {
+        entry->attributes = fixture_alloc(fixture, 16 * sizeof *entry->attributes);
+    }
+    entry->attributes[entry->attribute_count++] =
+        (l7s_attribute_t){fixture_text(fixture, name), fixture_text(fixture, value)};
+}
+
+l7s_plan_t *fixture_plan(fixture_t *fixture, l7s_policy_t *policy, const char *list,
+                         const char *attribute, const char *name, l7s_rate_t rate)
+{
+    l7s_plan_t *plan;
+
+    if (policy->plans == NULL) {
+        policy->plans = fixture_alloc(fixture, L7S_PLANS_MAX * sizeof *policy->plans);
+        policy->plan_list = fixture_text(fixture, list);
+        policy->plan_attribute = fixture_text(fixture, attribute);
+    }
+    must(policy->plan_count < L7S_PLANS_MAX, "too many plans");
+    plan = &policy->plans[policy->plan_count++];
+    plan->name = fixture_text(fixture, name);
+    plan->rates[plan->rate_count++] = rate;
+    return plan;
+}
+
 l7s_app_t *fixture_app(fixture_t *fixture, const char *name, const char *hosts,
                        const char *paths)
 {

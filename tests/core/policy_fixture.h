@@ -48,6 +48,13 @@ l7s_list_t *fixture_list(fixture_t *fixture, const char *name, l7s_effect_t effe
                          const char *networks);
 /* A list of strings: those of `words`. */
 l7s_list_t *fixture_strings_list(fixture_t *fixture, const char *name, const char *words);
+/* … its entry at `index` gets an attribute. */
+void fixture_attribute(fixture_t *fixture, l7s_list_t *list, size_t index,
+                       const char *name, const char *value);
+/* The policy, which counts by one header, gets a plan by that list's attribute, with one
+ * rate. Plans must be added by name. */
+l7s_plan_t *fixture_plan(fixture_t *fixture, l7s_policy_t *policy, const char *list,
+                         const char *attribute, const char *name, l7s_rate_t rate);
 l7s_app_t *fixture_app(fixture_t *fixture, const char *name, const char *hosts,
                        const char *paths);
 void fixture_by(fixture_t *fixture, l7s_policy_t *policy, const char *parts);

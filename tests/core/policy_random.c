@@ -184,6 +184,32 @@ static void random_rates(uint64_t *seed, l7s_policy_t *policy)
     }
 }
 
+/* Some policies that count by one header have plans. */
+static void random_plans(fixture_t *fixture, uint64_t *seed, l7s_policy_t *policy)
+{
+    static const char *const names[] = {"bronze", "gold", "silver"};
+    size_t headers = 0;
+
+    for (size_t i = 0; i < policy->by_count; i++) {
+        headers += policy->by[i].part == L7S_PART_HEADER;
+    }
+    if (headers != 1 || policy->rate_count == 0 || chance(seed, 40)) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        l7s_rate_t rate = {1 + (uint32_t)seeded_below(seed, 12),
+                           1 + (uint32_t)seeded_below(seed, 12),
+                           (1 + seeded_below(seed, 20)) * 1000000};
+        if (chance(seed, 70)) {
+            l7s_plan_t *plan =
+                fixture_plan(fixture, policy, "strings-1", "plan", names[i], rate);
+            if (chance(seed, 30)) {
+                plan->rates[plan->rate_count++] = policy->rates[0];
+            }
+        }
+    }
+}
+
 static void random_policy(fixture_t *fixture, uint64_t *seed, unsigned number)
 {
     static const l7s_action_t actions[] = {
@@ -199,6 +225,7 @@ static void random_policy(fixture_t *fixture, uint64_t *seed, unsigned number)
     random_match(fixture, seed, &policy->match, 25);
     random_count(fixture, seed, policy);
     random_rates(seed, policy);
+    random_plans(fixture, seed, policy);
     if (policy->rate_count == 0 && policy->match.paths.count == 0) {
         policy->match.paths = random_paths(fixture, seed); /* else nothing gets past */
     }
@@ -253,9 +280,18 @@ static void random_apps(fixture_t *fixture, uint64_t *seed)
 /* The second one is sometimes empty; no list holds every value. */
 static void random_strings(fixture_t *fixture, uint64_t *seed)
 {
+    static const char *const plans[] = {"gold", "silver", "lead"};
+    l7s_list_t *list;
+
     fixture_strings_list(fixture, "strings-0", JOIN(fixture, VALUES, seed, 1));
-    fixture_strings_list(fixture, "strings-1",
-                         chance(seed, 20) ? "" : JOIN(fixture, VALUES, seed, 3));
+    list = fixture_strings_list(fixture, "strings-1",
+                                chance(seed, 20) ? "" : JOIN(fixture, VALUES, seed, 3));
+    for (size_t i = 0; i < list->entry_count; i++) {
+        if (chance(seed, 80)) {
+            fixture_attribute(fixture, list, i, "since", "gold");
+            fixture_attribute(fixture, list, i, "plan", PICK(seed, plans));
+        }
+    }
 }
 
 void random_config(fixture_t *fixture, uint64_t *seed)

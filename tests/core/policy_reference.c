@@ -544,6 +544,61 @@ static reference_counter_t *find_counter(run_t *run, size_t policy, size_t rate,
     return NULL;
 }
 
+/* The rates that a request is held to, and the number of the first of them among all of
+ * the policy. */
+typedef struct {
+    const l7s_rate_t *rates;
+    size_t count, number;
+} held_t;
+
+/* Of the first entry with this value: a document holds each value once. */
+static const char *attribute_of(const l7s_list_t *list, const char *value,
+                                const char *name)
+{
+    size_t at = 0;
+
+    while (at < list->entry_count &&
+           (value == NULL || strcmp(list->entries[at].text, value) != 0)) {
+        at++;
+    }
+    for (size_t i = 0; at < list->entry_count && i < list->entries[at].attribute_count;
+         i++) {
+        if (strcmp(list->entries[at].attributes[i].name, name) == 0) {
+            return list->entries[at].attributes[i].value;
+        }
+    }
+    return "";
+}
+
+static const char *plan_of(const run_t *run, const l7s_policy_t *policy)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < policy->by_count; i++) {
+        if (policy->by[i].part == L7S_PART_HEADER) {
+            value = part_value(run, &policy->by[i]);
+        }
+    }
+    return attribute_of(list_named(run, policy->plan_list), value,
+                        policy->plan_attribute);
+}
+
+static held_t held_to(const run_t *run, size_t policy)
+{
+    const l7s_policy_t *asked = &run->all->config->policies[policy];
+    const char *name = asked->plan_count > 0 ? plan_of(run, asked) : "";
+    size_t number = asked->rate_count;
+
+    for (size_t i = 0; i < asked->plan_count; i++) {
+        const l7s_plan_t *plan = &asked->plans[i];
+        if (strcmp(plan->name, name) == 0) {
+            return (held_t){plan->rates, plan->rate_count, number};
+        }
+        number += plan->rate_count;
+    }
+    return (held_t){asked->rates, asked->rate_count, 0};
+}
+
 /* Units in use now, without and with the token that is asked for. */
 static unsigned __int128 used_units(const run_t *run, const l7s_rate_t *rate,
                                     const reference_counter_t *counter)
@@ -556,13 +611,14 @@ static unsigned __int128 used_units(const run_t *run, const l7s_rate_t *rate,
 /* Microseconds to wait for the slowest rate; 0: all conform. */
 static uint64_t wait_for(run_t *run, size_t policy, const char *tuple)
 {
-    const l7s_policy_t *asked = &run->all->config->policies[policy];
+    held_t held = held_to(run, policy);
     uint64_t wait = 0;
 
-    for (size_t i = 0; i < asked->rate_count; i++) {
-        const l7s_rate_t *rate = &asked->rates[i];
+    for (size_t i = 0; i < held.count; i++) {
+        const l7s_rate_t *rate = &held.rates[i];
         unsigned __int128 used =
-            used_units(run, rate, find_counter(run, policy, i, tuple)) + rate->period_us;
+            used_units(run, rate, find_counter(run, policy, held.number + i, tuple)) +
+            rate->period_us;
         unsigned __int128 room = (unsigned __int128)rate->burst * rate->period_us;
         if (used > room) {
             uint64_t needed =
@@ -577,17 +633,18 @@ static void charge(run_t *run, size_t policy, const char *tuple)
 {
     const l7s_policy_t *charged = &run->all->config->policies[policy];
     reference_episode_t *episode = find_episode(run, policy, tuple);
+    held_t held = held_to(run, policy);
 
-    for (size_t i = 0; i < charged->rate_count; i++) {
-        const l7s_rate_t *rate = &charged->rates[i];
-        reference_counter_t *counter = find_counter(run, policy, i, tuple);
+    for (size_t i = 0; i < held.count; i++) {
+        const l7s_rate_t *rate = &held.rates[i];
+        reference_counter_t *counter = find_counter(run, policy, held.number + i, tuple);
         if (counter == NULL) {
             if (run->all->counter_count == REFERENCE_MAX) {
                 abort();
             }
             counter = &run->all->counters[run->all->counter_count++];
             counter->policy = policy;
-            counter->rate = i;
+            counter->rate = held.number + i;
             snprintf(counter->tuple, sizeof counter->tuple, "%s", tuple);
         }
         counter->tat = (unsigned __int128)run->now.mono_us * rate->requests +
@@ -666,7 +723,8 @@ static answer_t trips(run_t *run, size_t index, const tuple_t *tuple, l7s_mode_t
         reference_episode_t *episode = tripped_episode(run, index, tuple->text, acted);
         episode->linked =
             episode->linked ||
-            (policy->rate_count > 0 && find_counter(run, index, 0, tuple->text) != NULL);
+            (policy->rate_count > 0 &&
+             find_counter(run, index, held_to(run, index).number, tuple->text) != NULL);
         stats->logged += !refuses;
         stats->acted += acted;
         stats->would_act += refuses && !acted;

@@ -104,8 +104,9 @@ bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index)
 }
 
 /* The charge at `at` found its token gone: its policy is not charged at all. True: it
- * refuses the request, and everything has been given back. */
-static bool give_up(l7s_evaluation_t *evaluation, uint32_t *at)
+ * refuses the request, and everything has been given back. Apart from the loop that most
+ * requests run through, like all that is rare. */
+static __attribute__((noinline)) bool give_up(l7s_evaluation_t *evaluation, uint32_t *at)
 {
     const l7s_image_limit_t *limit =
         l7s_limit_at(evaluation, evaluation->charges[*at].limit);

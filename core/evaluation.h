@@ -63,7 +63,8 @@ bool l7s_settle_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
 
 /* The request was admitted and the slot of the policy's first limit carries an episode:
  * counts there, if it still runs. */
-void l7s_settle_passed(l7s_evaluation_t *evaluation, uint32_t policy, l7s_slot_t *slot);
+__attribute__((noinline)) void l7s_settle_passed(l7s_evaluation_t *evaluation,
+                                                 uint32_t policy, l7s_slot_t *slot);
 
 /* The store gave no verdict, and the policy says closed. True: the request is refused. */
 bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
@@ -101,7 +102,7 @@ bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index);
 
 /* charge_strict.c: charges what the store decides. False: the request is refused, and
  * everything that was charged here has been given back. */
-bool l7s_charge_strict(l7s_evaluation_t *evaluation);
+__attribute__((noinline)) bool l7s_charge_strict(l7s_evaluation_t *evaluation);
 
 static inline const l7s_image_limit_t *l7s_limit_at(const l7s_evaluation_t *evaluation,
                                                     uint32_t limit)

@@ -263,7 +263,9 @@ static bool write_plain(const char *value, char out[VALUE_MAX])
 
 static void append(writer_t *writer, const char *text, size_t most)
 {
-    size_t length = strnlen(text, most);
+    size_t length = strlen(text);
+
+    length = length < most ? length : most;
 
     if (length > L7S_TUPLE_TEXT_MAX - 2 - writer->size) { /* 2: the brace and the NUL */
         writer->full = true;

@@ -46,11 +46,13 @@ static inline uint64_t used_units(const l7s_rate_t *rate, uint64_t tat, uint64_t
     return (uint64_t)ahead < limit ? (uint64_t)ahead : limit;
 }
 
-/* What `cost` tokens leave in use, or 0 when they do not conform. Cost 0 always conforms
- * unless the bucket is in debt. */
-static inline bool admits(const l7s_rate_t *rate, uint64_t used, uint32_t cost)
+/* Do `cost` tokens conform to a bucket that is `ahead` of the clock? A damaged word need
+ * not be limited for this: it stays beyond the capacity. Cost 0 always conforms unless
+ * the bucket is in debt. */
+static inline bool admits(const l7s_rate_t *rate, int64_t ahead, uint32_t cost)
 {
-    return cost <= rate->burst && used <= capacity_units(rate) - cost * rate->period_us;
+    return cost <= rate->burst &&
+           ahead <= (int64_t)((rate->burst - cost) * rate->period_us);
 }
 
 uint64_t l7s_bucket_fresh(const l7s_rate_t *rate, uint64_t now_us)
@@ -61,7 +63,7 @@ uint64_t l7s_bucket_fresh(const l7s_rate_t *rate, uint64_t now_us)
 bool l7s_bucket_conforms(const l7s_rate_t *rate, uint64_t tat, uint64_t now_us,
                          uint32_t cost)
 {
-    return admits(rate, used_units(rate, tat, clock_units(rate, now_us)), cost);
+    return admits(rate, (int64_t)(tat - clock_units(rate, now_us)), cost);
 }
 
 bool l7s_bucket_take(const l7s_rate_t *rate, _Atomic uint64_t *tat, uint64_t now_us,
@@ -69,15 +71,15 @@ bool l7s_bucket_take(const l7s_rate_t *rate, _Atomic uint64_t *tat, uint64_t now
 {
     uint64_t clock = clock_units(rate, now_us);
     uint64_t seen = atomic_load_explicit(tat, memory_order_relaxed);
-    uint64_t used;
+    int64_t ahead;
     do {
-        used = used_units(rate, seen, clock);
-        if (!admits(rate, used, cost)) {
+        ahead = (int64_t)(seen - clock);
+        if (!admits(rate, ahead, cost)) {
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(
-        tat, &seen, clock + used + cost * rate->period_us, memory_order_relaxed,
-        memory_order_relaxed));
+        tat, &seen, (ahead > 0 ? seen : clock) + cost * rate->period_us,
+        memory_order_relaxed, memory_order_relaxed));
     return true;
 }
 

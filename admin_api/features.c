@@ -21,6 +21,7 @@ static const struct {
     {"policy", "guard", NULL, NULL, "guard"},
     {"policy", "match", NULL, "path_regex", "matching"},
     {"list", "kind", "strings", NULL, "strings"},
+    {"policy", "escalate", NULL, NULL, "escalate"},
     {"settings", "guard", NULL, NULL, "guard"},
 };
 

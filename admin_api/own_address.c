@@ -70,10 +70,20 @@ static bool holds_always(const l7s_config_t *config, const l7s_match_t *match,
     return holds;
 }
 
+static bool escalates_to_ban(const l7s_policy_t *policy)
+{
+    for (size_t i = 0; i < policy->step_count; i++) {
+        if (policy->steps[i].sanction.action == L7S_ACTION_BAN) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool hits(const l7s_config_t *config, const l7s_policy_t *policy,
                  const l7s_addr_t *addr, uint64_t now_ms)
 {
-    bool acts = policy->action == L7S_ACTION_BAN ||
+    bool acts = policy->action == L7S_ACTION_BAN || escalates_to_ban(policy) ||
                 (policy->action == L7S_ACTION_DENY && !is_loopback(addr));
     bool over = policy->expires_ms != 0 && policy->expires_ms <= now_ms;
     if (!acts || over || policy->mode != L7S_MODE_ENFORCE || policy->rate_count > 0 ||

@@ -124,7 +124,7 @@ static bool is_held_off(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_t 
 /* Writes the ban over a slot of its own digest unless that one ends later. False: the
  * slot belongs to another digest by now. */
 static bool update_slot(const l7s_bans_t *bans, l7s_ban_slot_t *slot,
-                        const l7s_ban_t *ban, l7s_now_t now)
+                        const l7s_ban_t *ban, l7s_now_t now, bool *began)
 {
     if (l7s_ban_slot_in_force(slot, now) &&
         l7s_ban_slot_until_ms(slot) >= ban->until_ms) {
@@ -136,6 +136,7 @@ static bool update_slot(const l7s_bans_t *bans, l7s_ban_slot_t *slot,
     bool same = get_tag(bans, slot) != 0 && l7s_ban_slot_holds(slot, ban->digest);
     if (same && !l7s_ban_slot_holds_off(slot, ban->since_ms, now) &&
         l7s_ban_slot_until_ms(slot) < ban->until_ms) {
+        *began = !l7s_ban_slot_in_force(slot, now);
         l7s_ban_slot_write(bans->head, slot, ban);
         atomic_fetch_add(&bans->head->changes, 1);
     }
@@ -143,9 +144,24 @@ static bool update_slot(const l7s_bans_t *bans, l7s_ban_slot_t *slot,
     return same;
 }
 
+/* Is a ban of the digest in force in another slot than this one? */
+static bool stands_elsewhere(const l7s_bans_t *bans, const l7s_ban_slot_t *own,
+                             l7s_hash128_t digest, l7s_now_t now)
+{
+    uint32_t i = 0;
+    for (;;) {
+        const l7s_ban_slot_t *slot = next_slot(bans, digest, &i);
+        if (slot == NULL || (slot != own && l7s_ban_slot_in_force(slot, now))) {
+            return slot != NULL;
+        }
+    }
+}
+
 /* A lift that ran while the ban was written may have missed it: after it stands, the
- * tombstones are read once more. One of both sees the other. */
-static l7s_status_t insert(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_t now)
+ * tombstones are read once more. One of both sees the other. So does one of two workers
+ * that fill two slots; if both do, neither began. */
+static l7s_status_t insert(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_t now,
+                           bool *began)
 {
     l7s_ban_slot_t *slot = take_slot(bans, ban->digest, now);
     if (slot == NULL) {
@@ -157,6 +173,7 @@ static l7s_status_t insert(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now
     l7s_ban_slot_unlock(slot);
     atomic_fetch_add(&bans->head->changes, 1);
     if (!is_held_off(bans, ban, now)) {
+        *began = !stands_elsewhere(bans, slot, ban->digest, now);
         return L7S_OK;
     }
     if (l7s_ban_slot_lock(slot)) {
@@ -169,8 +186,10 @@ static l7s_status_t insert(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now
     return L7S_CONFLICT;
 }
 
-l7s_status_t l7s_bans_put(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_t now)
+l7s_status_t l7s_bans_begin(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_t now,
+                            bool *began)
 {
+    *began = false;
     if (is_held_off(bans, ban, now)) {
         return L7S_CONFLICT;
     }
@@ -182,12 +201,18 @@ l7s_status_t l7s_bans_put(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_
     for (;;) {
         l7s_ban_slot_t *slot = next_slot(bans, ban->digest, &i);
         if (slot == NULL) {
-            return insert(bans, ban, now);
+            return insert(bans, ban, now, began);
         }
-        if (update_slot(bans, slot, ban, now)) {
+        if (update_slot(bans, slot, ban, now, began)) {
             return is_held_off(bans, ban, now) ? L7S_CONFLICT : L7S_OK;
         }
     }
+}
+
+l7s_status_t l7s_bans_put(const l7s_bans_t *bans, const l7s_ban_t *ban, l7s_now_t now)
+{
+    bool began;
+    return l7s_bans_begin(bans, ban, now, &began);
 }
 
 /* A tag matched: read the slots. Apart, so that the common loop stays small. */

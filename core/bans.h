@@ -70,6 +70,11 @@ size_t l7s_bans_memory(uint32_t capacity);
 L7S_MUST_USE l7s_status_t l7s_bans_put(const l7s_bans_t *bans, const l7s_ban_t *ban,
                                        l7s_now_t now);
 
+/* The same; *began tells whether nothing of this digest was in force before. Of callers
+ * at the same moment one hears so at most. */
+L7S_MUST_USE l7s_status_t l7s_bans_begin(const l7s_bans_t *bans, const l7s_ban_t *ban,
+                                         l7s_now_t now, bool *began);
+
 /* False: nothing is banned, and nothing need be looked for. */
 static inline bool l7s_bans_any(const l7s_bans_t *bans)
 {

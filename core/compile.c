@@ -183,6 +183,9 @@ static void compile_policies(l7s_compiler_t *compiler)
         l7s_draft_add(builder, &compiler->policy_names, policy->name,
                       strlen(policy->name), i, false);
     }
+    for (uint32_t i = 0; i < compiler->policy_count; i++) {
+        l7s_compiler_add_steps(compiler, i);
+    }
     builder->head.policy_names = l7s_draft_names(builder, &compiler->policy_names);
 }
 

@@ -66,6 +66,11 @@ l7s_run_t l7s_compiler_grants(l7s_compiler_t *compiler, const char *list,
 void l7s_compiler_add_plan(l7s_compiler_t *compiler, const l7s_policy_t *policy,
                            const l7s_plan_t *plan, l7s_run_t limits);
 
+/* --- compile_step.c --- */
+
+/* The steps of the policy with this index, when all policies are in. */
+void l7s_compiler_add_steps(l7s_compiler_t *compiler, uint32_t index);
+
 /* --- compile_match.c --- */
 
 /* What the index cannot tell about a policy's own match. */

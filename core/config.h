@@ -55,6 +55,22 @@ typedef struct {
     l7s_rate_t rates[L7S_RATES_MAX];
 } l7s_plan_t;
 
+/* What is done about a request. */
+typedef struct {
+    l7s_action_t action;
+    uint16_t status;
+    uint32_t seconds; /* of a ban */
+    char response[L7S_POLICY_NAME_MAX];
+} l7s_sanction_t;
+
+#define L7S_STEPS_MAX 4
+
+/* From the after-th episode of a key on that begins within this time. */
+typedef struct {
+    uint32_t after, within_seconds;
+    l7s_sanction_t sanction;
+} l7s_step_t;
+
 typedef struct {
     char name[L7S_POLICY_NAME_MAX];
     l7s_mode_t mode;
@@ -83,6 +99,8 @@ typedef struct {
     char *spec;           /* canonical JSON of count and detect, for the identity */
     bool guard_ignored;   /* the guard leaves it alone */
     uint64_t fingerprint; /* of the whole document: another one, another policy */
+    size_t step_count;
+    l7s_step_t steps[L7S_STEPS_MAX]; /* escalate */
 } l7s_policy_t;
 
 typedef struct {

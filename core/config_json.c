@@ -148,14 +148,15 @@ static void check_rates(l7s_reader_t *reader, const l7s_config_t *config)
     size_t count = 0;
 
     for (size_t i = 0; i < config->policy_count; i++) {
-        count += config->policies[i].rate_count;
+        count += config->policies[i].rate_count + config->policies[i].step_count;
         for (size_t j = 0; j < config->policies[i].plan_count; j++) {
             count += config->policies[i].plans[j].rate_count;
         }
     }
     if (count > L7S_LIMITS_MAX) {
         l7s_reader_wrong_at(reader, "policies", "too_many_rates",
-                            "all policies and plans together may have %d rates, not %zu",
+                            "all policies and plans together may have %d rates and steps "
+                            "of escalation, not %zu",
                             L7S_LIMITS_MAX, count);
     }
 }

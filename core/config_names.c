@@ -187,7 +187,7 @@ static void check_action(l7s_reader_t *reader, const json_t *action,
 {
     size_t outer = l7s_pointer_push(&reader->at, "action");
 
-    for (l7s_action_t i = L7S_ACTION_ALLOW; i <= L7S_ACTION_BAN; i++) {
+    for (l7s_action_t i = L7S_ACTION_ALLOW; i <= L7S_ACTION_LAST; i++) {
         const json_t *options = json_object_get(action, l7s_action_name(i));
         const char *name = l7s_reader_string(options, "response", "default");
 
@@ -199,6 +199,21 @@ static void check_action(l7s_reader_t *reader, const json_t *action,
             l7s_pointer_pop(&reader->at, inner);
             l7s_pointer_pop(&reader->at, mark);
         }
+    }
+    l7s_pointer_pop(&reader->at, outer);
+}
+
+static void check_steps(l7s_reader_t *reader, const json_t *steps,
+                        const l7s_names_t *responses)
+{
+    size_t outer = l7s_pointer_push(&reader->at, "escalate");
+
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        size_t mark = l7s_pointer_push_index(&reader->at, i);
+
+        check_action(reader, json_object_get(json_array_get(steps, i), "action"),
+                     responses);
+        l7s_pointer_pop(&reader->at, mark);
     }
     l7s_pointer_pop(&reader->at, outer);
 }
@@ -223,6 +238,7 @@ static void check_policy(l7s_reader_t *reader, const json_t *policy,
     check_plans(reader, json_object_get(json_object_get(policy, "detect"), "plans"),
                 lists);
     check_action(reader, json_object_get(policy, "action"), responses);
+    check_steps(reader, json_object_get(policy, "escalate"), responses);
 }
 
 void l7s_references_check(l7s_reader_t *reader, const json_t *document,

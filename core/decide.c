@@ -244,8 +244,7 @@ static __attribute__((noinline)) bool ask_closely(l7s_evaluation_t *evaluation,
     if (others_banned && find_ban(evaluation, &trip, &ended)) {
         return ended;
     }
-    trip.simulated = others_banned && policy->action == L7S_ACTION_BAN &&
-                     trip.mode != L7S_MODE_ENFORCE &&
+    trip.simulated = others_banned && policy->may_ban && trip.mode != L7S_MODE_ENFORCE &&
                      l7s_would_be_banned(evaluation, &trip);
     if (others_banned && !trip.simulated &&
         note_conforming(evaluation, index, policy, &trip.digest)) {

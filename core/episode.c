@@ -51,6 +51,7 @@ static void prepare(const l7s_episodes_t *episodes, l7s_episode_t *episode,
     atomic_store_explicit(&episode->second, 0, memory_order_relaxed);
     atomic_store_explicit(&episode->peak_per_second, 0, memory_order_relaxed);
     atomic_store_explicit(&episode->active_keys, 0, memory_order_relaxed);
+    atomic_store_explicit(&episode->escalated, 0, memory_order_relaxed);
     episode->facts = *facts;
     l7s_incident_mint(&episodes->mint_key, now, episode->facts.id);
 }

@@ -52,6 +52,10 @@ typedef struct {
     _Atomic uint64_t second;     /* running second and its count, packed: s << 24 | n */
     _Atomic uint32_t peak_per_second;
     _Atomic uint32_t active_keys; /* campaign: running episodes of the policy beside it */
+    /* 0: not counted towards an escalation; else 1 + the steps taken, and the action of
+       the last one in the second byte. */
+    _Atomic uint32_t escalated;
+    uint32_t reserved;
     l7s_episode_facts_t facts;
 } l7s_episode_t;
 

@@ -41,13 +41,14 @@ typedef struct {
 /* A policy regarded for this request. */
 typedef struct {
     uint32_t policy;
-    l7s_mode_t mode;      /* the effective one */
-    l7s_hash128_t digest; /* of the tuple */
-    l7s_hash128_t key;    /* of its first limit: names its episode */
-    uint64_t wait_us;     /* until the request would conform; 0: not known */
-    uint32_t limit;       /* that it did not conform to, or L7S_NONE */
-    l7s_run_t limits;     /* that it is held to: the policy's or a plan's */
-    bool simulated;       /* a ban would be in force: nothing new happened */
+    l7s_mode_t mode;               /* the effective one */
+    l7s_hash128_t digest;          /* of the tuple */
+    l7s_hash128_t key;             /* of its first limit: names its episode */
+    uint64_t wait_us;              /* until the request would conform; 0: not known */
+    uint32_t limit;                /* that it did not conform to, or L7S_NONE */
+    l7s_run_t limits;              /* that it is held to: the policy's or a plan's */
+    bool simulated;                /* a ban would be in force: nothing new happened */
+    l7s_image_sanction_t sanction; /* what is done: settle.c's */
 } l7s_trip_t;
 
 /* The request comes from a listed address. True: that decides. */
@@ -71,6 +72,18 @@ bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
 
 /* Is a ban in force that an observing policy would have made? */
 bool l7s_would_be_banned(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
+
+/* --- escalate.c --- */
+
+/* A ban begins: counts it, and puts the strongest step that its key has reached in the
+ * place of trip->sanction. False: it has reached none. */
+bool l7s_escalate_ban(const l7s_evaluation_t *evaluation, l7s_trip_t *trip,
+                      const l7s_ban_t *ban);
+
+/* The same for a running episode (may be NULL): once, and from then on what was reached.
+ */
+void l7s_escalate_episode(const l7s_evaluation_t *evaluation, l7s_trip_t *trip,
+                          l7s_episode_t *episode);
 
 /* --- decide.c --- */
 

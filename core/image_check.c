@@ -32,6 +32,7 @@ const uint16_t l7s_section_width[L7S_SECTIONS] = {
     [L7S_SECTION_ENTRIES] = sizeof(l7s_entry_t),
     [L7S_SECTION_SUBJECTS] = sizeof(l7s_subject_t),
     [L7S_SECTION_PATTERNS] = 1,
+    [L7S_SECTION_STEPS] = sizeof(l7s_image_step_t),
     [L7S_SECTION_TEXT] = 1,
 };
 
@@ -305,10 +306,22 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            holds_index(image, L7S_SECTION_MATCHES, policy->match) &&
            holds_run(image, L7S_SECTION_MATCHES, policy->except) &&
            owns_limits(image, policy, policy->limits) && owns_plans(image, policy) &&
+           holds_run(image, L7S_SECTION_STEPS, policy->steps) &&
+           policy->steps.count <= L7S_STEPS_PER_POLICY &&
            holds_index(image, L7S_SECTION_SPECS, policy->spec) &&
-           policy->stats_row < L7S_STATS_ROWS && policy->action <= L7S_ACTION_BAN &&
+           policy->stats_row < L7S_STATS_ROWS && policy->action <= L7S_ACTION_LAST &&
            policy->mode <= L7S_MODE_ENFORCE && policy->when_down <= L7S_DOWN_CLOSED &&
            (!policy->strict || policy->limits.count > 0);
+}
+
+static bool check_step(const l7s_image_t *image, const void *record)
+{
+    const l7s_image_step_t *step = record;
+
+    return holds_index(image, L7S_SECTION_LIMITS, step->limit) &&
+           holds_index(image, L7S_SECTION_TEXT, step->sanction.response) &&
+           step->sanction.action >= L7S_ACTION_DENY &&
+           step->sanction.action <= L7S_ACTION_LAST;
 }
 
 static bool check_list(const l7s_image_t *image, const void *record)
@@ -403,6 +416,7 @@ static bool check_records(const l7s_image_t *image)
         {L7S_SECTION_APPS, check_app},
         {L7S_SECTION_HEADERS, check_header},
         {L7S_SECTION_RESPONSES, check_response},
+        {L7S_SECTION_STEPS, check_step},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

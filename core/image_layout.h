@@ -32,8 +32,9 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 6
+#define L7S_IMAGE_VERSION 7
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
+#define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
 
 typedef enum {
@@ -58,6 +59,7 @@ typedef enum {
     L7S_SECTION_ENTRIES,
     L7S_SECTION_SUBJECTS,
     L7S_SECTION_PATTERNS, /* bytes: databases, each at a multiple of 64 */
+    L7S_SECTION_STEPS,
     L7S_SECTION_TEXT,
     L7S_SECTIONS
 } l7s_section_id_t;
@@ -155,6 +157,21 @@ typedef struct {
     uint32_t condition;
 } l7s_test_t;
 
+/* What is done about a request that trips. */
+typedef struct {
+    uint32_t response;
+    uint32_t seconds; /* of a ban */
+    uint16_t status;
+    uint8_t action; /* l7s_action_t */
+    uint8_t reserved;
+} l7s_image_sanction_t;
+
+/* The limit counts episodes and is none of the policy's own. */
+typedef struct {
+    l7s_image_sanction_t sanction;
+    uint32_t limit;
+} l7s_image_step_t;
+
 enum { L7S_CLOSER_CLIENT = 1, L7S_CLOSER_EXCEPT = 2, L7S_CLOSER_PATTERN = 4 };
 
 typedef struct {
@@ -175,6 +192,9 @@ typedef struct {
     uint8_t when_down; /* l7s_down_t */
     l7s_run_t plans;
     uint32_t plan_list, plan_header; /* with plans: indexes */
+    l7s_run_t steps;                 /* escalate */
+    uint32_t may_ban;                /* by its action or a step */
+    uint32_t reserved;
 } l7s_image_policy_t;
 
 typedef struct {

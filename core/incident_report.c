@@ -7,6 +7,7 @@
 #include "incident.h"
 #include "incident_parts.h"
 #include "key.h"
+#include "rule.h"
 #include "schema.h"
 #include "utf8.h"
 #include <inttypes.h>
@@ -77,9 +78,7 @@ static void set_facts(json_t *out, const l7s_episode_facts_t *facts)
     set_text(out, "policy", facts->policy);
     set_text(out, "mode", l7s_mode_name(facts->mode));
     set_text(out, "detector", facts->detector);
-    set_text(out, "action", facts->action);
     json_object_set_new(out, "key", parse_key(facts->key));
-    set_text(out, "ban_id", facts->ban_id);
     set_text(out, "app", facts->app);
     set_text(out, "host", facts->host);
     set_text(out, "path", facts->path);
@@ -111,6 +110,18 @@ static void set_counts(json_t *out, const l7s_episode_t *episode)
     set_count(out, "peak_per_second", atomic_load(&episode->peak_per_second));
 }
 
+/* What is done now; a ban that a later step would make has not been made yet. */
+static void set_action(json_t *out, const l7s_episode_t *episode)
+{
+    uint32_t escalated = atomic_load(&episode->escalated);
+    const char *action = (escalated & 0xff) > 1
+                             ? l7s_action_name((l7s_action_t)(escalated >> 8 & 0xff))
+                             : episode->facts.action;
+
+    set_text(out, "action", action);
+    set_text(out, "ban_id", strcmp(action, "ban") == 0 ? episode->facts.ban_id : "");
+}
+
 json_t *l7s_incident_report(const char *node, const l7s_episode_t *episode, bool ended)
 {
     json_t *out = json_object();
@@ -119,6 +130,7 @@ json_t *l7s_incident_report(const char *node, const l7s_episode_t *episode, bool
     set_text(out, "state", ended ? "ended" : "active");
     set_facts(out, &episode->facts);
     set_counts(out, episode);
+    set_action(out, episode);
     return out;
 }
 

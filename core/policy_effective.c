@@ -132,9 +132,9 @@ json_t *l7s_policy_counting(const json_t *policy)
 }
 
 /* The defaults of an action lie within its only member. */
-static json_t *action_of(const json_t *policy)
+static json_t *action_of(const json_t *holder)
 {
-    json_t *action = json_deep_copy(json_object_get(policy, "action"));
+    json_t *action = json_deep_copy(json_object_get(holder, "action"));
     const char *name = NULL;
     json_t *options = NULL;
 
@@ -147,6 +147,22 @@ static json_t *action_of(const json_t *policy)
         }
     }
     return action == NULL ? json_object() : action;
+}
+
+static json_t *escalate_of(const json_t *policy)
+{
+    json_t *out = json_array(), *step = NULL;
+    size_t index = 0;
+
+    json_array_foreach(json_object_get(policy, "escalate"), index, step)
+    {
+        json_t *copy = json_deep_copy(step);
+        if (json_is_object(copy)) {
+            json_object_set_new(copy, "action", action_of(step));
+        }
+        json_array_append_new(out, copy);
+    }
+    return out;
 }
 
 json_t *l7s_policy_effective(const json_t *policy)
@@ -163,6 +179,7 @@ json_t *l7s_policy_effective(const json_t *policy)
     set_default(out, "consistency", json_string("eventual"));
     set_default(out, "when_store_down", json_string("local"));
     json_object_set_new(out, "action", action_of(policy));
+    json_object_set_new(out, "escalate", escalate_of(policy));
     set_default(out, "guard", json_string("default"));
     set_default(out, "expires_at", json_null());
     set_default(out, "labels", json_object());

@@ -156,11 +156,11 @@ static void read_detect(l7s_reader_t *reader, const json_t *detect, l7s_policy_t
 
 /* --- action --- */
 
-static void read_action(const json_t *action, l7s_policy_t *out)
+static void read_sanction(const json_t *action, l7s_sanction_t *out)
 {
     const json_t *options = NULL;
 
-    for (l7s_action_t i = L7S_ACTION_ALLOW; i <= L7S_ACTION_BAN; i++) {
+    for (l7s_action_t i = L7S_ACTION_ALLOW; i <= L7S_ACTION_LAST; i++) {
         const json_t *found = json_object_get(action, l7s_action_name(i));
 
         if (found != NULL) {
@@ -170,9 +170,20 @@ static void read_action(const json_t *action, l7s_policy_t *out)
     }
     out->status = (uint16_t)l7s_reader_integer(
         options, "status", out->action == L7S_ACTION_THROTTLE ? 429 : 403);
-    out->ban_seconds = (uint32_t)l7s_reader_integer(options, "seconds", 0);
+    out->seconds = (uint32_t)l7s_reader_integer(options, "seconds", 0);
     l7s_utf8_copy(out->response, sizeof out->response,
                   l7s_reader_string(options, "response", "default"));
+}
+
+static void read_action(const json_t *action, l7s_policy_t *out)
+{
+    l7s_sanction_t sanction = {.action = L7S_ACTION_ALLOW};
+
+    read_sanction(action, &sanction);
+    out->action = sanction.action;
+    out->status = sanction.status;
+    out->ban_seconds = sanction.seconds;
+    memcpy(out->response, sanction.response, sizeof out->response);
 }
 
 /* Does the counted tuple tell one client from another? A header that all clients lack
@@ -192,9 +203,10 @@ static bool tells_clients_apart(const l7s_policy_t *policy)
 
 /* `by` as it was written: a part that is not known, and reported already, may well have
  * been meant to tell clients apart. */
-static void check_ban(l7s_reader_t *reader, const json_t *by, const l7s_policy_t *policy)
+static void check_ban(l7s_reader_t *reader, const json_t *by, const l7s_policy_t *policy,
+                      l7s_action_t action)
 {
-    if (policy->action == L7S_ACTION_BAN && !tells_clients_apart(policy) &&
+    if (action == L7S_ACTION_BAN && !tells_clients_apart(policy) &&
         json_array_size(by) == policy->by_count) {
         size_t mark = l7s_pointer_push(&reader->at, "action");
 
@@ -203,6 +215,56 @@ static void check_ban(l7s_reader_t *reader, const json_t *by, const l7s_policy_t
                             "header (whose absence is not shared), or use throttle");
         l7s_pointer_pop(&reader->at, mark);
     }
+}
+
+/* --- escalate --- */
+
+/* A ban goes on while its policy is not asked, so only a longer one is stronger. */
+static void check_step(l7s_reader_t *reader, const l7s_policy_t *policy,
+                       const l7s_sanction_t *step, uint32_t longest)
+{
+    if (!reader->held) {
+        return;
+    }
+    if (policy->action < L7S_ACTION_DENY) {
+        l7s_reader_wrong(reader, "escalates_nothing",
+                         "only an action that refuses can be escalated");
+    } else if (policy->action == L7S_ACTION_BAN && step->action != L7S_ACTION_BAN) {
+        l7s_reader_wrong_at(reader, "action", "weaker_step",
+                            "after a ban only a longer ban is stronger");
+    } else if (step->action == L7S_ACTION_BAN && step->seconds <= longest) {
+        l7s_reader_wrong_at(reader, "action", "weaker_step",
+                            "this ban is not longer than the one before, %u seconds",
+                            longest);
+    }
+}
+
+static void read_escalate(l7s_reader_t *reader, const json_t *array, const json_t *by,
+                          l7s_policy_t *out)
+{
+    size_t outer = l7s_pointer_push(&reader->at, "escalate");
+    uint32_t longest = out->action == L7S_ACTION_BAN ? out->ban_seconds : 0;
+    const json_t *item = NULL;
+    size_t index = 0;
+
+    json_array_foreach(array, index, item)
+    {
+        size_t inner = l7s_pointer_push_index(&reader->at, index);
+
+        if (out->step_count < L7S_STEPS_MAX) {
+            l7s_step_t *step = &out->steps[out->step_count++];
+
+            step->after = (uint32_t)l7s_reader_integer(item, "after", 2);
+            step->within_seconds =
+                (uint32_t)l7s_reader_integer(item, "within_seconds", 60);
+            read_sanction(json_object_get(item, "action"), &step->sanction);
+            check_step(reader, out, &step->sanction, longest);
+            check_ban(reader, by, out, step->sanction.action);
+            longest = step->sanction.seconds > longest ? step->sanction.seconds : longest;
+        }
+        l7s_pointer_pop(&reader->at, inner);
+    }
+    l7s_pointer_pop(&reader->at, outer);
 }
 
 /* --- except --- */
@@ -310,6 +372,7 @@ void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
 {
     const json_t *match = json_object_get(json, "match");
     json_t *counting = l7s_policy_counting(json);
+    const json_t *by = json_object_get(json_object_get(counting, "count"), "by");
     size_t mark = 0;
 
     l7s_reader_name(json, out->name);
@@ -325,7 +388,8 @@ void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     out->fleet = strcmp(l7s_reader_string(json, "scope", "fleet"), "node") != 0;
     read_consistency(reader, json, out);
     read_action(json_object_get(json, "action"), out);
-    check_ban(reader, json_object_get(json_object_get(counting, "count"), "by"), out);
+    check_ban(reader, by, out, out->action);
+    read_escalate(reader, json_object_get(json, "escalate"), by, out);
     l7s_reader_time(reader, json, "expires_at", &out->expires_ms);
     read_spec(reader, counting, out);
     out->guard_ignored =

@@ -16,6 +16,7 @@ typedef enum {
     L7S_ACTION_THROTTLE,
     L7S_ACTION_BAN
 } l7s_action_t;
+#define L7S_ACTION_LAST L7S_ACTION_BAN
 
 /* What a strict policy does with a request that the store gave no verdict on. */
 typedef enum {

@@ -301,21 +301,21 @@ static l7s_hash128_t shadow_of(const l7s_trip_t *trip)
     return l7s_hash128_xor(trip->key, SHADOW);
 }
 
-/* Records the ban of an enforcing policy, or what would be one. False: a lift holds it
- * off, so the client is not to be refused either. */
+/* Records the ban of an enforcing policy, or what would be one; *began: there was none.
+ * False: a lift holds it off, so the client is not to be refused either. */
 static bool record_ban(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
-                       const l7s_ban_t *named, l7s_episode_t *episode)
+                       const l7s_ban_t *named, l7s_episode_t *episode, bool *began)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
     l7s_ban_t ban = *named;
     l7s_status_t status;
 
     ban.since_ms = evaluation->now.wall_ms;
-    ban.until_ms = ban.since_ms + policy->ban_seconds * 1000ULL;
-    ban.status = policy->status;
+    ban.until_ms = ban.since_ms + trip->sanction.seconds * 1000ULL;
+    ban.status = trip->sanction.status;
     ban.origin = L7S_ORIGIN_NODE;
     COPY(ban.policy, text_at(evaluation, policy->name));
-    COPY(ban.response, text_at(evaluation, policy->response));
+    COPY(ban.response, text_at(evaluation, trip->sanction.response));
     COPY(ban.incident, episode != NULL ? episode->facts.id : "");
     if (trip->mode != L7S_MODE_ENFORCE) {
         ban.digest = shadow_of(trip);
@@ -324,7 +324,7 @@ static bool record_ban(const l7s_evaluation_t *evaluation, const l7s_trip_t *tri
         ban.id[0] = '\0';
     }
     /* A full table (alarm) still refuses this request. */
-    status = l7s_bans_put(&evaluation->shared->bans, &ban, evaluation->now);
+    status = l7s_bans_begin(&evaluation->shared->bans, &ban, evaluation->now, began);
     if (status != L7S_CONFLICT && episode != NULL && trip->mode == L7S_MODE_ENFORCE) {
         raise_until(episode, ban.until_ms);
     }
@@ -442,38 +442,71 @@ static void fill_trip(l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
                       l7s_outcome_t outcome, const l7s_episode_t *episode)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
-    l7s_verdict_t *verdict =
-        take_verdict(evaluation, outcome, l7s_action_name(policy->action));
+    const l7s_image_sanction_t *sanction = &trip->sanction;
+    l7s_verdict_t *verdict = take_verdict(
+        evaluation, outcome, l7s_action_name((l7s_action_t)sanction->action));
 
     if (verdict == NULL) {
         return;
     }
-    verdict->status = policy->action >= L7S_ACTION_DENY ? policy->status : 0;
-    verdict->retry_after_seconds = policy->action == L7S_ACTION_BAN
-                                       ? policy->ban_seconds
+    verdict->status = sanction->action >= L7S_ACTION_DENY ? sanction->status : 0;
+    verdict->retry_after_seconds = sanction->action == L7S_ACTION_BAN
+                                       ? sanction->seconds
                                        : whole_seconds(trip->wait_us);
     COPY(verdict->policy, text_at(evaluation, policy->name));
-    COPY(verdict->response, text_at(evaluation, policy->response));
+    COPY(verdict->response, text_at(evaluation, sanction->response));
     COPY(verdict->incident, episode != NULL ? episode->facts.id : "");
     l7s_tuples_text(&evaluation->tuples, policy->spec, verdict->key);
 }
 
-/* Opens or finds the episode and, for a ban, records it. A ban that a lift holds off is
- * only observed: trip->mode changes. */
+static l7s_image_sanction_t own_sanction(const l7s_image_policy_t *policy)
+{
+    return (l7s_image_sanction_t){.response = policy->response,
+                                  .seconds = policy->ban_seconds,
+                                  .status = policy->status,
+                                  .action = policy->action};
+}
+
+/* Records the ban that the sanction says. One that begins is an episode of a policy whose
+ * own action is to ban, and may turn out to be a longer one. A ban that a lift holds off
+ * is only observed: trip->mode changes. */
+static void ban(l7s_evaluation_t *evaluation, l7s_trip_t *trip, const l7s_ban_t *named,
+                l7s_episode_t *episode)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    bool began, again;
+
+    if (!record_ban(evaluation, trip, named, episode, &began)) {
+        trip->mode = L7S_MODE_OBSERVE;
+    } else if (began && policy->action == L7S_ACTION_BAN &&
+               l7s_escalate_ban(evaluation, trip, named)) {
+        (void)record_ban(evaluation, trip, named, episode, &again);
+    }
+}
+
+/* Opens or finds the episode, settles on a sanction and, for a ban, records it. */
 static l7s_episode_t *act(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
     l7s_episode_t *episode;
-    l7s_ban_t ban;
+    l7s_ban_t named;
 
-    if (policy->action != L7S_ACTION_BAN || trip->simulated) {
+    if (trip->simulated) {
+        trip->sanction.action = L7S_ACTION_BAN;
         return episode_of(evaluation, trip, "");
     }
-    memset(&ban, 0, sizeof ban);
-    name_ban(evaluation, trip, &ban);
-    episode = episode_of(evaluation, trip, trip->mode == L7S_MODE_ENFORCE ? ban.id : "");
-    if (!record_ban(evaluation, trip, &ban, episode)) {
-        trip->mode = L7S_MODE_OBSERVE;
+    named.id[0] = '\0';
+    if (policy->may_ban) {
+        memset(&named, 0, sizeof named);
+        name_ban(evaluation, trip, &named);
+    }
+    episode =
+        episode_of(evaluation, trip, trip->mode == L7S_MODE_ENFORCE ? named.id : "");
+    if (policy->steps.count > 0 && policy->action != L7S_ACTION_BAN) {
+        l7s_escalate_episode(evaluation, trip, episode);
+    }
+    if (trip->sanction.action == L7S_ACTION_BAN) {
+        ban(evaluation, trip, &named, episode);
     }
     return episode;
 }
@@ -488,8 +521,7 @@ static void settle_log(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
     fill_trip(evaluation, trip, L7S_OUTCOME_LOGGED, episode);
 }
 
-static bool settle_refusal(l7s_evaluation_t *evaluation, l7s_trip_t *trip,
-                           l7s_action_t action)
+static bool settle_refusal(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
     l7s_stats_row_t *row = l7s_stats_of(evaluation, trip->policy);
     l7s_episode_t *episode = act(evaluation, trip);
@@ -501,7 +533,9 @@ static bool settle_refusal(l7s_evaluation_t *evaluation, l7s_trip_t *trip,
     count_episode(evaluation, episode, true, acted);
     link_slot(evaluation, trip, episode);
     l7s_count_up(acted ? &row->acted : &row->would_act);
-    fill_trip(evaluation, trip, acted ? refusal_of(action) : L7S_OUTCOME_OBSERVED,
+    fill_trip(evaluation, trip,
+              acted ? refusal_of((l7s_action_t)trip->sanction.action)
+                    : L7S_OUTCOME_OBSERVED,
               episode);
     return acted;
 }
@@ -532,14 +566,16 @@ bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
 
 bool l7s_settle_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
-    l7s_action_t action = l7s_image_policy(evaluation->image, trip->policy)->action;
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    l7s_action_t action = (l7s_action_t)policy->action;
 
+    trip->sanction = own_sanction(policy);
     if (action == L7S_ACTION_LOG) {
         settle_log(evaluation, trip);
         return false;
     }
     if (action != L7S_ACTION_ALLOW) {
-        return settle_refusal(evaluation, trip, action);
+        return settle_refusal(evaluation, trip);
     }
     /* Nothing is done to anybody: no episode. */
     l7s_count_up(&l7s_stats_of(evaluation, trip->policy)->logged);

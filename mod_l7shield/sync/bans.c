@@ -6,6 +6,7 @@
  */
 #include "bans.h"
 #include "../../core/ban_json.h"
+#include "../../core/escalate.h"
 #include "../../core/key.h"
 #include "clock.h"
 #include "counters.h"
@@ -198,8 +199,12 @@ static void put(sync_bans_t *bans, l7s_ban_t *ban, uint64_t log_index, uint64_t 
     }
     ban->origin = L7S_ORIGIN_DAEMON;
     /* A table that is full counts in head->dropped, which raises an alarm. */
-    l7s_status_t status = l7s_bans_put(&bans->shared->bans, ban, now);
-    (void)status;
+    bool began;
+    l7s_status_t status = l7s_bans_begin(&bans->shared->bans, ban, now, &began);
+    const l7s_image_t *image = sync_publisher_image(bans->publisher);
+    if (status == L7S_OK && began && image != NULL) {
+        l7s_escalate_learned(bans->shared, image, ban, now);
+    }
 }
 
 static void lift(sync_bans_t *bans, const l7s_ban_t *tombstone, uint64_t hold_until_ms,

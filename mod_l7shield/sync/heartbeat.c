@@ -114,9 +114,9 @@ char *sync_heartbeat_text(const sync_heartbeat_t *beat)
     json_object_set_new(out, "name", json_string(beat->node));
     json_object_set_new(out, "instance", json_string(beat->instance));
     json_object_set_new(out, "version", json_string(L7S_VERSION));
-    json_object_set_new(
-        out, "features",
-        json_pack("[s,s,s,s,s]", "spine", "strict", "guard", "strings", "matching"));
+    json_object_set_new(out, "features",
+                        json_pack("[s,s,s,s,s,s]", "spine", "strict", "guard", "strings",
+                                  "matching", "escalate"));
     set(out, "started_ms", beat->started_ms);
     set(out, "config_epoch", atomic_load(&header->config_epoch));
     set(out, "revision", atomic_load(&header->revision));

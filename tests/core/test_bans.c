@@ -184,6 +184,28 @@ static void test_put_later_end_wins(void **state)
     assert_int_equal(bans->head->other, 1);
 }
 
+static void test_begin_tells_a_new_ban_from_a_longer_one(void **state)
+{
+    const l7s_bans_t *bans = *state;
+    l7s_ban_t ban = numbered(1, 0, 10);
+    bool began;
+    assert_int_equal(l7s_bans_begin(bans, &ban, at(0), &began), L7S_OK);
+    assert_true(began);
+    assert_int_equal(l7s_bans_begin(bans, &ban, at(1), &began), L7S_OK);
+    assert_false(began);
+    ban.until_ms = at(20).wall_ms;
+    assert_int_equal(l7s_bans_begin(bans, &ban, at(9), &began), L7S_OK);
+    assert_false(began);
+    ban.since_ms = at(20).wall_ms;
+    ban.until_ms = at(30).wall_ms;
+    assert_int_equal(l7s_bans_begin(bans, &ban, at(20), &began), L7S_OK);
+    assert_true(began);
+    l7s_bans_lift(bans, ban.digest, at(40).wall_ms, at(25));
+    ban.since_ms = at(26).wall_ms;
+    assert_int_equal(l7s_bans_begin(bans, &ban, at(26), &began), L7S_CONFLICT);
+    assert_false(began);
+}
+
 static void test_put_that_has_ended_already_is_not_recorded(void **state)
 {
     const l7s_bans_t *bans = *state;
@@ -375,6 +397,45 @@ static void test_put_from_many_threads_is_never_torn_and_adds_up(void **state)
     assert_int_equal(bans->head->dropped, 0);
 }
 
+typedef struct {
+    const l7s_bans_t *bans;
+    pthread_barrier_t *start;
+    unsigned began;
+} beginner_t;
+
+static void *begin_each(void *argument)
+{
+    beginner_t *beginner = argument;
+    for (uint64_t number = 0; number < 200; number++) {
+        l7s_ban_t ban = numbered(number, 0, 100);
+        bool began;
+        pthread_barrier_wait(beginner->start);
+        assert_int_equal(l7s_bans_begin(beginner->bans, &ban, at(0), &began), L7S_OK);
+        beginner->began += began;
+    }
+    return NULL;
+}
+
+/* Each ban is begun by one thread at most, and hardly ever by none. */
+static void test_begin_of_many_threads_is_told_once(void **state)
+{
+    pthread_t threads[4];
+    pthread_barrier_t start;
+    beginner_t beginners[4];
+    unsigned began = 0;
+    pthread_barrier_init(&start, NULL, 4);
+    for (int i = 0; i < 4; i++) {
+        beginners[i] = (beginner_t){*state, &start, 0};
+        pthread_create(&threads[i], NULL, begin_each, &beginners[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        began += beginners[i].began;
+    }
+    pthread_barrier_destroy(&start);
+    assert_in_range(began, 100, 200);
+}
+
 #define BANS(test) cmocka_unit_test_setup_teardown(test, create, destroy)
 
 int main(void)
@@ -386,6 +447,7 @@ int main(void)
         BANS(test_put_ipv6_client_covers_its_64),
         BANS(test_put_all_of_ipv6_does_not_cover_ipv4),
         BANS(test_put_later_end_wins),
+        BANS(test_begin_tells_a_new_ban_from_a_longer_one),
         BANS(test_put_that_has_ended_already_is_not_recorded),
         BANS(test_lift_holds_new_bans_off),
         BANS(test_lift_without_hold_beats_older_bans_only),
@@ -396,6 +458,7 @@ int main(void)
         BANS(test_put_three_quarters_full_drops_nothing),
         BANS(test_visit_frees_slot_of_a_killed_writer),
         BANS(test_put_from_many_threads_is_never_torn_and_adds_up),
+        BANS(test_begin_of_many_threads_is_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
  * breaks it.
  */
 #include "../../core/incident.h"
+#include "../../core/rule.h"
 #include "../../core/schema.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -405,6 +406,25 @@ static void test_incident_report_hostile_bytes_stay_valid_and_bounded(void **sta
     json_decref(record);
 }
 
+static void test_incident_report_shows_what_is_done_now(void **state)
+{
+    l7s_episode_t episode;
+    json_t *from = NULL;
+
+    (void)state;
+    begin(&episode, ID_A);
+    set(episode.facts.action, sizeof episode.facts.action, "throttle");
+    from = l7s_incident_report("web-1", &episode, false);
+    assert_text(from, "action", "throttle");
+    assert_text(from, "ban_id", ""); /* of a step that has not been reached */
+    json_decref(from);
+    atomic_store(&episode.escalated, L7S_ACTION_BAN << 8 | 2);
+    from = l7s_incident_report("web-1", &episode, false);
+    assert_text(from, "action", "ban");
+    assert_text(from, "ban_id", "ip:203.0.113.7");
+    json_decref(from);
+}
+
 static void test_incident_report_check_anything_odd_is_refused(void **state)
 {
     static const struct {
@@ -500,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_incident_same_known_episode_always_belongs),
         cmocka_unit_test(test_incident_merge_campaign_estimates_its_clients),
         cmocka_unit_test(test_incident_report_hostile_bytes_stay_valid_and_bounded),
+        cmocka_unit_test(test_incident_report_shows_what_is_done_now),
         cmocka_unit_test(test_incident_report_check_anything_odd_is_refused),
         cmocka_unit_test(test_incident_report_check_minted_id_passes),
         cmocka_unit_test(test_incident_merge_foreign_members_are_not_kept),

@@ -194,7 +194,7 @@ static void test_policy_effective_fills_in_what_was_left_out(void **state)
         "\"consistency\":\"eventual\",\"count\":{\"by\":[\"client\"],\"cost\":"
         "\"requests\",\"ipv4_prefix\":24,\"ipv6_prefix\":48,\"when_absent\":"
         "\"client\"},\"detect\":{\"rate\":[{\"burst\":5,\"per_seconds\":10,"
-        "\"requests\":5}]},\"expires_at\":null,\"guard\":\"default\",\"labels\":{},\"match\":{},\"mode\":"
+        "\"requests\":5}]},\"escalate\":[],\"expires_at\":null,\"guard\":\"default\",\"labels\":{},\"match\":{},\"mode\":"
         "\"observe\",\"priority\":100,\"rollout_percent\":100,\"scope\":\"fleet\","
         "\"when_store_down\":\"local\"}");
     assert_int_equal(l7s_object_check("policy", "p", effective, NULL), L7S_OK);

@@ -52,17 +52,27 @@ def wait_until(condition, seconds=5, what="the condition"):
         time.sleep(0.02)
 
 
+CLAIMS = []  # of this process' ports; the kernel ends them with it
+
+
 def free_port():
-    """Below the ephemeral range, so that no client's port of a load test is in the way."""
+    """Below the ephemeral range, so that no client's port of a load test is in the way.
+    Nobody is given it twice: servers listen long after they were given their ports, and
+    not at all while a test has stopped them, so a name in the abstract namespace claims
+    each of them, against other runs on this machine as well."""
     for _ in range(200):
         port = random.randint(15000, 32000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0l7shield-test-port-{port}")
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        except OSError:
+            claim.close()
+            continue
+        CLAIMS.append(claim)
+        return port
     raise RuntimeError("no free port")
 
 
@@ -140,6 +150,7 @@ class Httpd:
         self.access_log = self.root / "access.log"
         self.with_policies = policies is not None
         self.process = None
+        self.preload, self.environment = [PRELOAD] if PRELOAD else [], {}
         self.expected = []
         self.stopped_at = None
         self._lay_out(policies)
@@ -269,10 +280,14 @@ DocumentRoot {self.document_root}
         return [APACHE, "-d", str(self.root), "-f", str(self.root / "httpd.conf"),
                 *arguments]
 
+    def _environment(self):
+        preload = {"LD_PRELOAD": ":".join(map(str, self.preload))} if self.preload else {}
+        return {**ENVIRONMENT, **self.environment, **preload}
+
     def configtest(self):
         """(exit status, what it said) of `apachectl -t`."""
         done = subprocess.run(self.command("-t"), capture_output=True, text=True,
-                              timeout=30, env=ENVIRONMENT)
+                              timeout=30, env=self._environment())
         return done.returncode, done.stderr + done.stdout
 
     def start(self, *arguments):
@@ -282,7 +297,7 @@ DocumentRoot {self.document_root}
                                         stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL,
                                         stderr=open(self.root / "stderr.log", "ab"),
-                                        env=ENVIRONMENT,
+                                        env=self._environment(),
                                         # prefork ends its whole process group
                                         start_new_session=True)
         if "-X" in arguments:  # says nothing; connections queue until it is ready

@@ -178,7 +178,7 @@ def test_420_10_unread_reports_come_again_after_a_flush(bus):  # noqa: F811
     wait_until(lambda: node.acknowledged() == 1, 4, "the acknowledgement")
     assert len(shown(bus)) == 1
     assert node.say("resend 2 " + json.dumps(lost))["index"] == 2
-    wait_until(lambda: node.acknowledged() == 2, 10, "the lost report")
+    wait_until(lambda: node.acknowledged() == 2, 4, "the lost report")
     assert len(shown(bus)) == 2
 
 

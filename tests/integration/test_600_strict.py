@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`consistency: strict` on a fleet of two httpd nodes: the one counter in memcached decides
 each request. Without it `when_store_down` does, and nobody waits for long."""
+import itertools
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import threading
 import time
 
 import pytest
-from fleet import Fleet, alternate
+from fleet import Fleet, Late, alternate, on_a_noisy_machine
 from httpd import Httpd, config, policy, rate, wait_until
 
 METRICS = '<Location "/l7shield-metrics">\nSetHandler l7shield-metrics\n</Location>\n'
@@ -21,7 +22,7 @@ DEADLINE = 0.005  # of a request's wait for its verdict
 def fleet():
     made = Fleet(nodes=2, children=2, directives=METRICS)
     for node in made.nodes:  # what the tests that take memcached away provoke
-        node.expects(r"L7S2110:", r"L7S204\d:", r"L7S2071:")
+        node.expects(r"L7S2110:", r"L7S204\d:", r"L7S20(31|71):")
     made.start()
     yield made
     for node in made.nodes:
@@ -145,21 +146,19 @@ def test_600_01_two_nodes_admit_what_one_exact_limiter_would(fleet):
     assert log.stored == admitted
 
 
+@on_a_noisy_machine
 def test_600_02_waiting_takes_less_than_five_milliseconds(fleet):
     fleet.put_policy(strict("all-wait", 100000, 10))
-    for _ in range(3):  # as above
-        before, missed = waits(fleet), misses(fleet)
-        statuses, _ = alternate(fleet.nodes, 1000, 200, address="127.0.6.2")
-        after = waits(fleet)
-        spread = {bound: after[bound] - before[bound] for bound in after}
-        missed = misses(fleet) - missed
-        print("waits:", {bound: int(value) for bound, value in spread.items()})
-        assert set(statuses) == {200}
-        assert spread[float("inf")] == 1000
-        if spread[DEADLINE] >= 990:
-            break
-    assert spread[DEADLINE] >= 990
-    assert missed <= 10  # the same one percent
+    before, missed = waits(fleet), misses(fleet)
+    statuses, _ = alternate(fleet.nodes, 1000, 200, address="127.0.6.2")
+    after = waits(fleet)
+    spread = {bound: after[bound] - before[bound] for bound in after}
+    missed = misses(fleet) - missed
+    print("waits:", {bound: int(value) for bound, value in spread.items()})
+    assert set(statuses) == {200}
+    assert spread[float("inf")] == 1000
+    if missed > 0 or spread[DEADLINE] < 990:
+        raise Late(f"{missed:.0f} misses, {spread[DEADLINE]:.0f} of 1000 in time")
 
 
 def test_600_03_many_at_once_share_one_limit(fleet):
@@ -250,12 +249,15 @@ def wait_for_store(fleet):
     wait_until(all_answered, 5, "verdicts of the store")
 
 
+SILENT = itertools.count(1)  # each attempt has a client that nobody has counted yet
+
+
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 @pytest.mark.parametrize("down", ["local", "open", "closed"])
+@on_a_noisy_machine
 def test_600_08_without_the_store_when_store_down_decides_and_nobody_waits(
         fleet, how, down):
-    number = 10 + ["local", "open", "closed"].index(down) + 3 * (how == "stopped")
-    client, name = f"127.0.6.{number}", f"{down}-{how}"
+    client, name = f"127.0.24.{next(SILENT)}", f"{down}-{how}"
     fleet.put_policy(strict(name, 20, 3600, when_store_down=down))
     wait_for_store(fleet)
     before = misses(fleet)
@@ -277,8 +279,6 @@ def test_600_08_without_the_store_when_store_down_decides_and_nobody_waits(
           f"{1000 * max(strict_s):.1f} ms; control {1000 * statistics.median(control_s):.1f}"
           f" and {1000 * max(control_s):.1f} ms; {misses(fleet) - before:.0f} misses")
     assert misses(fleet) > before
-    # A busy machine may hold up one or two, whatever they ask for.
-    assert sum(a > b + 0.020 for a, b in zip(strict_s, control_s)) <= 2
     if down == "local":
         # Each node for itself; the bucket refills by none within the hour's fraction.
         assert [one.count(200) for one in statuses] == [20, 20]
@@ -288,19 +288,25 @@ def test_600_08_without_the_store_when_store_down_decides_and_nobody_waits(
     else:
         assert all(set(one) == {503} for one in statuses)
     wait_for_store(fleet)
+    late = [a for a, b in zip(strict_s, control_s) if a > b + 0.020]
+    if late:
+        raise Late(f"20 ms later than the control: {late}")
 
 
+@on_a_noisy_machine
 def test_600_09_sync_process_killed_and_no_request_waits_for_it(fleet):
     fleet.put_policy(strict("orphan", 1000, 1, when_store_down="open"))
-    node, client = fleet.nodes[0], "127.0.6.30"
+    node, client = fleet.nodes[0], f"127.0.24.{next(SILENT)}"
     node.expects(r"L7S1\d\d\d:")
     wait_for_store(fleet)
     for pid in node.sync_pids():
         os.kill(pid, signal.SIGKILL)
     found = timed(node, client, 50, 0.01)
     assert {status for status, _ in found} == {200}
-    assert sum(seconds > DEADLINE + 0.020 for _, seconds in found) <= 1
     wait_for_store(fleet)
+    late = [seconds for _, seconds in found if seconds > DEADLINE + 0.020]
+    if late:
+        raise Late(f"20 ms later than the deadline: {late}")
 
 
 def test_600_10_misses_reach_the_daemon(fleet):

@@ -82,6 +82,8 @@ typedef struct {
     _Atomic uint32_t live_nodes;   /* at least 1 */
     _Atomic uint32_t store_up;     /* servers that answered in the last tick */
     _Atomic uint32_t store_servers;
+    _Atomic uint32_t in_store;     /* between it and memcached, see sync/caution.h */
+    _Atomic uint32_t store_deaths; /* in a row that left `in_store` behind */
     pthread_mutex_t sync_lease; /* process-shared, robust: one sync process at a time */
 
     /* counters */

@@ -108,6 +108,9 @@ static void register_hooks(apr_pool_t *pool)
     /* How busy the server is, now and then, in the parent. */
     ap_hook_monitor(shield_workers, NULL, NULL, APR_HOOK_MIDDLE);
 
+    /* A sync process that hangs is ended, one that could not be started is. */
+    ap_hook_monitor(shield_sync_monitor, NULL, NULL, APR_HOOK_MIDDLE);
+
     /* Pins belong to a process, and so does what its threads scan with. */
     ap_hook_child_init(shield_segment_child, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(shield_scratch_child, NULL, NULL, APR_HOOK_MIDDLE);

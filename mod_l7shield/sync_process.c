@@ -10,7 +10,9 @@
  * pass, and is back within a second.
  *
  * The parent of every MPM looks after its children once a second, between which it
- * sleeps; a SIGCHLD that is caught ends that sleep.
+ * sleeps; a SIGCHLD that is caught ends that sleep. Every ten seconds it also runs the
+ * monitor hook: there a process that lives and does not work is found by a beat in the
+ * segment that stands still, and a fork that failed is tried again.
  */
 #include "sync_process.h"
 
@@ -38,6 +40,9 @@
 #define CRASHES_MAX 20 /* in a row: after so many it is not so urgent any more */
 #define CRASHES_MS 5000
 #define RETIRED_MAX 16
+/* Two looks of the monitor hook are further apart; a tick, even one that compiles
+ * policies, does not take so long. */
+#define HUNG_US (8 * 1000000ULL)
 
 /* Over restarts: processes of older configurations, whose end is still to be collected.
  */
@@ -54,7 +59,11 @@ typedef struct {
     apr_time_t started;
     unsigned failures; /* in a row: lives that never came to work */
     unsigned crashes;  /* in a row: lives that ended soon after they had begun to work */
+    uint64_t beat;     /* the last one seen, … */
+    uint64_t beat_since_us; /* … since when */
 } minder_t;
+
+static minder_t *minding; /* NULL: nothing is configured, or that goes just now */
 
 static retired_t *retired(void)
 {
@@ -180,13 +189,69 @@ static void start(minder_t *minder)
     minder->started = apr_time_now();
     if (pid < 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, errno, minder->server,
-                     "L7S1013: l7shield-sync cannot be started: policies do not change, "
-                     "bans do not end before httpd is restarted");
+                     "L7S1013: l7shield-sync cannot be started, which is tried again in "
+                     "ten seconds: until then policies do not change and bans of before "
+                     "stay");
         return;
     }
+    minder->beat_since_us = shield_mono_us();
     memset(&minder->process, 0, sizeof(minder->process));
     minder->process.pid = pid;
     apr_proc_other_child_register(&minder->process, on_event, minder, NULL, minder->pool);
+}
+
+static bool is_ours(const minder_t *minder, pid_t pid)
+{
+    const retired_t *all = retired();
+    bool ours = pid == minder->process.pid;
+    for (int i = 0; i < RETIRED_MAX; i++) {
+        ours = ours || pid == all->pids[i];
+    }
+    return pid > 0 && ours;
+}
+
+/* The segment names who works, which may be one that should have retired: its successor
+ * waits for it. Any process that shares the segment can write there, so nobody is ended
+ * who is not a child of ours. */
+static void end_hung(minder_t *minder)
+{
+    pid_t pid = atomic_load(&shield_process.shared.header->sync_pid);
+    if (!is_ours(minder, pid)) {
+        pid = minder->process.pid; /* it never came to work */
+    }
+    ap_log_error(APLOG_MARK, APLOG_ERR, 0, minder->server,
+                 "L7S1015: l7shield-sync (pid %d) lives and has done nothing for more "
+                 "than %d s: it is killed, and another one takes over; policies and bans "
+                 "in force stay",
+                 (int)pid, (int)(HUNG_US / 1000000));
+    (void)kill(pid, SIGKILL);
+    minder->beat_since_us = shield_mono_us();
+}
+
+/* A beat is told from the next one only: no clock that may be set plays a part. */
+int shield_sync_monitor(apr_pool_t *pool, server_rec *server)
+{
+    (void)pool;
+    (void)server;
+    minder_t *minder = minding;
+    if (!minder || is_stopping()) {
+        return DECLINED;
+    }
+    if (minder->process.pid == 0) {
+        minder->launch.sleep_ms = 0;
+        start(minder);
+        return DECLINED;
+    }
+    uint64_t now_us = shield_mono_us();
+    uint64_t beat = atomic_load(&shield_process.shared.header->sync_beat_ms);
+    if (beat != minder->beat) {
+        minder->beat = beat;
+        minder->beat_since_us = now_us;
+    } else if (now_us - minder->beat_since_us >
+               HUNG_US + (uint64_t)minder->launch.sleep_ms * 1000) {
+        end_hung(minder);
+    }
+    return DECLINED;
 }
 
 /* One that retired has ended: collected, and nothing to do. */
@@ -239,6 +304,7 @@ static apr_status_t on_pool_clear(void *data)
 {
     minder_t *minder = data;
     pid_t pid = minder->process.pid;
+    minding = NULL;
     if (pid == 0) {
         return APR_SUCCESS;
     }
@@ -328,6 +394,7 @@ void shield_sync_start(apr_pool_t *pool, server_rec *server, const shield_node_t
     mind_retired(pool);
     hear_of_children(pool);
     start(minder);
+    minding = minder;
     /* After start(): cleanups run last in, first out, so this one sees the pid before APR
      * forgets the process. */
     apr_pool_cleanup_register(pool, minder, on_pool_clear, apr_pool_cleanup_null);

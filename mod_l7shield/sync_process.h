@@ -13,6 +13,10 @@
 void shield_sync_start(apr_pool_t *pool, server_rec *server, const shield_node_t *node,
                        const shield_segment_t *segment);
 
+/* The monitor hook, in the parent: ends a process that hangs, starts one that could not
+ * be started. */
+int shield_sync_monitor(apr_pool_t *pool, server_rec *server);
+
 /* A child of httpd begins: it does not look after sync processes. */
 void shield_sync_child(apr_pool_t *pool, server_rec *server);
 

@@ -135,6 +135,16 @@ void sync_bus_begin(sync_bus_t *bus, l7s_now_t now)
     }
 }
 
+void sync_bus_rest(sync_bus_t *bus)
+{
+    bus->deadline_us = bus->last_start_us = 0;
+}
+
+bool sync_bus_rests(const sync_bus_t *bus)
+{
+    return bus->deadline_us == 0;
+}
+
 bool sync_bus_has_time(const sync_bus_t *bus)
 {
     return sync_clock_now().mono_us < bus->last_start_us;

@@ -25,6 +25,9 @@ void sync_bus_free(sync_bus_t *bus);
 
 /* The tick begins: a new budget, changed key files are read again. */
 void sync_bus_begin(sync_bus_t *bus, l7s_now_t now);
+/* The store is to be left alone in this tick: there is no time for any exchange. */
+void sync_bus_rest(sync_bus_t *bus);
+bool sync_bus_rests(const sync_bus_t *bus);
 /* May another exchange be started in this tick? Reads the clock. */
 bool sync_bus_has_time(const sync_bus_t *bus);
 /* What is left of the tick's budget. */

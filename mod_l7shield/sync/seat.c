@@ -144,14 +144,14 @@ static void take_seat(void *context, size_t index, const void *value, size_t siz
 
 /* By how many limits are divided when the store is away must not fall because seats went
  * with it: a seat of ours that is not there, or a server that did not answer, says that
- * others are missing as well. */
+ * others are missing as well. So does an empty store to a process that has just begun. */
 static void count_nodes(sync_seat_t *seat, const scan_t *scan, bool complete,
                         l7s_now_t now)
 {
     _Atomic uint32_t *nodes = &seat->shared->header->live_nodes;
     unsigned live = scan->live + (scan->mine == NO_SEAT ? 1 : 0);
 
-    if (!complete || (scan->mine == NO_SEAT && seat->index != NO_SEAT)) {
+    if (!complete || (scan->mine == NO_SEAT && !scan->duplicate)) {
         seat->lost_at_ms = sync_mono_ms(now);
     }
     bool settled =

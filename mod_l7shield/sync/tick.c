@@ -8,6 +8,7 @@
 #include "ban_file.h"
 #include "ban_log.h"
 #include "bans.h"
+#include "caution.h"
 #include "clock.h"
 #include "counters.h"
 #include "episodes.h"
@@ -40,6 +41,7 @@ struct sync_tick {
     l7s_now_t started;
     uint64_t lag_ms;
     sync_log_gate_t late_gate;
+    sync_caution_t caution; /* of a node in a fleet */
     sync_publisher_t *publisher;
     sync_mode_t *mode;
     sync_policy_file_t *policy_file; /* NULL without one */
@@ -65,6 +67,8 @@ static l7s_status_t create_fleet(sync_tick_t *tick)
 {
     const sync_options_t *options = tick->options;
     l7s_status_t status = sync_bus_create(options, &tick->bus);
+
+    sync_caution_begin(&tick->caution, tick->shared->header, tick->started);
 
     if (status == L7S_OK) {
         sync_snapshot_links_t links = {.bus = tick->bus,
@@ -295,13 +299,24 @@ static void say_state(sync_tick_t *tick, l7s_now_t now)
     }
 }
 
+static void begin_bus(sync_tick_t *tick, l7s_now_t now)
+{
+    sync_bus_begin(tick->bus, now);
+    if (!sync_caution_enter(&tick->caution, now)) {
+        sync_bus_rest(tick->bus);
+    }
+}
+
 static void run_once(sync_tick_t *tick, l7s_now_t now)
 {
     if (tick->bus != NULL) {
-        sync_bus_begin(tick->bus, now);
+        begin_bus(tick, now);
     }
     follow_policies(tick, now);
     follow_requests(tick, now);
+    if (tick->bus != NULL) {
+        sync_caution_leave(&tick->caution, now);
+    }
     keep_bans(tick, false, now);
     say_state(tick, now);
 }

@@ -19,7 +19,7 @@ def fleet():
     made = Fleet(nodes=2, children=2)
     for node in made.nodes:
         (node.document_root / "limited.txt").write_text("limited\n")
-        node.expects("L7S1012", r"L7S20(31|71|33|36)", "exit signal Killed",
+        node.expects("L7S1012", r"L7S20(07|31|71|33)", "exit signal Killed",
                      "AH00098: pid file")
     made.daemon.expect("L7S35")
     made.start()

@@ -97,6 +97,12 @@ unsigned sync_bus_time_left_ms(const sync_bus_t *bus)
     return 50;
 }
 
+bool sync_bus_rests(const sync_bus_t *bus)
+{
+    (void)bus;
+    return false;
+}
+
 size_t l7s_pool_route(const l7s_pool_t *pool, const char *name)
 {
     (void)pool;

@@ -9,7 +9,7 @@
 #include "../../core/escalate.h"
 #include "../../core/key.h"
 #include "clock.h"
-#include "counters.h"
+#include "forgive.h"
 #include "log.h"
 #include <stdlib.h>
 #include <string.h>
@@ -228,7 +228,7 @@ static void lift(sync_bans_t *bans, const l7s_ban_t *tombstone, uint64_t hold_un
     const l7s_image_t *image = sync_publisher_image(bans->publisher);
     unsigned forgiven = 0;
     if (tombstone->is_address && image != NULL && !known && (was_in_force || is_news)) {
-        forgiven = sync_counters_forgive(bans->shared, image, &tombstone->network, now);
+        forgiven = sync_forgive_network(bans->shared, image, &tombstone->network, now);
     }
     if (was_in_force || forgiven > 0) {
         sync_log(SYNC_INFO, "L7S2061", "the ban of %s is lifted, %u counters start anew",

@@ -4,21 +4,19 @@
  * could not leave (memcached known not to have seen it) can simply be put back.
  *
  * Bounds: OPERATIONS_MAX exchanges per tick, the rest stays dirty and is served first in
- * the next; HOT_MAX counters are guarded against memcached's eviction by a read now and
- * then.
+ * the next.
  */
 #include "counters.h"
 #include "../../core/key.h"
 #include "alone.h"
+#include "hot.h"
 #include "log.h"
 #include "meta.h"
 #include "news.h"
+#include "told.h"
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define OPERATIONS_MAX 131072
-#define HOT_MAX 65536
 #define LOG_INTERVAL_MS 10000
 /* memcached's share of a tick; a healthy server needs a microsecond per operation. What
  * does not fit stays dirty and comes first in the next tick. */
@@ -33,21 +31,6 @@ typedef struct {
     bool previous; /* the number of the period before */
 } purpose_t;
 
-/* A counter in use whose number must be read now and then. */
-typedef struct {
-    uint64_t key_lo;
-    uint64_t bump_at_ms;
-    uint32_t index;
-} hot_t;
-
-/* What was last told or heard of a slot's number. A slot that changes hands leaves its
- * predecessor's here, which costs at most one needless or missing piece of news. */
-typedef struct {
-    uint64_t total;
-    uint32_t period, at_ms;
-    uint32_t seen_ms; /* when its number was last seen, or heard of */
-} told_t;
-
 struct sync_counters {
     const l7s_shared_t *shared;
     sync_bus_t *bus;
@@ -60,13 +43,12 @@ struct sync_counters {
     uint32_t live_nodes;
     uint32_t resume_at; /* the slot at which the last tick ran out of operations */
     bool full, late;    /* the tick had no room, or no time, for all */
-    size_t count, hot_count;
+    size_t count;
     uint64_t unknown; /* tokens whose way ended in silence */
     sync_log_gate_t full_gate, unknown_gate, hot_gate;
-    uint64_t dice;   /* of parcels and of first looks */
-    told_t *told;    /* one per slot */
-    uint8_t *is_hot; /* one bit per slot */
-    hot_t *hot;
+    uint64_t dice; /* of parcels and of first looks */
+    sync_told_t *told;
+    sync_hot_t *hot;
     purpose_t *purposes;
     sync_meta_op_t *ops;
 };
@@ -75,15 +57,15 @@ static l7s_status_t allocate(sync_counters_t *counters)
 {
     size_t slots = l7s_table_size(&counters->shared->table);
 
-    counters->told = calloc(slots, sizeof *counters->told);
-    counters->is_hot = calloc(slots / 8 + 1, 1);
-    counters->hot = calloc(HOT_MAX, sizeof *counters->hot);
+    l7s_status_t status = sync_told_create(slots, &counters->told);
+    if (status == L7S_OK) {
+        status = sync_hot_create(slots, &counters->hot);
+    }
     counters->purposes = calloc(OPERATIONS_MAX, sizeof *counters->purposes);
     counters->ops = calloc(OPERATIONS_MAX, sizeof *counters->ops);
-    return counters->told && counters->is_hot && counters->hot && counters->purposes &&
-                   counters->ops
-               ? L7S_OK
-               : L7S_NO_MEMORY;
+    return status != L7S_OK || counters->purposes == NULL || counters->ops == NULL
+               ? L7S_NO_MEMORY
+               : L7S_OK;
 }
 
 l7s_status_t sync_counters_create(const l7s_shared_t *shared, sync_bus_t *bus,
@@ -127,9 +109,8 @@ void sync_counters_free(sync_counters_t *counters)
     sync_meta_free(counters->meta);
     sync_alone_free(counters->alone);
     sync_news_free(counters->news);
-    free(counters->told);
-    free(counters->is_hot);
-    free(counters->hot);
+    sync_told_free(counters->told);
+    sync_hot_free(counters->hot);
     free(counters->purposes);
     free(counters->ops);
     free(counters);
@@ -323,69 +304,41 @@ static bool consider(void *context, uint32_t index, l7s_slot_t *slot)
 
 /* ---- counters in use ---- */
 
-static bool hot_bit(const sync_counters_t *counters, uint32_t index)
-{
-    return (counters->is_hot[index / 8] >> (index % 8) & 1) != 0;
-}
-
 static void heat(sync_counters_t *counters, uint32_t index, uint64_t key_lo)
 {
-    if (hot_bit(counters, index)) {
-        return;
-    }
-    if (counters->hot_count == HOT_MAX) {
-        if (sync_log_gate(&counters->hot_gate, sync_mono_ms(counters->now),
-                          LOG_INTERVAL_MS, NULL)) {
-            sync_log(SYNC_WARN, "L7S2072",
-                     "more than %d counters are in use; memcached may evict some of them",
-                     HOT_MAX);
-        }
+    uint64_t now_ms = sync_mono_ms(counters->now);
+
+    if (sync_hot_has(counters->hot, index)) {
         return;
     }
     /* The first look at any moment, so that the nodes' looks spread. */
     uint64_t wait_ms =
         1 + roll(counters) % l7s_fleet_look_interval_ms(counters->live_nodes);
-    counters->hot[counters->hot_count++] =
-        (hot_t){.key_lo = key_lo,
-                .index = index,
-                .bump_at_ms = sync_mono_ms(counters->now) + wait_ms};
-    counters->is_hot[index / 8] |= (uint8_t)(1U << (index % 8));
+    if (!sync_hot_add(counters->hot, index, key_lo, now_ms + wait_ms) &&
+        sync_log_gate(&counters->hot_gate, now_ms, LOG_INTERVAL_MS, NULL)) {
+        sync_log(SYNC_WARN, "L7S2072",
+                 "more than %d counters are in use; memcached may evict some of them",
+                 SYNC_HOT_MAX);
+    }
 }
 
-/* Adds the read of one counter in use. False: it is in use no longer. */
-static bool bump(sync_counters_t *counters, const hot_t *hot)
+/* Adds the read of one counter in use. A sync_hot_look_fn. */
+static sync_hot_answer_t bump(void *context, uint32_t index, uint64_t key_lo)
 {
-    l7s_slot_t *slot = &counters->shared->table.slots[hot->index];
+    sync_counters_t *counters = context;
+    l7s_slot_t *slot = &counters->shared->table.slots[index];
     const l7s_image_limit_t *limit = limit_of(counters, slot);
 
-    if (limit == NULL || !limit->fleet || l7s_slot_key(slot).lo != hot->key_lo ||
+    if (counters->count + 2 > OPERATIONS_MAX) {
+        return SYNC_HOT_WAITS;
+    }
+    if (limit == NULL || !limit->fleet || l7s_slot_key(slot).lo != key_lo ||
         l7s_bucket_drained(&limit->rate, atomic_load(&slot->tat),
                            counters->now.mono_us)) {
-        return false;
+        return SYNC_HOT_DRAINED;
     }
-    look(counters, hot->index, slot, limit, 0);
-    return true;
-}
-
-/* memcached does not spare from eviction what is only incremented, but what is read. */
-static void bump_due(sync_counters_t *counters)
-{
-    uint64_t now_ms = sync_mono_ms(counters->now);
-
-    for (size_t i = 0; i < counters->hot_count;) {
-        hot_t *hot = &counters->hot[i];
-        if (now_ms < hot->bump_at_ms || counters->count + 2 > OPERATIONS_MAX) {
-            i++;
-            continue;
-        }
-        if (bump(counters, hot)) {
-            hot->bump_at_ms = now_ms + l7s_fleet_look_interval_ms(counters->live_nodes);
-            i++;
-            continue;
-        }
-        counters->is_hot[hot->index / 8] &= (uint8_t) ~(1U << (hot->index % 8));
-        counters->hot[i] = counters->hot[--counters->hot_count];
-    }
+    look(counters, index, slot, limit, 0);
+    return SYNC_HOT_LOOKED;
 }
 
 /* Debits what others used since the number was last seen. `same`: it was this number. */
@@ -393,10 +346,9 @@ static void charge(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
                    const l7s_rate_t *rate, bool same, uint64_t others)
 {
     sync_alone_place_t place = place_of(counters, index, l7s_slot_key(slot));
-    uint32_t now_ms = (uint32_t)sync_mono_ms(counters->now);
-    uint32_t since_ms = now_ms - counters->told[index].seen_ms;
+    uint32_t since_ms =
+        sync_told_seen(counters->told, index, (uint32_t)sync_mono_ms(counters->now));
 
-    counters->told[index].seen_ms = now_ms;
     others = sync_alone_uncharged(counters->alone, &place, others,
                                   sync_mono_ms(counters->now));
     if (same && others > 0) {
@@ -420,18 +372,6 @@ static bool is_timely(const sync_counters_t *counters, const l7s_rate_t *rate,
     uint32_t period = l7s_fleet_period(rate, item->key, counters->now.wall_ms, &began_ms);
 
     return item->what.period != 0 && item->what.period - period + 1 <= 2;
-}
-
-static void remember(sync_counters_t *counters, uint32_t index, uint64_t total,
-                     uint32_t period)
-{
-    told_t *told = &counters->told[index];
-
-    if (told->period != period || total > told->total) {
-        told->total = total;
-        told->period = period;
-        told->at_ms = (uint32_t)sync_mono_ms(counters->now);
-    }
 }
 
 /* Takes in one piece of news. A counter that is not known here yet is made: its first
@@ -468,18 +408,19 @@ static void hear(void *context, const sync_news_item_t *item)
         atomic_store(&slot->period, view.period);
         charge(counters, index, slot, rate, same, others);
     }
-    remember(counters, index, item->what.total, item->what.period);
+    sync_told_note(counters->told, index, item->what.total, item->what.period,
+                   (uint32_t)sync_mono_ms(counters->now));
 }
 
 /* After a push: is what we know now worth telling to all? */
 static void tell(sync_counters_t *counters, const purpose_t *purpose, l7s_slot_t *slot)
 {
     const l7s_rate_t *rate = &purpose->limit->rate;
-    const told_t *told = &counters->told[purpose->index];
+    uint32_t index = purpose->index, now_ms = (uint32_t)sync_mono_ms(counters->now);
     uint64_t total = atomic_load(&slot->total), tat = atomic_load(&slot->tat);
-    uint64_t grown = total > told->total ? total - told->total : 0;
-    uint64_t moved = told->period == purpose->period ? grown : rate->burst;
-    uint32_t silent_ms = (uint32_t)sync_mono_ms(counters->now) - told->at_ms;
+    uint64_t moved =
+        sync_told_moved(counters->told, index, total, purpose->period, rate->burst);
+    uint32_t silent_ms = sync_told_silent_ms(counters->told, index, now_ms);
 
     if (counters->live_nodes < 2 ||
         !l7s_fleet_must_tell(rate, headroom_of(counters, rate, slot), moved, silent_ms)) {
@@ -492,7 +433,7 @@ static void tell(sync_counters_t *counters, const purpose_t *purpose, l7s_slot_t
                  .used = l7s_bucket_used(rate, tat, counters->now.mono_us),
                  .period = purpose->period}};
     if (sync_news_add(counters->news, &item, counters->live_nodes, counters->now)) {
-        remember(counters, purpose->index, total, purpose->period);
+        sync_told_note(counters->told, index, total, purpose->period, now_ms);
     }
 }
 
@@ -633,7 +574,8 @@ void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
     if (!online) {
         return;
     }
-    bump_due(counters);
+    sync_hot_look(counters->hot, sync_mono_ms(now),
+                  l7s_fleet_look_interval_ms(counters->live_nodes), bump, counters);
     unsigned budget = sync_bus_time_left_ms(counters->bus);
     if (counters->count > 0 && !sync_bus_rests(counters->bus)) {
         sync_meta_run(counters->meta, counters->ops, counters->count,
@@ -644,49 +586,4 @@ void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
     }
     sync_news_tell(counters->news, now);
     report(counters);
-}
-
-/* ---- forgiving ---- */
-
-static unsigned reset(const l7s_shared_t *shared, const l7s_image_limit_t *limit,
-                      const l7s_hashkey_t *count_key, l7s_part_t part,
-                      const l7s_cidr_t *network, l7s_now_t now)
-{
-    l7s_hash128_t digest = l7s_key_digest_cidr(count_key, part, network);
-    l7s_hash128_t key = l7s_hash128_xor(digest, limit->identity);
-    l7s_slot_t *slot = l7s_table_find(&shared->table, key);
-
-    if (limit->strict) { /* dropped when the store is away; then it forgets by itself */
-        (void)l7s_mailbox_forget(&shared->mailbox, key, (int32_t)getpid());
-    }
-    if (slot == NULL) {
-        return 0;
-    }
-    atomic_store(&slot->tat, l7s_bucket_fresh(&limit->rate, now.mono_us));
-    atomic_store(&slot->pending, 0);
-    return 1;
-}
-
-unsigned sync_counters_forgive(const l7s_shared_t *shared, const l7s_image_t *image,
-                               const l7s_cidr_t *network, l7s_now_t now)
-{
-    uint32_t count = 0;
-    unsigned forgiven = 0;
-    const l7s_image_limit_t *limits = l7s_image_limits(image, &count);
-    const l7s_hashkey_t *count_key = l7s_image_count_key(image);
-    l7s_cidr_t client = l7s_addr_client(&network->base);
-    bool v4 = l7s_addr_is_v4(&network->base);
-
-    for (uint32_t i = 0; i < count; i++) {
-        const l7s_image_limit_t *limit = &limits[i];
-        if (limit->by_client && network->prefix >= client.prefix) {
-            forgiven += reset(shared, limit, count_key, L7S_PART_CLIENT, &client, now);
-        }
-        uint8_t width = v4 ? (uint8_t)(96 + limit->ipv4_prefix) : limit->ipv6_prefix;
-        if (limit->by_network && network->prefix >= width) {
-            l7s_cidr_t wide = {l7s_addr_mask(&network->base, width), width};
-            forgiven += reset(shared, limit, count_key, L7S_PART_NETWORK, &wide, now);
-        }
-    }
-    return forgiven;
 }

@@ -25,10 +25,4 @@ void sync_counters_free(sync_counters_t *counters);
 void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
                         l7s_now_t now);
 
-/* Makes every limit of `image` that counts by client or by network forget this address or
- * network: what lifting a ban promises. Networks wider than a limit's own are left out,
- * since they hold many counters. Returns how many counters were reset. */
-unsigned sync_counters_forgive(const l7s_shared_t *shared, const l7s_image_t *image,
-                               const l7s_cidr_t *network, l7s_now_t now);
-
 #endif

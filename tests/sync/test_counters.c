@@ -629,32 +629,6 @@ static void test_counters_news_that_mean_nothing_here_change_nothing(void **stat
     assert_int_equal(atomic_load(&bench->shared.table.stats->claimed), 0);
 }
 
-static void test_counters_forgive_resets_client_and_network(void **state)
-{
-    bench_t *bench = *state;
-    l7s_slot_t *shared = take(bench, 100, 100), *own = take(bench, 50, 50);
-    l7s_slot_t *wide = take(bench, 70, 70);
-    const l7s_slot_t *slots[] = {shared, own, wide};
-    static const uint32_t requests[] = {100, 50, 70};
-
-    assert_int_equal(
-        sync_counters_forgive(&bench->shared, bench->image, &bench->client, bench->now),
-        3);
-    for (unsigned i = 0; i < 3; i++) {
-        assert_true(l7s_bucket_drained(&limit_of(bench, requests[i])->rate,
-                                       atomic_load(&slots[i]->tat), bench->now.mono_us));
-        assert_int_equal(atomic_load(&slots[i]->pending), 0);
-    }
-    take(bench, 70, 70);
-    take(bench, 50, 50);
-    l7s_cidr_t network = {l7s_addr_mask(&bench->client.base, 120), 120};
-    assert_int_equal(
-        sync_counters_forgive(&bench->shared, bench->image, &network, bench->now), 1);
-    network = (l7s_cidr_t){l7s_addr_mask(&bench->client.base, 112), 112};
-    assert_int_equal(
-        sync_counters_forgive(&bench->shared, bench->image, &network, bench->now), 0);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -676,7 +650,6 @@ int main(void)
         TEST(test_counters_near_the_limit_are_told_when_they_moved),
         TEST(test_counters_heard_of_are_made_and_charged),
         TEST(test_counters_news_that_mean_nothing_here_change_nothing),
-        TEST(test_counters_forgive_resets_client_and_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ static const struct {
     {"policy", "when_store_down", NULL, NULL, "strict"},
     {"policy", "guard", NULL, NULL, "guard"},
     {"policy", "match", NULL, "path_regex", "matching"},
+    {"policy", "count", NULL, "statuses", "answers"},
     {"list", "kind", "strings", NULL, "strings"},
     {"policy", "escalate", NULL, NULL, "escalate"},
     {"settings", "guard", NULL, NULL, "guard"},

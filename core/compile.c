@@ -120,6 +120,20 @@ static void compile_plans(l7s_compiler_t *compiler, const l7s_policy_t *policy,
     }
 }
 
+static l7s_run_t compile_statuses(l7s_compiler_t *compiler, const l7s_policy_t *policy)
+{
+    l7s_builder_t *builder = &compiler->builder;
+    l7s_run_t run = {l7s_builder_count(builder, L7S_SECTION_REFS),
+                     (uint32_t)policy->status_count};
+
+    for (size_t i = 0; i < policy->status_count; i++) {
+        uint32_t range =
+            (uint32_t)policy->statuses[i].lowest << 16 | policy->statuses[i].highest;
+        l7s_builder_add(builder, L7S_SECTION_REFS, &range, 1);
+    }
+    return run;
+}
+
 static void compile_matches(l7s_compiler_t *compiler, const l7s_policy_t *policy,
                             l7s_image_policy_t *out)
 {
@@ -158,6 +172,9 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
         .rollout = (uint8_t)policy->rollout_percent,
         .strict = asks_store(policy),
         .when_down = (uint8_t)policy->when_down,
+        .statuses = compile_statuses(compiler, policy),
+        .deferred = policy->status_count > 0,
+        .apart = asks_store(policy) || policy->status_count > 0,
     };
     out.identity = l7s_limit_identity(compiler->count_key, policy->name,
                                       policy->spec != NULL ? policy->spec : "", 0);
@@ -176,6 +193,7 @@ static void compile_policies(l7s_compiler_t *compiler)
         const l7s_policy_t *policy = compiler->policies[i];
         l7s_image_policy_t record = describe_policy(compiler, policy);
         builder->head.has_strict |= record.strict;
+        builder->head.needs_answer |= record.deferred;
         if (policy->mode != L7S_MODE_OFF) {
             record.closer |= l7s_compiler_file(compiler, i, &policy->match);
         }

@@ -43,6 +43,8 @@ typedef struct {
     bool has_client;            /* client.in was given */
 } l7s_match_t;
 
+#define L7S_STATUSES_MAX 32
+
 typedef struct {
     l7s_part_t part;
     char *name; /* of a header, else NULL */
@@ -88,6 +90,10 @@ typedef struct {
     size_t plan_count;
     l7s_plan_t *plans;                /* by name */
     char *plan_list, *plan_attribute; /* NULL without plans */
+    size_t status_count;
+    struct {
+        uint16_t lowest, highest;
+    } statuses[L7S_STATUSES_MAX]; /* count.statuses: any of them */
     bool fleet;
     bool strict;          /* consistency */
     l7s_down_t when_down; /* for strict only */

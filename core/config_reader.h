@@ -67,6 +67,8 @@ bool l7s_accept_cidr(l7s_reader_t *reader, const char *text, l7s_cidr_t *out);
  * free function in every case. */
 void l7s_match_read(l7s_reader_t *reader, const json_t *json, l7s_match_t *out);
 void l7s_match_free(l7s_match_t *match);
+/* What the policy counts of the answer; after its detector, consistency and action. */
+void l7s_answer_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out);
 void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out);
 void l7s_policy_free(l7s_policy_t *policy);
 void l7s_list_read(l7s_reader_t *reader, const json_t *json, l7s_list_t *out);

@@ -10,9 +10,9 @@
 
 #include <string.h>
 
-static void begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
-                  const l7s_image_t *image, const l7s_request_t *request, l7s_now_t now,
-                  l7s_verdict_t *verdict)
+void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
+                          const l7s_image_t *image, const l7s_request_t *request,
+                          l7s_now_t now, l7s_verdict_t *verdict)
 {
     uint32_t node = atomic_load_explicit(&shared->header->mode, memory_order_relaxed);
 
@@ -24,6 +24,9 @@ static void begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
     evaluation->mode = l7s_mode_least(request->mode, (l7s_mode_t)node);
     evaluation->app_mode = evaluation->mode;
     evaluation->walked = false;
+    evaluation->is_deferred = false;
+    evaluation->is_answered = false;
+    evaluation->is_barred = false;
     evaluation->spoken = L7S_NONE;
     evaluation->charge_count = 0;
     evaluation->has_strict = false;
@@ -31,7 +34,7 @@ static void begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
     l7s_tuples_begin(&evaluation->tuples, &evaluation->matcher);
 }
 
-static void walk(l7s_evaluation_t *evaluation)
+void l7s_evaluation_walk(l7s_evaluation_t *evaluation)
 {
     if (!evaluation->walked) {
         l7s_matcher_index(&evaluation->matcher);
@@ -83,7 +86,7 @@ static bool judge_address(l7s_evaluation_t *evaluation)
     bool is_in_list = is_listed(evaluation);
 
     if (is_in_list && evaluation->image->app_lists) {
-        walk(evaluation);
+        l7s_evaluation_walk(evaluation);
     }
     return (is_in_list && judge_lists(evaluation, L7S_EFFECT_ALLOW)) ||
            judge_bans(evaluation) ||
@@ -188,7 +191,17 @@ static void note_strict(l7s_evaluation_t *evaluation, uint32_t index)
     evaluation->strict[index / 64] |= 1ULL << index % 64;
 }
 
-/* What the store decides is not charged here (charge_strict.c). */
+/* Not charged with the others: the store decides (charge_strict.c), or the answer does
+ * (answer.c). */
+static __attribute__((noinline)) void
+note_apart(l7s_evaluation_t *evaluation, uint32_t index, const l7s_image_policy_t *policy)
+{
+    if (policy->strict) {
+        note_strict(evaluation, index);
+    }
+    evaluation->is_deferred |= policy->deferred;
+}
+
 static bool note_conforming(l7s_evaluation_t *evaluation, uint32_t index,
                             const l7s_image_policy_t *policy, const l7s_hash128_t *digest)
 {
@@ -198,9 +211,9 @@ static bool note_conforming(l7s_evaluation_t *evaluation, uint32_t index,
                       digest)) {
         return false;
     }
-    if (policy->strict) {
+    if (policy->apart) {
         evaluation->charge_count = before;
-        note_strict(evaluation, index);
+        note_apart(evaluation, index, policy);
     }
     return true;
 }
@@ -243,6 +256,9 @@ static __attribute__((noinline)) bool ask_closely(l7s_evaluation_t *evaluation,
     }
     if (others_banned && find_ban(evaluation, &trip, &ended)) {
         return ended;
+    }
+    if (policy->deferred) {
+        return l7s_ask_deferred(evaluation, &trip);
     }
     trip.simulated = others_banned && policy->may_ban && trip.mode != L7S_MODE_ENFORCE &&
                      l7s_would_be_banned(evaluation, &trip);
@@ -301,7 +317,7 @@ static void decide(l7s_evaluation_t *evaluation)
     if (!evaluation->request->client_is_proxy && judge_address(evaluation)) {
         return;
     }
-    walk(evaluation);
+    l7s_evaluation_walk(evaluation);
     if (evaluation->app_mode == L7S_MODE_OFF) {
         return;
     }
@@ -317,13 +333,34 @@ void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
     l7s_evaluation_t evaluation;
 
     verdict->outcome = L7S_OUTCOME_ADMITTED;
-    begin(&evaluation, shared, image, request, now, verdict);
+    verdict->awaits_answer = false;
+    l7s_evaluation_begin(&evaluation, shared, image, request, now, verdict);
     if (evaluation.mode == L7S_MODE_OFF) {
         return;
     }
     l7s_guard_see(&shared->guard, &request->client);
     decide(&evaluation);
+    verdict->awaits_answer = evaluation.is_deferred;
     l7s_count_up(&shared->header->verdicts[verdict->outcome]);
+}
+
+bool l7s_decide_late(l7s_evaluation_t *evaluation)
+{
+    l7s_guard_see(&evaluation->shared->guard, &evaluation->request->client);
+    if (!evaluation->request->client_is_proxy && judge_address(evaluation)) {
+        return false;
+    }
+    l7s_evaluation_walk(evaluation);
+    if (evaluation->app_mode == L7S_MODE_OFF) {
+        return false;
+    }
+    ask_all(evaluation);
+    if (evaluation->is_barred) {
+        return false;
+    }
+    l7s_charge(evaluation);
+    l7s_count_up(&evaluation->shared->header->verdicts[evaluation->verdict->outcome]);
+    return true;
 }
 
 static bool is_allowed_anywhere(l7s_evaluation_t *evaluation)
@@ -370,7 +407,7 @@ bool l7s_decide_address(const l7s_shared_t *shared, const l7s_image_t *image,
     if (image == NULL) {
         return false;
     }
-    begin(&evaluation, shared, image, &request, now, verdict);
+    l7s_evaluation_begin(&evaluation, shared, image, &request, now, verdict);
     if (evaluation.mode != L7S_MODE_ENFORCE || !refuse_address(&evaluation)) {
         return false;
     }

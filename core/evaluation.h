@@ -28,7 +28,10 @@ typedef struct {
     l7s_mode_t mode;     /* of the stage: request and node */
     l7s_mode_t app_mode; /* the app's too, once the index has been walked */
     bool walked;
-    uint32_t spoken; /* a policy whose ban was observed already, or L7S_NONE */
+    bool is_deferred; /* a policy was asked that is charged when the answer is known */
+    bool is_answered; /* the answer is out: nothing refuses this request any more */
+    bool is_barred;   /* … and a ban in force would have refused it */
+    uint32_t spoken;  /* a policy whose ban was observed already, or L7S_NONE */
     l7s_matcher_t matcher;
     l7s_tuples_t tuples;
     /* Of policies that the request conforms to. */
@@ -86,6 +89,20 @@ void l7s_escalate_episode(const l7s_evaluation_t *evaluation, l7s_trip_t *trip,
                           l7s_episode_t *episode);
 
 /* --- decide.c --- */
+
+void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
+                          const l7s_image_t *image, const l7s_request_t *request,
+                          l7s_now_t now, l7s_verdict_t *verdict);
+/* Walks the index, unless that has been done. */
+void l7s_evaluation_walk(l7s_evaluation_t *evaluation);
+
+/* Asks and charges all that l7s_decide would have, about a request that has been answered
+ * without being asked about. False: a list, a ban or the mode exempts it. */
+bool l7s_decide_late(l7s_evaluation_t *evaluation);
+
+/* answer.c: is the key of a policy over its limit that will be charged when the answer is
+ * known? True: that ends the evaluation. */
+bool l7s_ask_deferred(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
 
 /* Fills in a trip for this policy. False: it does not count this request at all. */
 bool l7s_regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip);

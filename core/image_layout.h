@@ -32,7 +32,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 7
+#define L7S_IMAGE_VERSION 8
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -194,7 +194,10 @@ typedef struct {
     uint32_t plan_list, plan_header; /* with plans: indexes */
     l7s_run_t steps;                 /* escalate */
     uint32_t may_ban;                /* by its action or a step */
-    uint32_t reserved;
+    uint8_t deferred;                /* charged when the answer is known */
+    uint8_t apart;                   /* strict or deferred: not charged with the others */
+    uint8_t reserved[2];
+    l7s_run_t statuses; /* refs: lowest << 16 | highest, any of them; none: every one */
 } l7s_image_policy_t;
 
 typedef struct {
@@ -248,10 +251,12 @@ struct l7s_image {
     uint32_t app_lists;      /* some list with an effect is bound to apps */
     uint32_t client_indexed; /* the intervals say something */
     uint32_t has_strict;     /* some policy is strict */
-    l7s_run_t listed;        /* ranges: union of all lists with an effect */
-    uint64_t pattern_stamp;  /* of the section of patterns */
-    uint32_t patterns;       /* how many there are; their numbers are below */
-    uint32_t path_subject;   /* of the patterns that look at the path */
+    uint32_t needs_answer;   /* some policy is deferred */
+    uint32_t reserved;
+    l7s_run_t listed;       /* ranges: union of all lists with an effect */
+    uint64_t pattern_stamp; /* of the section of patterns */
+    uint32_t patterns;      /* how many there are; their numbers are below */
+    uint32_t path_subject;  /* of the patterns that look at the path */
 };
 
 _Static_assert(sizeof(l7s_image_policy_t) % 8 == 0, "an array of them stays aligned");

@@ -58,6 +58,9 @@ static json_t *count_of(const json_t *policy)
     set_integer(out, "ipv6_prefix", count, 48);
     json_object_set_new(out, "cost",
                         json_string(l7s_reader_string(count, "cost", "requests")));
+    if (json_array_size(json_object_get(count, "statuses")) > 0) {
+        json_object_set(out, "statuses", json_object_get(count, "statuses"));
+    }
     return out;
 }
 

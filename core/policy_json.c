@@ -390,6 +390,7 @@ void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     read_action(json_object_get(json, "action"), out);
     check_ban(reader, by, out, out->action);
     read_escalate(reader, json_object_get(json, "escalate"), by, out);
+    l7s_answer_read(reader, json, out);
     l7s_reader_time(reader, json, "expires_at", &out->expires_ms);
     read_spec(reader, counting, out);
     out->guard_ignored =

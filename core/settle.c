@@ -103,9 +103,13 @@ bool l7s_settle_listed(l7s_evaluation_t *evaluation, const l7s_image_list_t *lis
     l7s_outcome_t outcome = allow                      ? L7S_OUTCOME_ALLOW_LISTED
                             : mode == L7S_MODE_ENFORCE ? L7S_OUTCOME_LISTED
                                                        : L7S_OUTCOME_OBSERVED;
-    l7s_verdict_t *verdict = take_verdict(evaluation, outcome, allow ? "allow" : "deny");
     l7s_cidr_t client = l7s_addr_client(&evaluation->request->client);
+    l7s_verdict_t *verdict;
 
+    if (evaluation->is_answered) {
+        return outcome != L7S_OUTCOME_OBSERVED;
+    }
+    verdict = take_verdict(evaluation, outcome, allow ? "allow" : "deny");
     if (verdict != NULL) {
         verdict->status = allow ? 0 : 403;
         COPY(verdict->policy, text_at(evaluation, list->name));
@@ -400,10 +404,15 @@ bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode
         mode == L7S_MODE_ENFORCE &&
         (policy == L7S_NONE ||
          !l7s_is_demoted(evaluation, l7s_image_policy(evaluation->image, policy)));
-    l7s_verdict_t *verdict = take_verdict(
-        evaluation, acted ? L7S_OUTCOME_BANNED : L7S_OUTCOME_OBSERVED, "ban");
     l7s_episode_t *episode = NULL;
+    l7s_verdict_t *verdict;
 
+    if (evaluation->is_answered) {
+        evaluation->is_barred = acted;
+        return acted;
+    }
+    verdict = take_verdict(evaluation, acted ? L7S_OUTCOME_BANNED : L7S_OUTCOME_OBSERVED,
+                           "ban");
     learn_client(evaluation, ban);
     if (policy != L7S_NONE) {
         l7s_stats_row_t *row = l7s_stats_of(evaluation, policy);
@@ -443,8 +452,9 @@ static void fill_trip(l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
     const l7s_image_sanction_t *sanction = &trip->sanction;
-    l7s_verdict_t *verdict = take_verdict(
-        evaluation, outcome, l7s_action_name((l7s_action_t)sanction->action));
+    l7s_action_t action =
+        outcome == L7S_OUTCOME_LOGGED ? L7S_ACTION_LOG : (l7s_action_t)sanction->action;
+    l7s_verdict_t *verdict = take_verdict(evaluation, outcome, l7s_action_name(action));
 
     if (verdict == NULL) {
         return;
@@ -540,6 +550,28 @@ static bool settle_refusal(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
     return acted;
 }
 
+/* The request has passed: all that is left is to remember it and, for a ban, to refuse
+ * the next one. */
+static void settle_answered(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
+{
+    l7s_stats_row_t *row = l7s_stats_of(evaluation, trip->policy);
+    l7s_episode_t *episode = act(evaluation, trip);
+    bool acted = trip->mode == L7S_MODE_ENFORCE;
+
+    if (trip->sanction.action == L7S_ACTION_BAN) {
+        if (acted) {
+            note_acted(evaluation, trip->policy);
+        }
+        l7s_count_up(acted ? &row->acted : &row->would_act);
+    }
+    if (episode != NULL) {
+        count_episode(evaluation, episode, true, false);
+        l7s_count_up(&episode->passed);
+    }
+    link_slot(evaluation, trip, episode);
+    fill_trip(evaluation, trip, L7S_OUTCOME_LOGGED, episode);
+}
+
 /* Nobody did anything wrong: neither an episode nor a ban. */
 bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
 {
@@ -572,6 +604,10 @@ bool l7s_settle_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
     trip->sanction = own_sanction(policy);
     if (action == L7S_ACTION_LOG) {
         settle_log(evaluation, trip);
+        return false;
+    }
+    if (action != L7S_ACTION_ALLOW && evaluation->is_answered) {
+        settle_answered(evaluation, trip);
         return false;
     }
     if (action != L7S_ACTION_ALLOW) {

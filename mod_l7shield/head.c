@@ -70,11 +70,7 @@ int shield_fixups(request_rec *r)
         return DECLINED;
     }
     if (r->prev) {
-        const l7s_verdict_t *earlier = shield_verdict_kept(r->prev);
-        if (earlier) {
-            ap_set_module_config(r->request_config, &l7shield_module, (void *)earlier);
-            shield_verdict_show(r, earlier);
-        }
+        shield_verdict_hand_on(r->prev, r);
         return DECLINED;
     }
     const l7s_verdict_t *verdict = shield_verdict_kept(r);

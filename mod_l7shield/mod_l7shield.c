@@ -5,9 +5,11 @@
  * stage.
  *
  * Life: check_config (is the policy file good?), post_config (memory, sync process),
- * child_init (pins), then requests: connection stage, head, access checker, fixups.
+ * child_init (pins), then requests: connection stage, head, access checker, fixups,
+ * answer.
  */
 #include "mod_l7shield.h"
+#include "answered.h"
 #include "connection.h"
 #include "cors.h"
 #include "directives.h"
@@ -139,6 +141,12 @@ static void register_hooks(apr_pool_t *pool)
 
     /* Refusals that scripts of other sites may read. */
     shield_cors_register();
+
+    /* What the answer tells, before it is logged: other modules have said by then what
+     * they think of the request. */
+    static const char *const findings[] = {"mod_security2.c", NULL};
+    static const char *const logs[] = {"mod_log_config.c", NULL};
+    ap_hook_log_transaction(shield_answered, findings, logs, APR_HOOK_MIDDLE);
 
     /* SetHandler l7shield-metrics. */
     ap_hook_handler(shield_metrics, NULL, NULL, APR_HOOK_MIDDLE);

@@ -67,7 +67,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
         return false;
     }
     facts->client_is_proxy = shield_is_proxy(&facts->client);
-    facts->method = r->method;
+    facts->method = r->method ? r->method : "";
     facts->host = r->hostname ? r->hostname : "";
     facts->path = l7s_path_read(target_path(r), out->path, sizeof(out->path));
     facts->app = section->app;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Making and keeping a verdict. Most requests are admitted without a word: they leave
- * nothing behind, no allocation, no variable. Does not send anything (refuse.c).
+ * Making and keeping a verdict. Most requests are admitted without a word: they leave a
+ * mark that they were judged, no allocation, no variable. Does not send anything
+ * (refuse.c).
  */
 #include "verdict.h"
 
@@ -10,15 +11,27 @@
 
 #include "apr_strings.h"
 
+static void set_judged(request_rec *r, const shield_judged_t *judged)
+{
+    ap_set_module_config(r->request_config, &l7shield_module, (void *)judged);
+}
+
 static const l7s_verdict_t *keep(request_rec *r, const l7s_verdict_t *verdict)
 {
-    if (verdict->outcome == L7S_OUTCOME_ADMITTED) {
+    static const shield_judged_t admitted = {.verdict = NULL};
+    bool silent = verdict->outcome == L7S_OUTCOME_ADMITTED;
+    if (silent && !verdict->awaits_answer) {
+        set_judged(r, &admitted);
         return NULL;
     }
-    l7s_verdict_t *kept = apr_pmemdup(r->pool, verdict, sizeof(*verdict));
-    ap_set_module_config(r->request_config, &l7shield_module, kept);
-    shield_verdict_show(r, kept);
-    return kept;
+    shield_judged_t *judged = apr_palloc(r->pool, sizeof(*judged));
+    judged->verdict = silent ? NULL : apr_pmemdup(r->pool, verdict, sizeof(*verdict));
+    judged->awaits_answer = verdict->awaits_answer;
+    set_judged(r, judged);
+    if (!silent) {
+        shield_verdict_show(r, judged->verdict);
+    }
+    return judged->verdict;
 }
 
 const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t *section)
@@ -62,7 +75,19 @@ const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode
 
 const l7s_verdict_t *shield_verdict_kept(const request_rec *r)
 {
-    return ap_get_module_config(r->request_config, &l7shield_module);
+    const shield_judged_t *judged = shield_judged(r);
+    return judged ? judged->verdict : NULL;
+}
+
+void shield_verdict_hand_on(const request_rec *from, request_rec *to)
+{
+    const shield_judged_t *judged = shield_judged(from);
+    if (judged) {
+        set_judged(to, judged);
+    }
+    if (judged && judged->verdict) {
+        shield_verdict_show(to, judged->verdict);
+    }
 }
 
 static void show(request_rec *r, const char *variable, const char *value)

@@ -16,8 +16,23 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
 /* Bans and address lists only, for hosts whose policies wait for the access checker. */
 const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode);
 
-/* What was kept, or NULL. */
+/* What is kept with a request that has been judged. */
+typedef struct {
+    const l7s_verdict_t *verdict; /* NULL: admitted, and nothing to tell */
+    bool awaits_answer;           /* a policy counts it when it is answered */
+} shield_judged_t;
+
+/* NULL: no stage has judged it, or all that was looked at is its client's address. */
+static inline const shield_judged_t *shield_judged(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &l7shield_module);
+}
+
+/* The verdict that was kept, or NULL. */
 const l7s_verdict_t *shield_verdict_kept(const request_rec *r);
+
+/* What was kept with `from` holds for `to`, too, which goes on with it. */
+void shield_verdict_hand_on(const request_rec *from, request_rec *to);
 
 /* The access log reads the variables of the last request of a chain of internal
  * redirects: hands those of `verdict` on to `r`. */

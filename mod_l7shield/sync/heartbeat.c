@@ -106,6 +106,21 @@ static json_t *verdicts(l7s_segment_t *header)
     return out;
 }
 
+/* What a daemon asks for before it publishes what an older node would refuse
+ * (admin_api/features.c). */
+static json_t *features(void)
+{
+    static const char *const names[] = {
+        "spine", "strict", "guard", "strings", "matching", "escalate", "answers",
+    };
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        json_array_append_new(out, json_string(names[i]));
+    }
+    return out;
+}
+
 char *sync_heartbeat_text(const sync_heartbeat_t *beat)
 {
     l7s_segment_t *header = beat->shared->header;
@@ -114,9 +129,7 @@ char *sync_heartbeat_text(const sync_heartbeat_t *beat)
     json_object_set_new(out, "name", json_string(beat->node));
     json_object_set_new(out, "instance", json_string(beat->instance));
     json_object_set_new(out, "version", json_string(L7S_VERSION));
-    json_object_set_new(out, "features",
-                        json_pack("[s,s,s,s,s,s]", "spine", "strict", "guard", "strings",
-                                  "matching", "escalate"));
+    json_object_set_new(out, "features", features());
     set(out, "started_ms", beat->started_ms);
     set(out, "config_epoch", atomic_load(&header->config_epoch));
     set(out, "revision", atomic_load(&header->revision));

@@ -2,6 +2,7 @@
 add_library(policy_fixture STATIC policy_fixture.c policy_random.c policy_reference.c)
 target_link_libraries(policy_fixture PUBLIC l7s_json)
 
+l7s_unit(answer policy_fixture)
 l7s_unit(ban_id l7s_core)
 l7s_unit(charge_strict policy_fixture)
 l7s_unit(compile policy_fixture)

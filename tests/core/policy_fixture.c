@@ -330,6 +330,13 @@ void fixture_match_client(fixture_t *fixture, l7s_match_t *match, const char *in
     }
 }
 
+void fixture_count_status(l7s_policy_t *policy, uint16_t lowest, uint16_t highest)
+{
+    must(policy->status_count < L7S_STATUSES_MAX, "too many statuses");
+    policy->statuses[policy->status_count].lowest = lowest;
+    policy->statuses[policy->status_count++].highest = highest;
+}
+
 l7s_match_t *fixture_except(fixture_t *fixture, l7s_policy_t *policy)
 {
     if (policy->except == NULL) {
@@ -400,6 +407,14 @@ l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request)
     request->scratch = fixture->scratch;
     l7s_decide(&fixture->shared, fixture->image, &request->facts, fixture->now, &verdict);
     return verdict;
+}
+
+void fixture_answer(fixture_t *fixture, fixture_request_t *request, l7s_answer_t answer,
+                    l7s_verdict_t *verdict)
+{
+    request->facts.context = request;
+    l7s_decide_answer(&fixture->shared, fixture->image, &request->facts, &answer,
+                      fixture->now, verdict);
 }
 
 /* --- what came of it --- */

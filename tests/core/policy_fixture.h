@@ -7,6 +7,7 @@
 #ifndef POLICY_FIXTURE_H
 #define POLICY_FIXTURE_H
 
+#include "../../core/answer.h"
 #include "../../core/compile.h"
 #include "../../core/decide.h"
 #include "../../core/path.h"
@@ -64,6 +65,8 @@ void fixture_match_header(fixture_t *fixture, l7s_match_t *match, const char *na
 void fixture_match_header_list(fixture_t *fixture, l7s_match_t *match, const char *name,
                                const char *list);
 void fixture_match_client(fixture_t *fixture, l7s_match_t *match, const char *in);
+/* One range more of count.statuses. */
+void fixture_count_status(l7s_policy_t *policy, uint16_t lowest, uint16_t highest);
 l7s_match_t *fixture_except(fixture_t *fixture, l7s_policy_t *policy);
 
 void fixture_compile(fixture_t *fixture);
@@ -81,6 +84,9 @@ typedef struct {
 fixture_request_t fixture_request(const char *client, const char *method,
                                   const char *host, const char *path);
 l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request);
+/* The answer to it; `verdict` as l7s_decide_answer has it. */
+void fixture_answer(fixture_t *fixture, fixture_request_t *request, l7s_answer_t answer,
+                    l7s_verdict_t *verdict);
 void fixture_pass_ms(fixture_t *fixture, uint64_t ms);
 
 l7s_stats_row_t *fixture_stats(fixture_t *fixture, const char *policy);

@@ -126,6 +126,7 @@ static void test_policy_spec_written_out_default_is_the_same_counter(void **stat
         "{\"detect\":{\"rate\":{\"burst\":5,\"requests\":5,\"per_seconds\":10}}," ACT "}",
         "{\"detect\":{\"rate\":[{\"per_seconds\":10.0,\"requests\":5.0}]}," ACT "}",
         "{" RATE ",\"count\":{}," ACT "}",
+        "{" RATE ",\"count\":{\"statuses\":[]}," ACT "}",
         "{" RATE ",\"count\":{\"by\":[\"client\"],\"cost\":\"requests\",\"when_absent\":"
         "\"client\",\"ipv4_prefix\":24,\"ipv6_prefix\":48}," ACT "}",
         "{" RATE ",\"mode\":\"enforce\",\"priority\":3,\"labels\":{\"a\":\"b\"},"
@@ -156,6 +157,7 @@ static void test_policy_spec_other_count_or_detect_is_another_counter(void **sta
         "{" RATE ",\"count\":{\"by\":[\"network\"]}," ACT "}",
         "{" RATE ",\"count\":{\"by\":[\"client\",\"path\"]}," ACT "}",
         "{" RATE ",\"count\":{\"when_absent\":\"skip\"}," ACT "}",
+        "{" RATE ",\"count\":{\"statuses\":[\"401\"]}," ACT "}",
     };
     char *spec = spec_of("{" RATE "," ACT "}");
 

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Policies whose count is known only when the request has been answered: asked at its
+ * head, charged afterwards. "Over the limit" means in debt: as much as the limit holds
+ * may be counted, and what is counted beyond it trips. A charge never asks first, so what
+ * was in flight when the limit was reached is paid back later (debt ends at one period).
+ */
+#include "answer.h"
+
+#include "evaluation.h"
+
+static l7s_slot_t *slot_of(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                           const l7s_image_limit_t *limit)
+{
+    return l7s_table_find(&evaluation->shared->table,
+                          l7s_hash128_xor(trip->digest, limit->identity));
+}
+
+/* Notes the first limit that the key is over and the longest wait. */
+static bool is_over(const l7s_evaluation_t *evaluation, l7s_trip_t *trip)
+{
+    l7s_run_t limits = trip->limits;
+    uint64_t now_us = evaluation->now.mono_us;
+
+    for (uint32_t i = limits.first; i < limits.first + limits.count; i++) {
+        const l7s_image_limit_t *limit = l7s_limit_at(evaluation, i);
+        const l7s_slot_t *slot = slot_of(evaluation, trip, limit);
+        uint64_t wait_us =
+            slot == NULL
+                ? 0
+                : l7s_bucket_wait_us(
+                      &limit->rate,
+                      atomic_load_explicit(&slot->tat, memory_order_relaxed), now_us, 0);
+        if (wait_us > 0) {
+            trip->limit = trip->limit == L7S_NONE ? i : trip->limit;
+            trip->wait_us = wait_us > trip->wait_us ? wait_us : trip->wait_us;
+        }
+    }
+    return trip->limit != L7S_NONE;
+}
+
+/* A ban that only observes and would still be in force. */
+static bool is_simulated(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
+{
+    return l7s_image_policy(evaluation->image, trip->policy)->may_ban &&
+           trip->mode != L7S_MODE_ENFORCE && l7s_would_be_banned(evaluation, trip);
+}
+
+bool l7s_ask_deferred(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
+{
+    evaluation->is_deferred = true;
+    if (evaluation->is_answered) {
+        return false; /* charge() asks */
+    }
+    trip->simulated = is_simulated(evaluation, trip);
+    return (trip->simulated || is_over(evaluation, trip)) &&
+           l7s_settle_trip(evaluation, trip);
+}
+
+/* --- charging --- */
+
+static bool has_status(const l7s_image_t *image, l7s_run_t statuses, uint16_t status)
+{
+    const uint32_t *refs = l7s_image_refs(image, statuses);
+
+    for (uint32_t i = 0; i < statuses.count; i++) {
+        if (status >= refs[i] >> 16 && status <= (refs[i] & 0xffff)) {
+            return true;
+        }
+    }
+    return statuses.count == 0;
+}
+
+static bool is_counted(const l7s_evaluation_t *evaluation,
+                       const l7s_image_policy_t *policy, const l7s_answer_t *answer)
+{
+    return has_status(evaluation->image, policy->statuses, answer->status);
+}
+
+static void debit(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                  uint32_t tokens)
+{
+    l7s_run_t limits = trip->limits;
+
+    for (uint32_t i = limits.first; i < limits.first + limits.count; i++) {
+        const l7s_image_limit_t *limit = l7s_limit_at(evaluation, i);
+        l7s_slot_t *slot = l7s_charged_slot(evaluation, i, NULL, trip->digest);
+        if (slot == NULL) {
+            continue; /* no room: it goes uncounted */
+        }
+        l7s_bucket_debit(&limit->rate, &slot->tat, evaluation->now.mono_us, tokens);
+        if (limit->fleet) {
+            l7s_table_mark(&evaluation->shared->table, slot, tokens, evaluation->now);
+        }
+    }
+}
+
+/* The request does not trip; where the key's episode still runs it has passed. */
+static void note_passed(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
+{
+    l7s_slot_t *slot =
+        slot_of(evaluation, trip, l7s_limit_at(evaluation, trip->limits.first));
+
+    if (slot != NULL && atomic_load_explicit(&slot->episode, memory_order_relaxed) != 0) {
+        l7s_settle_passed(evaluation, trip->policy, slot);
+    }
+}
+
+/* A policy that would have refused the request, had it been enforced, or asked, does not
+ * charge it: observing counts as enforcing would. */
+static void charge(l7s_evaluation_t *evaluation, uint32_t index,
+                   const l7s_answer_t *answer)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+    l7s_trip_t trip;
+    bool refuses, over;
+
+    if (!l7s_regard(evaluation, index, &trip) || is_simulated(evaluation, &trip)) {
+        return;
+    }
+    refuses = policy->action >= L7S_ACTION_DENY && trip.mode == L7S_MODE_ENFORCE;
+    over = is_over(evaluation, &trip);
+    if (over && !(answer->was_decided && refuses)) {
+        if (!answer->was_decided) {
+            l7s_settle_trip(evaluation, &trip);
+        }
+        return;
+    }
+    debit(evaluation, &trip, 1);
+    if (trip.limits.count == 0 || is_over(evaluation, &trip)) {
+        l7s_settle_trip(evaluation, &trip);
+    } else {
+        note_passed(evaluation, &trip);
+    }
+}
+
+/* An allow policy exempts from those behind it. */
+static bool ends(l7s_evaluation_t *evaluation, uint32_t index)
+{
+    l7s_trip_t trip;
+
+    return l7s_image_policy(evaluation->image, index)->action == L7S_ACTION_ALLOW &&
+           l7s_regard(evaluation, index, &trip) && trip.limits.count == 0 &&
+           trip.mode == L7S_MODE_ENFORCE;
+}
+
+static void charge_deferred(l7s_evaluation_t *evaluation, const l7s_answer_t *answer)
+{
+    uint32_t policies = l7s_image_policies(evaluation->image);
+
+    for (uint32_t index = 0; index < policies; index++) {
+        const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+        if ((evaluation->matcher.candidates[index / 64] >> index % 64 & 1) == 0 ||
+            (!policy->deferred && policy->action != L7S_ACTION_ALLOW) ||
+            !l7s_matcher_policy(&evaluation->matcher, index)) {
+            continue;
+        }
+        if (policy->deferred && is_counted(evaluation, policy, answer)) {
+            charge(evaluation, index, answer);
+        } else if (!policy->deferred && ends(evaluation, index)) {
+            return;
+        }
+    }
+}
+
+void l7s_decide_answer(const l7s_shared_t *shared, const l7s_image_t *image,
+                       const l7s_request_t *request, const l7s_answer_t *answer,
+                       l7s_now_t now, l7s_verdict_t *verdict)
+{
+    l7s_evaluation_t evaluation;
+
+    l7s_evaluation_begin(&evaluation, shared, image, request, now, verdict);
+    evaluation.is_answered = true;
+    if (evaluation.mode == L7S_MODE_OFF ||
+        (!answer->was_decided && !l7s_decide_late(&evaluation))) {
+        return;
+    }
+    l7s_evaluation_walk(&evaluation);
+    if (image->needs_answer && evaluation.app_mode != L7S_MODE_OFF) {
+        charge_deferred(&evaluation, answer);
+    }
+}

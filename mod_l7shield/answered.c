@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the end of a request to what is counted of it. Most requests have been judged and
+ * no policy waits for their answer: they leave at once. Those that never reached a stage
+ * that judges (400 and 408, and what another module answered before) are judged here, as
+ * far as that can still be done.
+ */
+#include "answered.h"
+
+#include "answer.h"
+#include "request.h"
+#include "shared_memory.h"
+#include "verdict.h"
+
+#include "apr_strings.h"
+
+/* The status that the client saw is that of the last request of a chain of internal
+ * redirects, and the access log reads the variables there, too. */
+static request_rec *last_of(request_rec *r)
+{
+    while (r->next) {
+        r = r->next;
+    }
+    return r;
+}
+
+/* A connection on which nothing came is no request, though httpd logs it with 408. */
+static bool has_line(const request_rec *r)
+{
+    return r->the_request && r->the_request[0] != '\0';
+}
+
+static void show(request_rec *r, const l7s_verdict_t *verdict)
+{
+    shield_verdict_show(r, apr_pmemdup(r->pool, verdict, sizeof(*verdict)));
+}
+
+static void count(request_rec *r, const shield_judged_t *judged,
+                  const shield_section_t *section)
+{
+    request_rec *last = last_of(r);
+    l7s_answer_t answer = {.status = (uint16_t)last->status,
+                           .was_decided = judged || !has_line(r)};
+    shield_request_t request;
+    l7s_verdict_t verdict;
+    l7s_pin_t *pin;
+
+    if (!shield_request_read(r, section, &request)) {
+        return;
+    }
+    request.facts.strict = NULL; /* it would wait */
+    verdict.outcome =
+        judged && judged->verdict ? judged->verdict->outcome : L7S_OUTCOME_ADMITTED;
+    l7s_outcome_t before = verdict.outcome;
+    const l7s_image_t *image = shield_image_hold(&pin);
+    if (!image) {
+        return;
+    }
+    request.facts.generation =
+        atomic_load_explicit(&pin->generation, memory_order_relaxed);
+    l7s_decide_answer(&shield_process.shared, image, &request.facts, &answer,
+                      shield_now(apr_time_now()), &verdict);
+    l7s_segment_unpin(pin);
+    if (verdict.outcome != before) {
+        show(last, &verdict);
+    }
+}
+
+static bool waits(const shield_judged_t *judged)
+{
+    return judged->awaits_answer &&
+           !(judged->verdict && l7s_outcome_refuses(judged->verdict->outcome));
+}
+
+int shield_answered(request_rec *r)
+{
+    const shield_judged_t *judged = shield_judged(r);
+    if (judged && !waits(judged)) {
+        return DECLINED;
+    }
+    const shield_section_t *section =
+        shield_section(shield_host(r->server)->sections ? r->per_dir_config
+                                                        : r->server->lookup_defaults);
+    if (shield_section_mode(section) != L7S_MODE_OFF) {
+        count(r, judged, section);
+    }
+    return DECLINED;
+}

@@ -8,7 +8,7 @@
  *
  * store ADDRESS:PORT
  */
-#include "../mod_l7shield/sync/meta.h"
+#include "../core/bus/meta.h"
 #include <inttypes.h>
 #include <libmemcached/memcached.h>
 #include <stdio.h>
@@ -28,9 +28,9 @@ typedef struct {
 } cost_t;
 
 typedef struct {
-    sync_meta_t *meta;
+    l7s_meta_t *meta;
     memcached_st *library;
-    sync_meta_op_t *ops;
+    l7s_meta_op_t *ops;
     const char **names;
     size_t *sizes;
 } bench_t;
@@ -60,9 +60,9 @@ static void name_keys(bench_t *bench, uint64_t seed, size_t count)
 
 static bool exchange_own(bench_t *bench, size_t count)
 {
-    sync_meta_run(bench->meta, bench->ops, count, DEADLINE_MS, 0);
+    l7s_meta_run(bench->meta, bench->ops, count, DEADLINE_MS, 0);
     for (size_t i = 0; i < count; i++) {
-        if (bench->ops[i].status != SYNC_META_OK) {
+        if (bench->ops[i].status != L7S_META_OK) {
             return false;
         }
     }
@@ -197,7 +197,7 @@ int main(int argc, char **argv)
     const char *address = argc == 2 ? argv[1] : "";
     bench.library = open_library(address);
     if (!bench.ops || !bench.names || !bench.sizes || !bench.library ||
-        sync_meta_create(&address, 1, &bench.meta) != L7S_OK) {
+        l7s_meta_create(&address, 1, &bench.meta) != L7S_OK) {
         fprintf(stderr, "usage: store ADDRESS:PORT\n");
         return 2;
     }
@@ -205,7 +205,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; fine && i < sizeof sizes / sizeof sizes[0]; i++) {
         fine = compare(&bench, sizes[i].keys, sizes[i].rounds);
     }
-    sync_meta_free(bench.meta);
+    l7s_meta_free(bench.meta);
     memcached_free(bench.library);
     free(bench.ops);
     free(bench.names);

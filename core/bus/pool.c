@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * libmemcached behind a small, distrustful interface: get, set, add, delete with a known
- * outcome. Counters do not pass here (mod_l7shield/sync/meta.h).
+ * outcome. Counters do not pass here (core/bus/meta.h).
  *
  * libmemcached's own failure machinery is not used: it never notices a hung server and
  * retries with a granularity of whole seconds. After anything but an expected answer the

@@ -7,11 +7,11 @@
  * the next.
  */
 #include "counters.h"
+#include "../../core/bus/meta.h"
 #include "../../core/key.h"
 #include "alone.h"
 #include "hot.h"
 #include "log.h"
-#include "meta.h"
 #include "news.h"
 #include "told.h"
 #include <stdlib.h>
@@ -34,7 +34,7 @@ typedef struct {
 struct sync_counters {
     const l7s_shared_t *shared;
     sync_bus_t *bus;
-    sync_meta_t *meta;
+    l7s_meta_t *meta;
     sync_alone_t *alone;
     uint32_t began_ms; /* mono, of the first tick */
     sync_news_t *news;
@@ -50,7 +50,7 @@ struct sync_counters {
     sync_told_t *told;
     sync_hot_t *hot;
     purpose_t *purposes;
-    sync_meta_op_t *ops;
+    l7s_meta_op_t *ops;
 };
 
 static l7s_status_t allocate(sync_counters_t *counters)
@@ -91,7 +91,7 @@ l7s_status_t sync_counters_create(const l7s_shared_t *shared, sync_bus_t *bus,
     }
     if (bus != NULL && status == L7S_OK) {
         status =
-            sync_meta_create(options->servers, options->server_count, &counters->meta);
+            l7s_meta_create(options->servers, options->server_count, &counters->meta);
     }
     if (status != L7S_OK) {
         sync_counters_free(counters);
@@ -106,7 +106,7 @@ void sync_counters_free(sync_counters_t *counters)
     if (counters == NULL) {
         return;
     }
-    sync_meta_free(counters->meta);
+    l7s_meta_free(counters->meta);
     sync_alone_free(counters->alone);
     sync_news_free(counters->news);
     sync_told_free(counters->told);
@@ -146,7 +146,7 @@ static uint32_t seed_of(const sync_counters_t *counters, const purpose_t *purpos
 static void add_operation(sync_counters_t *counters, const purpose_t *purpose,
                           uint32_t delta)
 {
-    sync_meta_op_t *op = &counters->ops[counters->count];
+    l7s_meta_op_t *op = &counters->ops[counters->count];
 
     counters->purposes[counters->count++] = *purpose;
     l7s_fleet_counter_name(sync_bus_name_key(counters->bus), purpose->key,
@@ -155,7 +155,7 @@ static void add_operation(sync_counters_t *counters, const purpose_t *purpose,
     op->delta = delta;
     op->ttl = l7s_fleet_ttl_seconds(&purpose->limit->rate);
     op->seed = seed_of(counters, purpose);
-    op->status = SYNC_META_FAILED;
+    op->status = L7S_META_FAILED;
     op->value = 0;
 }
 
@@ -440,7 +440,7 @@ static void tell(sync_counters_t *counters, const purpose_t *purpose, l7s_slot_t
 /* ---- what the answers mean ---- */
 
 static void learn(sync_counters_t *counters, const purpose_t *purpose,
-                  const sync_meta_op_t *op, l7s_slot_t *slot)
+                  const l7s_meta_op_t *op, l7s_slot_t *slot)
 {
     const l7s_rate_t *rate = &purpose->limit->rate;
     uint64_t wall_ms = counters->now.wall_ms;
@@ -466,7 +466,7 @@ static void learn(sync_counters_t *counters, const purpose_t *purpose,
 /* Tokens whose way ended in silence are taken to have arrived: if they did, the next
  * total does not look like somebody else's use; if not, a little of theirs goes unseen.
  */
-static void assume_applied(const purpose_t *purpose, const sync_meta_op_t *op,
+static void assume_applied(const purpose_t *purpose, const l7s_meta_op_t *op,
                            l7s_slot_t *slot)
 {
     if (atomic_load(&slot->period) == purpose->period) {
@@ -477,12 +477,12 @@ static void assume_applied(const purpose_t *purpose, const sync_meta_op_t *op,
 /* They wait for the store; until then this node takes its share of the limit only. With a
  * server that is up there was just no time left, and the next tick begins with them. */
 static void put_back(sync_counters_t *counters, const purpose_t *purpose,
-                     const sync_meta_op_t *op, l7s_slot_t *slot)
+                     const l7s_meta_op_t *op, l7s_slot_t *slot)
 {
     sync_alone_place_t place = place_of(counters, purpose->index, purpose->key);
 
     (void)atomic_fetch_add(&slot->pending, op->delta);
-    if (sync_meta_up(counters->meta, op->server)) {
+    if (l7s_meta_up(counters->meta, op->server)) {
         counters->resume_at = counters->late ? counters->resume_at : purpose->index;
         counters->late = true;
         return;
@@ -498,31 +498,31 @@ static void put_back(sync_counters_t *counters, const purpose_t *purpose,
 static void settle(sync_counters_t *counters, size_t i)
 {
     const purpose_t *purpose = &counters->purposes[i];
-    const sync_meta_op_t *op = &counters->ops[i];
+    const l7s_meta_op_t *op = &counters->ops[i];
     l7s_slot_t *slot = &counters->shared->table.slots[purpose->index];
     l7s_hash128_t key = l7s_slot_key(slot);
 
     if (key.lo != purpose->key.lo || key.hi != purpose->key.hi) {
         return; /* evicted meanwhile */
     }
-    if (op->delta > 0 && op->status != SYNC_META_FAILED) {
+    if (op->delta > 0 && op->status != L7S_META_FAILED) {
         sync_alone_place_t place = place_of(counters, purpose->index, key);
         sync_alone_sent(counters->alone, &place, sync_mono_ms(counters->now));
     }
     switch (op->status) {
-    case SYNC_META_OK:
+    case L7S_META_OK:
         learn(counters, purpose, op, slot);
         break;
-    case SYNC_META_FAILED:
+    case L7S_META_FAILED:
         if (op->delta > 0) {
             put_back(counters, purpose, op, slot);
         }
         break;
-    case SYNC_META_UNKNOWN:
+    case L7S_META_UNKNOWN:
         counters->unknown += op->delta;
         assume_applied(purpose, op, slot);
         break;
-    case SYNC_META_NOT_FOUND:
+    case L7S_META_NOT_FOUND:
         break;
     }
 }
@@ -578,7 +578,7 @@ void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
                   l7s_fleet_look_interval_ms(counters->live_nodes), bump, counters);
     unsigned budget = sync_bus_time_left_ms(counters->bus);
     if (counters->count > 0 && !sync_bus_rests(counters->bus)) {
-        sync_meta_run(counters->meta, counters->ops, counters->count,
+        l7s_meta_run(counters->meta, counters->ops, counters->count,
                       budget < BUDGET_MS ? budget : BUDGET_MS, sync_mono_ms(now));
     }
     for (size_t i = 0; i < counters->count; i++) {

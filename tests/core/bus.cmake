@@ -2,14 +2,12 @@
 l7s_unit(fleet l7s_core)
 l7s_unit(item l7s_bus)
 l7s_unit(manifest l7s_bus)
-l7s_unit(meta l7s_core)
+l7s_unit(meta l7s_bus)
 l7s_unit(pool l7s_bus)
 l7s_unit(quota l7s_bus)
 l7s_unit(trust l7s_bus)
 
-target_sources(test_meta PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/memcached_server.c
-    ${CMAKE_CURRENT_SOURCE_DIR}/../../mod_l7shield/sync/meta.c
-    ${CMAKE_CURRENT_SOURCE_DIR}/../../mod_l7shield/sync/meta_reply.c)
+target_sources(test_meta PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/memcached_server.c)
 target_sources(test_pool PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/memcached_server.c)
 target_link_libraries(test_meta PRIVATE Threads::Threads)
 target_link_libraries(test_pool PRIVATE Threads::Threads)

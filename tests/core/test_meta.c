@@ -3,8 +3,8 @@
  * The counter pipeliner: its parser on bytes, its runs against a real memcached that is
  * also stopped, killed and restarted, and against a server that answers nonsense.
  */
-#include "../../mod_l7shield/sync/meta.h"
-#include "../../mod_l7shield/sync/meta_reply.h"
+#include "../../core/bus/meta.h"
+#include "../../core/bus/meta_reply.h"
 #include "memcached_server.h"
 // clang-format off
 #include <setjmp.h>
@@ -129,28 +129,28 @@ static void test_meta_create_checks_addresses(void **state)
         {"", L7S_INVALID},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        sync_meta_t *meta = NULL;
-        assert_int_equal(sync_meta_create(&cases[i].server, 1, &meta), cases[i].status);
+        l7s_meta_t *meta = NULL;
+        assert_int_equal(l7s_meta_create(&cases[i].server, 1, &meta), cases[i].status);
         assert_int_equal(meta != NULL, cases[i].status == L7S_OK);
-        sync_meta_free(meta);
+        l7s_meta_free(meta);
     }
-    sync_meta_t *meta = NULL;
-    assert_int_equal(sync_meta_create(NULL, 0, &meta), L7S_INVALID);
+    l7s_meta_t *meta = NULL;
+    assert_int_equal(l7s_meta_create(NULL, 0, &meta), L7S_INVALID);
 }
 
 /* ---- runs against memcached ---- */
 
-static sync_meta_t *make_meta(const char *first, const char *second)
+static l7s_meta_t *make_meta(const char *first, const char *second)
 {
     const char *servers[2] = {first, second};
-    sync_meta_t *meta = NULL;
-    assert_int_equal(sync_meta_create(servers, second ? 2 : 1, &meta), L7S_OK);
+    l7s_meta_t *meta = NULL;
+    assert_int_equal(l7s_meta_create(servers, second ? 2 : 1, &meta), L7S_OK);
     return meta;
 }
 
-static sync_meta_op_t make_op(const char *key, uint32_t server, uint32_t delta)
+static l7s_meta_op_t make_op(const char *key, uint32_t server, uint32_t delta)
 {
-    sync_meta_op_t op = {.server = server, .delta = delta, .ttl = 60};
+    l7s_meta_op_t op = {.server = server, .delta = delta, .ttl = 60};
     snprintf(op.key, sizeof op.key, "%s", key);
     return op;
 }
@@ -159,26 +159,26 @@ static void test_meta_run_pushes_add_up_and_reads_do_not(void **state)
 {
     (void)state;
     memcached_server_t server = memcached_server_start(0);
-    sync_meta_t *meta = make_meta(server.address, NULL);
-    assert_false(sync_meta_up(meta, 0));
-    sync_meta_op_t ops[] = {make_op("a", 0, 0), make_op("a", 0, 5), make_op("a", 0, 7),
-                            make_op("a", 0, 0), make_op("b", 0, UINT32_MAX)};
-    sync_meta_run(meta, ops, 5, BUDGET_MS, 0);
-    assert_int_equal(ops[0].status, SYNC_META_NOT_FOUND);
-    assert_int_equal(ops[1].status, SYNC_META_OK);
+    l7s_meta_t *meta = make_meta(server.address, NULL);
+    assert_false(l7s_meta_up(meta, 0));
+    l7s_meta_op_t ops[] = {make_op("a", 0, 0), make_op("a", 0, 5), make_op("a", 0, 7),
+                           make_op("a", 0, 0), make_op("b", 0, UINT32_MAX)};
+    l7s_meta_run(meta, ops, 5, BUDGET_MS, 0);
+    assert_int_equal(ops[0].status, L7S_META_NOT_FOUND);
+    assert_int_equal(ops[1].status, L7S_META_OK);
     assert_int_equal(ops[1].value, 5);
     assert_int_equal(ops[2].value, 12);
-    assert_int_equal(ops[3].status, SYNC_META_OK);
+    assert_int_equal(ops[3].status, L7S_META_OK);
     assert_int_equal(ops[3].value, 12);
     assert_in_range(ops[1].left_s, 1, 60); /* nobody knows the number much longer */
     assert_in_range(ops[3].left_s, 1, 60);
     assert_int_equal(ops[4].value, UINT32_MAX);
-    assert_true(sync_meta_up(meta, 0));
+    assert_true(l7s_meta_up(meta, 0));
     char answer[64];
     memcached_server_ask(&server, "mg a v t\r\n", answer, sizeof answer);
     assert_memory_equal(answer, "VA 2 t", 6); /* it has a time to live */
     assert_memory_not_equal(answer, "VA 2 t-1", 8);
-    sync_meta_free(meta);
+    l7s_meta_free(meta);
     memcached_server_kill(&server);
 }
 
@@ -188,22 +188,22 @@ static void test_meta_run_many_operations_pass_the_buffers(void **state)
     enum { COUNT = 60000 };
     memcached_server_t servers[2] = {memcached_server_start(0),
                                      memcached_server_start(0)};
-    sync_meta_t *meta = make_meta(servers[0].address, servers[1].address);
-    sync_meta_op_t *ops = calloc(COUNT, sizeof *ops);
+    l7s_meta_t *meta = make_meta(servers[0].address, servers[1].address);
+    l7s_meta_op_t *ops = calloc(COUNT, sizeof *ops);
     for (unsigned round = 1; round <= 2; round++) {
         for (unsigned i = 0; i < COUNT; i++) {
             char key[L7S_COUNTER_NAME];
             snprintf(key, sizeof key, "c%022u", i);
             ops[i] = make_op(key, (i / 3) % 2, 1 + i % 9);
         }
-        sync_meta_run(meta, ops, COUNT, 20000, round * 100);
+        l7s_meta_run(meta, ops, COUNT, 20000, round * 100);
         for (unsigned i = 0; i < COUNT; i++) {
-            assert_int_equal(ops[i].status, SYNC_META_OK);
+            assert_int_equal(ops[i].status, L7S_META_OK);
             assert_int_equal(ops[i].value, round * (1 + i % 9));
         }
     }
     free(ops);
-    sync_meta_free(meta);
+    l7s_meta_free(meta);
     memcached_server_kill(&servers[0]);
     memcached_server_kill(&servers[1]);
 }
@@ -216,29 +216,29 @@ test_meta_run_too_many_operations_end_in_time_and_leave_none_in_doubt(void **sta
     (void)state;
     enum { COUNT = 1000000 };
     memcached_server_t server = memcached_server_start(0);
-    sync_meta_t *meta = make_meta(server.address, NULL);
-    sync_meta_op_t *ops = calloc(COUNT, sizeof *ops);
+    l7s_meta_t *meta = make_meta(server.address, NULL);
+    l7s_meta_op_t *ops = calloc(COUNT, sizeof *ops);
     for (unsigned i = 0; i < COUNT; i++) {
         char key[L7S_COUNTER_NAME];
         snprintf(key, sizeof key, "d%022u", i % 50000);
         ops[i] = make_op(key, 0, 1);
     }
-    sync_meta_run(meta, ops, 1, BUDGET_MS, 0); /* connected and greeted */
-    sync_meta_run(meta, ops, COUNT, 120, 1000);
-    assert_true(sync_meta_up(meta, 0));
+    l7s_meta_run(meta, ops, 1, BUDGET_MS, 0); /* connected and greeted */
+    l7s_meta_run(meta, ops, COUNT, 120, 1000);
+    assert_true(l7s_meta_up(meta, 0));
     unsigned done = 0;
-    while (done < COUNT && ops[done].status == SYNC_META_OK) {
+    while (done < COUNT && ops[done].status == L7S_META_OK) {
         done++;
     }
     assert_in_range(done, 1, COUNT - 1);
     for (unsigned i = done; i < COUNT; i++) {
-        assert_int_equal(ops[i].status, SYNC_META_FAILED);
+        assert_int_equal(ops[i].status, L7S_META_FAILED);
     }
-    sync_meta_op_t next = ops[done];
-    sync_meta_run(meta, &next, 1, BUDGET_MS, 1001); /* on the same connection, at once */
-    assert_int_equal(next.status, SYNC_META_OK);
+    l7s_meta_op_t next = ops[done];
+    l7s_meta_run(meta, &next, 1, BUDGET_MS, 1001); /* on the same connection, at once */
+    assert_int_equal(next.status, L7S_META_OK);
     free(ops);
-    sync_meta_free(meta);
+    l7s_meta_free(meta);
     memcached_server_kill(&server);
 }
 
@@ -246,31 +246,31 @@ static void test_meta_run_bad_operations_fail_alone(void **state)
 {
     (void)state;
     memcached_server_t server = memcached_server_start(0);
-    sync_meta_t *meta = make_meta(server.address, NULL);
-    sync_meta_op_t ops[] = {make_op("a b", 0, 1), make_op("ok", 0, 1),
-                            make_op("", 0, 1),    make_op("a\r\nmn", 0, 1),
-                            make_op("x", 1, 1),   make_op("x", 99, 1),
-                            make_op("ok", 0, 1)};
+    l7s_meta_t *meta = make_meta(server.address, NULL);
+    l7s_meta_op_t ops[] = {make_op("a b", 0, 1), make_op("ok", 0, 1),
+                           make_op("", 0, 1),    make_op("a\r\nmn", 0, 1),
+                           make_op("x", 1, 1),   make_op("x", 99, 1),
+                           make_op("ok", 0, 1)};
     memset(ops[2].key, 'k', sizeof ops[2].key); /* not terminated */
-    sync_meta_run(meta, ops, 7, BUDGET_MS, 0);
-    static const sync_meta_status_t want[] = {
-        SYNC_META_FAILED, SYNC_META_OK,     SYNC_META_FAILED, SYNC_META_FAILED,
-        SYNC_META_FAILED, SYNC_META_FAILED, SYNC_META_OK};
+    l7s_meta_run(meta, ops, 7, BUDGET_MS, 0);
+    static const l7s_meta_status_t want[] = {
+        L7S_META_FAILED, L7S_META_OK,     L7S_META_FAILED, L7S_META_FAILED,
+        L7S_META_FAILED, L7S_META_FAILED, L7S_META_OK};
     for (size_t i = 0; i < 7; i++) {
         assert_int_equal(ops[i].status, want[i]);
     }
     assert_int_equal(ops[6].value, 2);
-    sync_meta_free(meta);
+    l7s_meta_free(meta);
     memcached_server_kill(&server);
 }
 
 static void test_meta_run_without_operations_does_nothing(void **state)
 {
     (void)state;
-    sync_meta_t *meta = make_meta("127.0.0.1:1", NULL);
-    sync_meta_run(meta, NULL, 0, BUDGET_MS, 0);
-    assert_false(sync_meta_up(meta, 0));
-    sync_meta_free(meta);
+    l7s_meta_t *meta = make_meta("127.0.0.1:1", NULL);
+    l7s_meta_run(meta, NULL, 0, BUDGET_MS, 0);
+    assert_false(l7s_meta_up(meta, 0));
+    l7s_meta_free(meta);
 }
 
 static void test_meta_run_dead_server_fails_until_breaker_probes(void **state)
@@ -279,22 +279,22 @@ static void test_meta_run_dead_server_fails_until_breaker_probes(void **state)
     memcached_server_t dead = memcached_server_start(0), live = memcached_server_start(0);
     int port = dead.port;
     memcached_server_kill(&dead);
-    sync_meta_t *meta = make_meta(dead.address, live.address);
-    sync_meta_op_t ops[] = {make_op("a", 0, 1), make_op("b", 1, 1)};
-    sync_meta_run(meta, ops, 2, BUDGET_MS, 1000);
-    assert_int_equal(ops[0].status, SYNC_META_FAILED);
-    assert_int_equal(ops[1].status, SYNC_META_OK);
-    assert_false(sync_meta_up(meta, 0));
-    assert_true(sync_meta_up(meta, 1));
+    l7s_meta_t *meta = make_meta(dead.address, live.address);
+    l7s_meta_op_t ops[] = {make_op("a", 0, 1), make_op("b", 1, 1)};
+    l7s_meta_run(meta, ops, 2, BUDGET_MS, 1000);
+    assert_int_equal(ops[0].status, L7S_META_FAILED);
+    assert_int_equal(ops[1].status, L7S_META_OK);
+    assert_false(l7s_meta_up(meta, 0));
+    assert_true(l7s_meta_up(meta, 1));
 
     dead = memcached_server_start(port);
-    sync_meta_run(meta, ops, 2, BUDGET_MS, 1099); /* still resting */
-    assert_int_equal(ops[0].status, SYNC_META_FAILED);
-    sync_meta_run(meta, ops, 2, BUDGET_MS, 1100);
-    assert_int_equal(ops[0].status, SYNC_META_OK);
+    l7s_meta_run(meta, ops, 2, BUDGET_MS, 1099); /* still resting */
+    assert_int_equal(ops[0].status, L7S_META_FAILED);
+    l7s_meta_run(meta, ops, 2, BUDGET_MS, 1100);
+    assert_int_equal(ops[0].status, L7S_META_OK);
     assert_int_equal(ops[0].value, 1);
     assert_int_equal(ops[1].value, 3);
-    sync_meta_free(meta);
+    l7s_meta_free(meta);
     memcached_server_kill(&dead);
     memcached_server_kill(&live);
 }
@@ -303,16 +303,16 @@ static void test_meta_run_server_restarted_between_runs_loses_nothing(void **sta
 {
     (void)state;
     memcached_server_t server = memcached_server_start(0);
-    sync_meta_t *meta = make_meta(server.address, NULL);
-    sync_meta_op_t op = make_op("a", 0, 3);
-    sync_meta_run(meta, &op, 1, BUDGET_MS, 0);
+    l7s_meta_t *meta = make_meta(server.address, NULL);
+    l7s_meta_op_t op = make_op("a", 0, 3);
+    l7s_meta_run(meta, &op, 1, BUDGET_MS, 0);
     assert_int_equal(op.value, 3);
     memcached_server_kill(&server);
     server = memcached_server_start(server.port);
-    sync_meta_run(meta, &op, 1, BUDGET_MS, 1);
-    assert_int_equal(op.status, SYNC_META_OK);
+    l7s_meta_run(meta, &op, 1, BUDGET_MS, 1);
+    assert_int_equal(op.status, L7S_META_OK);
     assert_int_equal(op.value, 3); /* an empty server, and the push was not lost */
-    sync_meta_free(meta);
+    l7s_meta_free(meta);
     memcached_server_kill(&server);
 }
 
@@ -320,36 +320,36 @@ static void test_meta_run_hung_server_costs_one_deadline_and_no_count(void **sta
 {
     (void)state;
     memcached_server_t hung = memcached_server_start(0), live = memcached_server_start(0);
-    sync_meta_t *meta = make_meta(hung.address, live.address);
-    sync_meta_op_t ops[] = {make_op("a", 0, 1), make_op("b", 1, 1)};
-    sync_meta_run(meta, ops, 2, BUDGET_MS, 0);
+    l7s_meta_t *meta = make_meta(hung.address, live.address);
+    l7s_meta_op_t ops[] = {make_op("a", 0, 1), make_op("b", 1, 1)};
+    l7s_meta_run(meta, ops, 2, BUDGET_MS, 0);
     assert_int_equal(ops[0].value, 1);
 
     memcached_server_pause(&hung);
     unsigned long began = steady_ms();
-    sync_meta_run(meta, ops, 2, SHORT_MS, 1000);
+    l7s_meta_run(meta, ops, 2, SHORT_MS, 1000);
     assert_in_range(steady_ms() - began, SHORT_MS - 5, SHORT_MS + 1000);
-    assert_int_equal(ops[0].status, SYNC_META_UNKNOWN); /* it left, nobody knows */
-    assert_int_equal(ops[1].status, SYNC_META_OK);
+    assert_int_equal(ops[0].status, L7S_META_UNKNOWN); /* it left, nobody knows */
+    assert_int_equal(ops[1].status, L7S_META_OK);
 
     began = steady_ms();
-    sync_meta_run(meta, ops, 2, BUDGET_MS, 1050); /* resting: no waiting at all */
+    l7s_meta_run(meta, ops, 2, BUDGET_MS, 1050); /* resting: no waiting at all */
     assert_true(steady_ms() - began < BUDGET_MS);
-    assert_int_equal(ops[0].status, SYNC_META_FAILED);
+    assert_int_equal(ops[0].status, L7S_META_FAILED);
 
     /* The probe finds it hung: the kernel accepts, the no-op is not answered. */
-    sync_meta_run(meta, ops, 2, SHORT_MS, 1100);
+    l7s_meta_run(meta, ops, 2, SHORT_MS, 1100);
     assert_int_equal(ops[0].status,
-                     SYNC_META_FAILED);          /* and nothing was entrusted to it */
-    sync_meta_run(meta, ops, 2, SHORT_MS, 1299); /* the pause has doubled */
-    assert_int_equal(ops[0].status, SYNC_META_FAILED);
+                     L7S_META_FAILED);          /* and nothing was entrusted to it */
+    l7s_meta_run(meta, ops, 2, SHORT_MS, 1299); /* the pause has doubled */
+    assert_int_equal(ops[0].status, L7S_META_FAILED);
 
     memcached_server_resume(&hung);
-    sync_meta_run(meta, ops, 2, BUDGET_MS, 1300);
-    assert_int_equal(ops[0].status, SYNC_META_OK);
+    l7s_meta_run(meta, ops, 2, BUDGET_MS, 1300);
+    assert_int_equal(ops[0].status, L7S_META_OK);
     assert_int_equal(ops[0].value, 3); /* 1, the unknown one, and this one */
     assert_int_equal(ops[1].value, 6);
-    sync_meta_free(meta);
+    l7s_meta_free(meta);
     memcached_server_kill(&hung);
     memcached_server_kill(&live);
 }
@@ -359,32 +359,32 @@ static void test_meta_run_hung_server_large_batch_tells_sent_from_unsent(void **
     (void)state;
     enum { COUNT = 400000 }; /* some 20 MB: more than the sockets hold */
     memcached_server_t hung = memcached_server_start(0);
-    sync_meta_t *meta = make_meta(hung.address, NULL);
-    sync_meta_op_t *ops = calloc(COUNT, sizeof *ops);
+    l7s_meta_t *meta = make_meta(hung.address, NULL);
+    l7s_meta_op_t *ops = calloc(COUNT, sizeof *ops);
     for (unsigned i = 0; i < COUNT; i++) {
         char key[L7S_COUNTER_NAME];
         snprintf(key, sizeof key, "d%022u", i);
         ops[i] = make_op(key, 0, 1);
     }
-    sync_meta_run(meta, ops, 1, BUDGET_MS, 0); /* connected and greeted */
+    l7s_meta_run(meta, ops, 1, BUDGET_MS, 0); /* connected and greeted */
     memcached_server_pause(&hung);
-    sync_meta_run(meta, ops, COUNT, SHORT_MS, 1000);
+    l7s_meta_run(meta, ops, COUNT, SHORT_MS, 1000);
     unsigned unknown = 0;
-    while (unknown < COUNT && ops[unknown].status == SYNC_META_UNKNOWN) {
+    while (unknown < COUNT && ops[unknown].status == L7S_META_UNKNOWN) {
         unknown++;
     }
     assert_in_range(unknown, 1, COUNT - 1);
     for (unsigned i = unknown; i < COUNT; i++) {
-        assert_int_equal(ops[i].status, SYNC_META_FAILED);
+        assert_int_equal(ops[i].status, L7S_META_FAILED);
     }
     memcached_server_resume(&hung);
     /* What was called failed is truly absent; read it on a new connection. */
-    sync_meta_op_t read = ops[unknown];
+    l7s_meta_op_t read = ops[unknown];
     read.delta = 0;
-    sync_meta_run(meta, &read, 1, 10000, 5000);
-    assert_int_equal(read.status, SYNC_META_NOT_FOUND);
+    l7s_meta_run(meta, &read, 1, 10000, 5000);
+    assert_int_equal(read.status, L7S_META_NOT_FOUND);
     free(ops);
-    sync_meta_free(meta);
+    l7s_meta_free(meta);
     memcached_server_kill(&hung);
 }
 
@@ -392,22 +392,22 @@ static void test_meta_run_breaker_doubles_to_half_a_second(void **state)
 {
     (void)state;
     fake_server_t *fake = fake_server_start(false, "?\r\n", 3, true);
-    sync_meta_t *meta = make_meta(fake_server_address(fake), NULL);
-    sync_meta_op_t op = make_op("a", 0, 1);
+    l7s_meta_t *meta = make_meta(fake_server_address(fake), NULL);
+    l7s_meta_op_t op = make_op("a", 0, 1);
     static const uint64_t pauses[] = {100, 200, 400, 500, 500};
     uint64_t now = 0;
-    sync_meta_run(meta, &op, 1, BUDGET_MS, now);
+    l7s_meta_run(meta, &op, 1, BUDGET_MS, now);
     for (size_t i = 0; i < sizeof pauses / sizeof pauses[0]; i++) {
         unsigned long began = steady_ms();
-        sync_meta_run(meta, &op, 1, BUDGET_MS, now + pauses[i] - 1);
+        l7s_meta_run(meta, &op, 1, BUDGET_MS, now + pauses[i] - 1);
         assert_true(steady_ms() - began < BUDGET_MS);
         now += pauses[i];
-        sync_meta_run(meta, &op, 1, BUDGET_MS, now);
-        assert_int_equal(op.status, SYNC_META_FAILED);
+        l7s_meta_run(meta, &op, 1, BUDGET_MS, now);
+        assert_int_equal(op.status, L7S_META_FAILED);
     }
     /* A clock that was set back does not keep it resting. */
-    sync_meta_run(meta, &op, 1, BUDGET_MS, 0);
-    sync_meta_free(meta);
+    l7s_meta_run(meta, &op, 1, BUDGET_MS, 0);
+    l7s_meta_free(meta);
     fake_server_stop(fake);
 }
 
@@ -417,36 +417,36 @@ static void test_meta_run_garbage_closes_and_trips_the_breaker(void **state)
     static const struct {
         bool greets;
         const char *answer;
-        sync_meta_status_t first, second;
+        l7s_meta_status_t first, second;
     } cases[] = {
-        {false, "MN\r\nMN\r\n", SYNC_META_FAILED, SYNC_META_FAILED},
-        {false, "VA 1 t9\r\n5\r\n", SYNC_META_FAILED, SYNC_META_FAILED},
-        {false, "ERROR\r\n", SYNC_META_FAILED, SYNC_META_FAILED},
-        {true, "ERROR\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
-        {true, "HD\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
-        {true, "MN\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
-        {true, "EN\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN}, /* a push cannot miss */
-        {true, "VA 99999999999 t9\r\n", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
-        {true, "VA 1 t9\r\n5\r\nVA 1 t9\r\n", SYNC_META_OK, SYNC_META_UNKNOWN},
-        {true, "VA 1 t9\r\n5\r\nxx", SYNC_META_OK, SYNC_META_UNKNOWN},
-        {true, "VA 1 t9\r\n5\r\nVA 1 t9\r\n6\r\nVA 1 t9\r\n7\r\n", SYNC_META_OK,
-         SYNC_META_OK},
-        {true, "VA 1 t9\r\n5\r\nVA 1 t9\r\n6\r\nV", SYNC_META_OK, SYNC_META_OK},
-        {true, "", SYNC_META_UNKNOWN, SYNC_META_UNKNOWN},
+        {false, "MN\r\nMN\r\n", L7S_META_FAILED, L7S_META_FAILED},
+        {false, "VA 1 t9\r\n5\r\n", L7S_META_FAILED, L7S_META_FAILED},
+        {false, "ERROR\r\n", L7S_META_FAILED, L7S_META_FAILED},
+        {true, "ERROR\r\n", L7S_META_UNKNOWN, L7S_META_UNKNOWN},
+        {true, "HD\r\n", L7S_META_UNKNOWN, L7S_META_UNKNOWN},
+        {true, "MN\r\n", L7S_META_UNKNOWN, L7S_META_UNKNOWN},
+        {true, "EN\r\n", L7S_META_UNKNOWN, L7S_META_UNKNOWN}, /* a push cannot miss */
+        {true, "VA 99999999999 t9\r\n", L7S_META_UNKNOWN, L7S_META_UNKNOWN},
+        {true, "VA 1 t9\r\n5\r\nVA 1 t9\r\n", L7S_META_OK, L7S_META_UNKNOWN},
+        {true, "VA 1 t9\r\n5\r\nxx", L7S_META_OK, L7S_META_UNKNOWN},
+        {true, "VA 1 t9\r\n5\r\nVA 1 t9\r\n6\r\nVA 1 t9\r\n7\r\n", L7S_META_OK,
+         L7S_META_OK},
+        {true, "VA 1 t9\r\n5\r\nVA 1 t9\r\n6\r\nV", L7S_META_OK, L7S_META_OK},
+        {true, "", L7S_META_UNKNOWN, L7S_META_UNKNOWN},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         for (int closes = 0; closes < 2; closes++) {
             fake_server_t *fake = fake_server_start(cases[i].greets, cases[i].answer,
                                                     strlen(cases[i].answer), closes);
-            sync_meta_t *meta = make_meta(fake_server_address(fake), NULL);
-            sync_meta_op_t ops[] = {make_op("a", 0, 1), make_op("b", 0, 1)};
-            sync_meta_run(meta, ops, 2, SHORT_MS, 0);
+            l7s_meta_t *meta = make_meta(fake_server_address(fake), NULL);
+            l7s_meta_op_t ops[] = {make_op("a", 0, 1), make_op("b", 0, 1)};
+            l7s_meta_run(meta, ops, 2, SHORT_MS, 0);
             assert_int_equal(ops[0].status, cases[i].first);
             assert_int_equal(ops[1].status, cases[i].second);
-            assert_false(sync_meta_up(meta, 0));
-            sync_meta_run(meta, ops, 2, SHORT_MS, 50);
-            assert_int_equal(ops[0].status, SYNC_META_FAILED); /* resting */
-            sync_meta_free(meta);
+            assert_false(l7s_meta_up(meta, 0));
+            l7s_meta_run(meta, ops, 2, SHORT_MS, 50);
+            assert_int_equal(ops[0].status, L7S_META_FAILED); /* resting */
+            l7s_meta_free(meta);
             fake_server_stop(fake);
         }
     }
@@ -457,21 +457,21 @@ static void test_meta_run_server_killed_with_batch_in_flight_ends(void **state)
     (void)state;
     enum { COUNT = 20000 };
     memcached_server_t server = memcached_server_start(0);
-    sync_meta_t *meta = make_meta(server.address, NULL);
-    sync_meta_op_t *ops = calloc(COUNT, sizeof *ops);
+    l7s_meta_t *meta = make_meta(server.address, NULL);
+    l7s_meta_op_t *ops = calloc(COUNT, sizeof *ops);
     for (unsigned i = 0; i < COUNT; i++) {
         ops[i] = make_op("k", 0, 1);
     }
-    sync_meta_run(meta, ops, 1, BUDGET_MS, 0);
+    l7s_meta_run(meta, ops, 1, BUDGET_MS, 0);
     memcached_server_pause(&server); /* the batch goes out, then the server is gone */
-    sync_meta_run(meta, ops, COUNT, SHORT_MS, 100);
+    l7s_meta_run(meta, ops, COUNT, SHORT_MS, 100);
     memcached_server_kill(&server);
-    assert_int_equal(ops[0].status, SYNC_META_UNKNOWN);
-    sync_meta_run(meta, ops, COUNT, BUDGET_MS, 1000);
-    assert_int_equal(ops[0].status, SYNC_META_FAILED);
-    assert_int_equal(ops[COUNT - 1].status, SYNC_META_FAILED);
+    assert_int_equal(ops[0].status, L7S_META_UNKNOWN);
+    l7s_meta_run(meta, ops, COUNT, BUDGET_MS, 1000);
+    assert_int_equal(ops[0].status, L7S_META_FAILED);
+    assert_int_equal(ops[COUNT - 1].status, L7S_META_FAILED);
     free(ops);
-    sync_meta_free(meta);
+    l7s_meta_free(meta);
 }
 
 int main(void)

@@ -4,7 +4,7 @@
  * However its bytes are cut, a stream is understood in one way only: no part of a reply
  * is a reply or refused, and what is refused stays refused.
  */
-#include "../../mod_l7shield/sync/meta_reply.h"
+#include "../../core/bus/meta_reply.h"
 #include "../../mod_l7shield/sync/strict_reply.h"
 #include "input.h"
 

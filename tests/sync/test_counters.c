@@ -3,9 +3,9 @@
  * What travels and what comes back: one slot, a store in this file in memcached's place,
  * a fake clock. The rules themselves are tested with fleet.h; here it is their wiring.
  */
+#include "../../core/bus/meta.h"
 #include "../../core/compile.h"
 #include "../../mod_l7shield/sync/counters.h"
-#include "../../mod_l7shield/sync/meta.h"
 #include "../../mod_l7shield/sync/news.h"
 #include "unit.h"
 #include <jansson.h>
@@ -23,7 +23,7 @@ static struct {
     uint64_t value;
 } store[STORE];
 static size_t store_count, operations;
-static sync_meta_status_t outcome;
+static l7s_meta_status_t outcome;
 static bool lost_answer; /* applied, and nobody hears of it */
 static bool up;          /* what fails has just not been asked */
 
@@ -40,8 +40,8 @@ static uint64_t *number_of(const char *key)
     return &store[store_count++].value;
 }
 
-void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
-                   unsigned budget_ms, uint64_t now_ms)
+void l7s_meta_run(l7s_meta_t *meta, l7s_meta_op_t *ops, size_t count, unsigned budget_ms,
+                  uint64_t now_ms)
 {
     (void)meta;
     (void)budget_ms;
@@ -49,7 +49,7 @@ void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
     for (size_t i = 0; i < count; i++) {
         operations++;
         ops[i].status = outcome;
-        if (outcome == SYNC_META_OK || lost_answer) {
+        if (outcome == L7S_META_OK || lost_answer) {
             uint64_t *number = number_of(ops[i].key);
             bool seeds = *number == 0 && ops[i].seed > ops[i].delta;
             *number += seeds ? ops[i].seed : ops[i].delta;
@@ -58,7 +58,7 @@ void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
     }
 }
 
-l7s_status_t sync_meta_create(const char *const *servers, size_t count, sync_meta_t **out)
+l7s_status_t l7s_meta_create(const char *const *servers, size_t count, l7s_meta_t **out)
 {
     (void)servers;
     (void)count;
@@ -66,12 +66,12 @@ l7s_status_t sync_meta_create(const char *const *servers, size_t count, sync_met
     return L7S_OK;
 }
 
-void sync_meta_free(sync_meta_t *meta)
+void l7s_meta_free(l7s_meta_t *meta)
 {
     free(meta);
 }
 
-bool sync_meta_up(const sync_meta_t *meta, size_t server)
+bool l7s_meta_up(const l7s_meta_t *meta, size_t server)
 {
     (void)meta;
     (void)server;
@@ -217,7 +217,7 @@ static int set_up(void **state)
     atomic_store(&bench->shared.header->live_nodes, 2);
     memset(store, 0, sizeof store);
     store_count = operations = 0;
-    outcome = SYNC_META_OK;
+    outcome = L7S_META_OK;
     lost_answer = up = false;
     *state = bench;
     /* Any pointer will do: every function that gets it stands above. */
@@ -360,12 +360,12 @@ static void test_counters_what_could_not_leave_is_put_back(void **state)
     bench_t *bench = *state;
     l7s_slot_t *slot = take(bench, 100, 60);
 
-    outcome = SYNC_META_FAILED;
+    outcome = L7S_META_FAILED;
     for (unsigned i = 0; i < 3; i++) {
         tick(bench);
         assert_in_range(atomic_load(&slot->pending), 58, 60);
     }
-    outcome = SYNC_META_OK;
+    outcome = L7S_META_OK;
     tick(bench);
     assert_in_range(stored(), 58, 60); /* the others have drained */
     assert_int_equal(atomic_load(&slot->pending), 0);
@@ -376,13 +376,13 @@ static void test_counters_what_had_no_time_left_waits_without_a_charge(void **st
     bench_t *bench = *state;
     l7s_slot_t *slot = take(bench, 100, 60);
 
-    outcome = SYNC_META_FAILED;
+    outcome = L7S_META_FAILED;
     up = true;
     uint32_t before = headroom(bench, slot);
     tick(bench);
     assert_int_equal(atomic_load(&slot->pending), 60);
     assert_in_range(headroom(bench, slot), before, before + 1);
-    outcome = SYNC_META_OK;
+    outcome = L7S_META_OK;
     tick(bench);
     assert_int_equal(stored(), 60);
 }
@@ -392,7 +392,7 @@ static void test_counters_after_an_outage_only_what_is_in_use_travels(void **sta
     bench_t *bench = *state;
     l7s_slot_t *slot = take(bench, 100, 60);
 
-    outcome = SYNC_META_FAILED;
+    outcome = L7S_META_FAILED;
     tick(bench);
     uint32_t taken = 0;
     for (unsigned i = 0; i < 200; i++) { /* 20 s, asking all the time */
@@ -404,7 +404,7 @@ static void test_counters_after_an_outage_only_what_is_in_use_travels(void **sta
     }
     assert_in_range(taken, 85, 105); /* half of 10 a second: the other node has half */
     assert_in_range(atomic_load(&slot->pending), 48, 53);
-    outcome = SYNC_META_OK;
+    outcome = L7S_META_OK;
     tick(bench);
     assert_in_range(stored(), 48, 53);
 }
@@ -415,7 +415,7 @@ static void test_counters_of_a_killed_process_are_not_charged_again(void **state
     sync_options_t options = {.server_count = 1};
     l7s_slot_t *slot = take(bench, 100, 40);
 
-    outcome = SYNC_META_FAILED;
+    outcome = L7S_META_FAILED;
     tick(bench);
     tick(bench);
     uint32_t before = headroom(bench, slot);
@@ -440,12 +440,12 @@ static void test_counters_after_an_outage_others_are_paid_for_once(void **state)
 
     tick(bench);
     assert_int_equal(stored(), 40);
-    outcome = SYNC_META_FAILED;
+    outcome = L7S_META_FAILED;
     take(bench, 100, 20);
     tick(bench);
     uint32_t before = headroom(bench, slot);
     assert_in_range(before, 20, 22); /* 40, and twice 20 */
-    outcome = SYNC_META_OK;
+    outcome = L7S_META_OK;
     tick(bench);
     assert_in_range(stored(), 59, 60);
     store[0].value += 20; /* the other node used as many */
@@ -485,13 +485,13 @@ static void test_counters_unknown_outcome_is_not_sent_again(void **state)
     tick(bench);
     assert_int_equal(stored(), 40);
     take(bench, 100, 30);
-    outcome = SYNC_META_UNKNOWN;
+    outcome = L7S_META_UNKNOWN;
     lost_answer = true;
     tick(bench);
     assert_int_equal(stored(), 70);
     assert_int_equal(atomic_load(&slot->pending), 0);
     uint32_t before = headroom(bench, slot);
-    outcome = SYNC_META_OK;
+    outcome = L7S_META_OK;
     take(bench, 100, 10);
     pass(bench, 1300);
     tick(bench);

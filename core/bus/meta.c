@@ -10,8 +10,8 @@
  * buffers.
  */
 #include "meta.h"
-#include "../../core/bus/pool.h"
 #include "meta_reply.h"
+#include "pool.h"
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -65,14 +65,14 @@ typedef struct {
     char in[IN_SIZE];
 } server_t;
 
-struct sync_meta {
+struct l7s_meta {
     size_t count;
     server_t *servers;
 };
 
-/* One call of sync_meta_run. */
+/* One call of l7s_meta_run. */
 typedef struct {
-    sync_meta_op_t *ops;
+    l7s_meta_op_t *ops;
     size_t count;
     uint64_t now_ms;
     bool late; /* what was not asked yet stays unasked */
@@ -107,13 +107,13 @@ static bool resolve(const char *text, server_t *server)
     return true;
 }
 
-l7s_status_t sync_meta_create(const char *const *servers, size_t count, sync_meta_t **out)
+l7s_status_t l7s_meta_create(const char *const *servers, size_t count, l7s_meta_t **out)
 {
     *out = NULL;
     if (count == 0 || count > L7S_SERVERS_MAX) {
         return L7S_INVALID;
     }
-    sync_meta_t *meta = calloc(1, sizeof *meta);
+    l7s_meta_t *meta = calloc(1, sizeof *meta);
     server_t *array = calloc(count, sizeof *array);
     if (!meta || !array) {
         free(meta);
@@ -128,14 +128,14 @@ l7s_status_t sync_meta_create(const char *const *servers, size_t count, sync_met
         fine = fine && resolve(servers[i], &array[i]);
     }
     if (!fine) {
-        sync_meta_free(meta);
+        l7s_meta_free(meta);
         return L7S_INVALID;
     }
     *out = meta;
     return L7S_OK;
 }
 
-void sync_meta_free(sync_meta_t *meta)
+void l7s_meta_free(l7s_meta_t *meta)
 {
     if (!meta) {
         return;
@@ -149,7 +149,7 @@ void sync_meta_free(sync_meta_t *meta)
     free(meta);
 }
 
-bool sync_meta_up(const sync_meta_t *meta, size_t server)
+bool l7s_meta_up(const l7s_meta_t *meta, size_t server)
 {
     return server < meta->count && meta->servers[server].up;
 }
@@ -166,28 +166,27 @@ static void disconnect(server_t *server)
     server->out_at = server->out_size = server->in_size = 0;
 }
 
-static bool mine(const sync_meta_t *meta, const server_t *server,
-                 const sync_meta_op_t *op)
+static bool mine(const l7s_meta_t *meta, const server_t *server, const l7s_meta_op_t *op)
 {
     return op->server < meta->count && &meta->servers[op->server] == server;
 }
 
 /* Questions whose last byte did not leave were certainly not understood. */
-static void take_back(const sync_meta_t *meta, const server_t *server, const run_t *run)
+static void take_back(const l7s_meta_t *meta, const server_t *server, const run_t *run)
 {
     size_t unsent = 0;
     for (size_t i = server->out_at; i < server->out_size; i++) {
         unsent += server->out[i] == '\n';
     }
     for (size_t i = server->asked; i-- > server->answered && unsent > 0;) {
-        if (mine(meta, server, &run->ops[i]) && run->ops[i].status == SYNC_META_UNKNOWN) {
-            run->ops[i].status = SYNC_META_FAILED;
+        if (mine(meta, server, &run->ops[i]) && run->ops[i].status == L7S_META_UNKNOWN) {
+            run->ops[i].status = L7S_META_FAILED;
             unsent--;
         }
     }
 }
 
-static void fail(const sync_meta_t *meta, server_t *server, const run_t *run)
+static void fail(const l7s_meta_t *meta, server_t *server, const run_t *run)
 {
     if (server->state == STATE_READY) {
         take_back(meta, server, run);
@@ -259,7 +258,7 @@ static bool valid_key(const char key[L7S_COUNTER_NAME])
 }
 
 /* Moves a cursor to the next operation of this server that may be sent. */
-static void skip(const sync_meta_t *meta, const server_t *server, const run_t *run,
+static void skip(const l7s_meta_t *meta, const server_t *server, const run_t *run,
                  size_t *cursor)
 {
     while (*cursor < run->count && (!mine(meta, server, &run->ops[*cursor]) ||
@@ -284,7 +283,7 @@ static char *put_number(char *at, uint32_t number)
 }
 
 /* Returns the size. By hand: printf took more time than all the rest of a run. */
-static size_t write_command(const sync_meta_op_t *op, char *out)
+static size_t write_command(const l7s_meta_op_t *op, char *out)
 {
     char *at = stpcpy(out, op->delta == 0 ? "mg " : "ma ");
     at = stpcpy(at, op->key);
@@ -297,7 +296,7 @@ static size_t write_command(const sync_meta_op_t *op, char *out)
     return (size_t)(at - out);
 }
 
-static void fill(const sync_meta_t *meta, server_t *server, const run_t *run)
+static void fill(const l7s_meta_t *meta, server_t *server, const run_t *run)
 {
     if (server->out_at < server->out_size) {
         return;
@@ -305,16 +304,16 @@ static void fill(const sync_meta_t *meta, server_t *server, const run_t *run)
     server->out_at = server->out_size = 0;
     while (server->asked < run->count && server->out_size + COMMAND_MAX <= OUT_SIZE &&
            server->flying < FLYING_MAX && !run->late) {
-        sync_meta_op_t *op = &run->ops[server->asked++];
+        l7s_meta_op_t *op = &run->ops[server->asked++];
         server->flying++;
         server->out_size += write_command(op, server->out + server->out_size);
-        op->status = SYNC_META_UNKNOWN;
+        op->status = L7S_META_UNKNOWN;
         skip(meta, server, run, &server->asked);
     }
 }
 
 /* Sends what the socket takes. False: the connection is lost. */
-static bool send_some(const sync_meta_t *meta, server_t *server, const run_t *run)
+static bool send_some(const l7s_meta_t *meta, server_t *server, const run_t *run)
 {
     for (;;) {
         if (server->state == STATE_READY) {
@@ -349,7 +348,7 @@ static bool greet(server_t *server)
 
 /* ---- answers ---- */
 
-static bool take_reply(const sync_meta_t *meta, server_t *server, const run_t *run,
+static bool take_reply(const l7s_meta_t *meta, server_t *server, const run_t *run,
                        sync_reply_t reply, const sync_value_t *value)
 {
     if (server->state == STATE_GREETING) {
@@ -359,13 +358,13 @@ static bool take_reply(const sync_meta_t *meta, server_t *server, const run_t *r
     if (server->answered >= server->asked) {
         return false; /* an answer to nothing */
     }
-    sync_meta_op_t *op = &run->ops[server->answered];
+    l7s_meta_op_t *op = &run->ops[server->answered];
     if (reply == SYNC_REPLY_VALUE) {
-        op->status = SYNC_META_OK;
+        op->status = L7S_META_OK;
         op->value = value->number;
         op->left_s = value->left_s;
     } else if (reply == SYNC_REPLY_MISS && op->delta == 0) {
-        op->status = SYNC_META_NOT_FOUND;
+        op->status = L7S_META_NOT_FOUND;
     } else {
         return false;
     }
@@ -375,7 +374,7 @@ static bool take_reply(const sync_meta_t *meta, server_t *server, const run_t *r
     return true;
 }
 
-static bool parse_replies(const sync_meta_t *meta, server_t *server, const run_t *run)
+static bool parse_replies(const l7s_meta_t *meta, server_t *server, const run_t *run)
 {
     size_t at = 0;
     while (at < server->in_size) {
@@ -397,7 +396,7 @@ static bool parse_replies(const sync_meta_t *meta, server_t *server, const run_t
     return true;
 }
 
-static bool receive(const sync_meta_t *meta, server_t *server, const run_t *run)
+static bool receive(const l7s_meta_t *meta, server_t *server, const run_t *run)
 {
     ssize_t got =
         recv(server->fd, server->in + server->in_size, IN_SIZE - server->in_size, 0);
@@ -420,7 +419,7 @@ static bool done(const server_t *server, const run_t *run)
 }
 
 /* Lets one server do what poll says that it can. */
-static void advance(const sync_meta_t *meta, server_t *server, const run_t *run,
+static void advance(const l7s_meta_t *meta, server_t *server, const run_t *run,
                     short events)
 {
     bool fine = true;
@@ -442,7 +441,7 @@ static void advance(const sync_meta_t *meta, server_t *server, const run_t *run,
 
 /* Prepares the cursors and the connection; a server that cannot take part has no socket.
  */
-static void begin(const sync_meta_t *meta, server_t *server, const run_t *run)
+static void begin(const l7s_meta_t *meta, server_t *server, const run_t *run)
 {
     server->asked = server->flying = 0;
     skip(meta, server, run, &server->asked);
@@ -483,7 +482,7 @@ static void set_wake_bytes(server_t *server)
 }
 
 /* Whom to wait for. Returns how many. */
-static nfds_t collect(const sync_meta_t *meta, const run_t *run,
+static nfds_t collect(const l7s_meta_t *meta, const run_t *run,
                       struct pollfd fds[L7S_SERVERS_MAX], server_t *who[L7S_SERVERS_MAX])
 {
     nfds_t count = 0;
@@ -502,14 +501,14 @@ static nfds_t collect(const sync_meta_t *meta, const run_t *run,
     return count;
 }
 
-void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
-                   unsigned budget_ms, uint64_t now_ms)
+void l7s_meta_run(l7s_meta_t *meta, l7s_meta_op_t *ops, size_t count, unsigned budget_ms,
+                  uint64_t now_ms)
 {
     run_t run = {.ops = ops, .count = count, .now_ms = now_ms};
     const uint64_t begin_ms = steady_ms(), end_ms = begin_ms + budget_ms;
     const uint64_t asking_ms = begin_ms + (uint64_t)budget_ms * ASKING_SHARE;
     for (size_t i = 0; i < count; i++) {
-        ops[i].status = SYNC_META_FAILED;
+        ops[i].status = L7S_META_FAILED;
         ops[i].value = ops[i].left_s = 0;
     }
     for (size_t i = 0; i < meta->count; i++) {

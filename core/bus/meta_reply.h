@@ -4,8 +4,8 @@
  * bytes in, one reply out. Strict, because a stream that is misread once is misread for
  * ever; bounded, because a server may be hostile.
  */
-#ifndef SYNC_META_REPLY_H
-#define SYNC_META_REPLY_H
+#ifndef L7S_META_REPLY_H
+#define L7S_META_REPLY_H
 
 #include <stddef.h>
 #include <stdint.h>

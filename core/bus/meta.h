@@ -10,18 +10,18 @@
  * connection must answer a no-op before anything is entrusted to it, so a server that
  * accepts but hangs costs waiting, never counts.
  */
-#ifndef SYNC_META_H
-#define SYNC_META_H
+#ifndef L7S_META_H
+#define L7S_META_H
 
-#include "../../core/fleet.h"
-#include "../../core/status.h"
+#include "../fleet.h"
+#include "../status.h"
 
 typedef enum {
-    SYNC_META_FAILED = 0, /* it never left: certainly not applied */
-    SYNC_META_UNKNOWN,    /* it left and was not answered: do not send it again */
-    SYNC_META_OK,         /* applied; `value` is the new total */
-    SYNC_META_NOT_FOUND   /* of a read: the server said that there is no such number */
-} sync_meta_status_t;
+    L7S_META_FAILED = 0, /* it never left: certainly not applied */
+    L7S_META_UNKNOWN,    /* it left and was not answered: do not send it again */
+    L7S_META_OK,         /* applied; `value` is the new total */
+    L7S_META_NOT_FOUND   /* of a read: the server said that there is no such number */
+} l7s_meta_status_t;
 
 typedef struct {
     char key[L7S_COUNTER_NAME]; /* letters, digits, '-' and '_' */
@@ -29,26 +29,26 @@ typedef struct {
     uint32_t delta;             /* 0: only read, which also guards it from eviction */
     uint32_t ttl;               /* seconds, of a number that this operation creates */
     uint32_t seed;              /* such a number begins with it if it is above delta */
-    sync_meta_status_t status;  /* out */
-    uint64_t value;             /* out, with SYNC_META_OK */
+    l7s_meta_status_t status;   /* out */
+    uint64_t value;             /* out, with L7S_META_OK */
     uint64_t left_s;            /* out, likewise: until the number expires */
-} sync_meta_op_t;
+} l7s_meta_op_t;
 
-typedef struct sync_meta sync_meta_t;
+typedef struct l7s_meta l7s_meta_t;
 
 /* `servers` are "address:port" with literal addresses (L7S_INVALID otherwise), in the
  * order that op.server counts in. Connects lazily. */
-L7S_MUST_USE l7s_status_t sync_meta_create(const char *const *servers, size_t count,
-                                           sync_meta_t **out);
-void sync_meta_free(sync_meta_t *meta);
+L7S_MUST_USE l7s_status_t l7s_meta_create(const char *const *servers, size_t count,
+                                          l7s_meta_t **out);
+void l7s_meta_free(l7s_meta_t *meta);
 
 /* Runs all operations and fills in status and value of each. Blocks for at most
  * `budget_ms` over all servers together; `now_ms` (any steady clock) drives the breakers.
- * More operations than fit are not asked (SYNC_META_FAILED) of a server that is up. */
-void sync_meta_run(sync_meta_t *meta, sync_meta_op_t *ops, size_t count,
-                   unsigned budget_ms, uint64_t now_ms);
+ * More operations than fit are not asked (L7S_META_FAILED) of a server that is up. */
+void l7s_meta_run(l7s_meta_t *meta, l7s_meta_op_t *ops, size_t count, unsigned budget_ms,
+                  uint64_t now_ms);
 
 /* Did this server answer everything that it was asked the last time? */
-bool sync_meta_up(const sync_meta_t *meta, size_t server);
+bool l7s_meta_up(const l7s_meta_t *meta, size_t server);
 
 #endif

@@ -264,6 +264,16 @@ static bool find_network(const l7s_bans_t *bans, const l7s_hashkey_t *count_key,
                          now, out);
 }
 
+bool l7s_bans_holds_free(const l7s_bans_t *bans, const l7s_hashkey_t *count_key,
+                         const l7s_addr_t *addr, l7s_now_t now)
+{
+    l7s_cidr_t client = l7s_addr_client(addr);
+    l7s_ban_t wanted = {.digest =
+                            l7s_key_digest_cidr(count_key, L7S_PART_CLIENT, &client),
+                        .since_ms = now.wall_ms};
+    return is_held_off(bans, &wanted, now);
+}
+
 static __attribute__((noinline)) bool search_address(const l7s_bans_t *bans,
                                                      const l7s_hashkey_t *count_key,
                                                      const l7s_addr_t *addr,
@@ -289,7 +299,7 @@ static __attribute__((noinline)) bool search_address(const l7s_bans_t *bans,
         for (uint64_t bits = widths[word]; bits != 0; bits &= bits - 1) {
             uint8_t prefix = (uint8_t)(64 * word + (unsigned)__builtin_ctzll(bits));
             if (find_network(bans, count_key, addr, prefix, now, out)) {
-                return true;
+                return !l7s_bans_holds_free(bans, count_key, addr, now);
             }
         }
     }

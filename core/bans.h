@@ -6,8 +6,8 @@
  * and one per network width that is in use at all (`widths`), mostly none.
  *
  * A lift leaves a tombstone: it keeps the key from being banned again until its hold
- * time, and bans that are older than the lift for ever (ten minutes: longer than they
- * travel).
+ * time (of a client also as part of a network), and bans that are older than the lift for
+ * ever (ten minutes: longer than they travel).
  */
 #ifndef L7S_BANS_H
 #define L7S_BANS_H
@@ -85,9 +85,15 @@ static inline bool l7s_bans_any(const l7s_bans_t *bans)
 bool l7s_bans_find(const l7s_bans_t *bans, l7s_hash128_t digest, l7s_now_t now,
                    l7s_ban_t *out);
 
-/* Is this address banned, alone or within a network? One compare when there is none. */
+/* Is this address banned, alone or within a network, and not held free? One compare when
+ * there is none. */
 bool l7s_bans_find_address(const l7s_bans_t *bans, const l7s_hashkey_t *count_key,
                            const l7s_addr_t *addr, l7s_now_t now, l7s_ban_t *out);
+
+/* Does a lift of this client's ban still hold? Then it is free: neither bans of networks
+ * around it nor deny lists are meant for it. */
+bool l7s_bans_holds_free(const l7s_bans_t *bans, const l7s_hashkey_t *count_key,
+                         const l7s_addr_t *addr, l7s_now_t now);
 
 /* Lifts a ban and keeps it lifted until hold_until_ms. True when it was in force. */
 bool l7s_bans_lift(const l7s_bans_t *bans, l7s_hash128_t digest, uint64_t hold_until_ms,

@@ -80,6 +80,14 @@ static bool judge_bans(l7s_evaluation_t *evaluation)
            l7s_settle_ban(evaluation, &ban, evaluation->mode);
 }
 
+/* Whoever was released is not meant by lists of many. */
+static bool judge_deny_lists(l7s_evaluation_t *evaluation)
+{
+    return !l7s_bans_holds_free(&evaluation->shared->bans, &evaluation->image->count_key,
+                                &evaluation->request->client, evaluation->now) &&
+           judge_lists(evaluation, L7S_EFFECT_DENY);
+}
+
 /* True: the client's address decides. */
 static bool judge_address(l7s_evaluation_t *evaluation)
 {
@@ -89,8 +97,7 @@ static bool judge_address(l7s_evaluation_t *evaluation)
         l7s_evaluation_walk(evaluation);
     }
     return (is_in_list && judge_lists(evaluation, L7S_EFFECT_ALLOW)) ||
-           judge_bans(evaluation) ||
-           (is_in_list && judge_lists(evaluation, L7S_EFFECT_DENY));
+           judge_bans(evaluation) || (is_in_list && judge_deny_lists(evaluation));
 }
 
 /* --- phase 1: asking --- */
@@ -386,8 +393,7 @@ static bool refuse_address(l7s_evaluation_t *evaluation)
     if (is_in_list && is_allowed_anywhere(evaluation)) {
         return false;
     }
-    return judge_bans(evaluation) ||
-           (is_in_list && judge_lists(evaluation, L7S_EFFECT_DENY));
+    return judge_bans(evaluation) || (is_in_list && judge_deny_lists(evaluation));
 }
 
 bool l7s_addresses_matter(const l7s_shared_t *shared, const l7s_image_t *image)

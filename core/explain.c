@@ -32,9 +32,9 @@ static void explain_policy(asked_t *asked, uint32_t index, l7s_explain_t *explai
         l7s_run_t limits = l7s_plan_limits(&asked->matcher, policy);
         out.counts = digest != NULL;
         out.digest = digest != NULL ? *digest : (l7s_hash128_t){0, 0};
-        out.limits = (const l7s_image_limit_t *)l7s_image_section(image,
-                                                                  L7S_SECTION_LIMITS) +
-                     limits.first;
+        out.limits =
+            (const l7s_image_limit_t *)l7s_image_section(image, L7S_SECTION_LIMITS) +
+            limits.first;
         out.limit_count = limits.count;
         l7s_tuples_json(&asked->tuples, policy->spec, key);
     }

@@ -579,7 +579,7 @@ void sync_counters_tick(sync_counters_t *counters, const l7s_image_t *image,
     unsigned budget = sync_bus_time_left_ms(counters->bus);
     if (counters->count > 0 && !sync_bus_rests(counters->bus)) {
         l7s_meta_run(counters->meta, counters->ops, counters->count,
-                      budget < BUDGET_MS ? budget : BUDGET_MS, sync_mono_ms(now));
+                     budget < BUDGET_MS ? budget : BUDGET_MS, sync_mono_ms(now));
     }
     for (size_t i = 0; i < counters->count; i++) {
         settle(counters, i);

@@ -257,6 +257,25 @@ static void collect(void *context, const l7s_ban_t *ban)
     sum[1] += ban->digest.lo;
 }
 
+static void test_lift_with_hold_frees_one_client_of_a_banned_network(void **state)
+{
+    l7s_bans_t *bans = *state;
+    l7s_ban_t network = ban_of("203.0.113.0/24", L7S_PART_NETWORK, 0, 100);
+    l7s_ban_t client = ban_of("203.0.113.7", L7S_PART_CLIENT, 0, 100);
+    l7s_addr_t one = addr("203.0.113.7"), other = addr("203.0.113.8");
+
+    assert_int_equal(l7s_bans_put(bans, &network, at(0)), L7S_OK);
+    assert_false(l7s_bans_holds_free(bans, &count_key, &one, at(1)));
+    l7s_bans_lift(bans, client.digest, at(1).wall_ms, at(1)); /* no hold */
+    assert_true(l7s_bans_find_address(bans, &count_key, &one, at(2), NULL));
+    l7s_bans_lift(bans, client.digest, at(10).wall_ms, at(3));
+    assert_true(l7s_bans_holds_free(bans, &count_key, &one, at(4)));
+    assert_false(l7s_bans_holds_free(bans, &count_key, &other, at(4)));
+    assert_false(l7s_bans_find_address(bans, &count_key, &one, at(4), NULL));
+    assert_true(l7s_bans_find_address(bans, &count_key, &other, at(4), NULL));
+    assert_true(l7s_bans_find_address(bans, &count_key, &one, at(11), NULL));
+}
+
 static void test_visit_gives_each_ban_in_force_and_frees_the_rest(void **state)
 {
     const l7s_bans_t *bans = *state;
@@ -452,6 +471,7 @@ int main(void)
         BANS(test_lift_holds_new_bans_off),
         BANS(test_lift_without_hold_beats_older_bans_only),
         BANS(test_lift_of_unknown_ban_is_remembered),
+        BANS(test_lift_with_hold_frees_one_client_of_a_banned_network),
         BANS(test_visit_gives_each_ban_in_force_and_frees_the_rest),
         BANS(test_visit_forgets_lifts_in_the_end),
         BANS(test_put_full_table_drops_and_counts),

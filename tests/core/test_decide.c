@@ -519,6 +519,29 @@ static void test_decide_held_off_ban_refuses_nobody(void **state)
     assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_BANNED);
 }
 
+static void test_decide_held_client_passes_deny_lists_and_network_bans(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_addr_t peer = fixture_addr(CLIENT);
+    l7s_cidr_t client = l7s_addr_client(&peer);
+    l7s_verdict_t verdict;
+
+    fixture_list(fixture, "closed", L7S_EFFECT_DENY, "203.0.113.0/24");
+    fixture_policy(fixture, "limit", L7S_ACTION_THROTTLE, 1, 3600);
+    fixture_compile(fixture);
+    assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_LISTED);
+    l7s_bans_lift(&fixture->shared.bans,
+                  l7s_key_digest_cidr(&fixture->count_key, L7S_PART_CLIENT, &client),
+                  fixture->now.wall_ms + 10000, fixture->now);
+    assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_ADMITTED);
+    assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_THROTTLED); /* limits hold */
+    assert_int_equal(outcome(fixture, "203.0.113.8"), L7S_OUTCOME_LISTED);
+    assert_false(l7s_decide_address(&fixture->shared, fixture->image, &peer,
+                                    L7S_MODE_ENFORCE, fixture->now, &verdict));
+    fixture_pass_ms(fixture, 10000);
+    assert_int_equal(outcome(fixture, CLIENT), L7S_OUTCOME_LISTED);
+}
+
 static void test_decide_demoted_policy_only_observes_and_so_do_its_bans(void **state)
 {
     fixture_t *fixture = *state;
@@ -1038,6 +1061,7 @@ int main(void)
         TEST(test_decide_ban_of_a_header_is_found_where_it_counts),
         TEST(test_decide_observed_ban_simulates_its_duration),
         TEST(test_decide_held_off_ban_refuses_nobody),
+        TEST(test_decide_held_client_passes_deny_lists_and_network_bans),
         TEST(test_decide_demoted_policy_only_observes_and_so_do_its_bans),
         TEST(test_decide_ban_of_another_node_opens_its_episode_here),
         TEST(test_decide_episode_tells_who_what_and_how_often),

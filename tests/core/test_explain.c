@@ -121,8 +121,7 @@ static void test_explain_names_app_lists_keys_and_limits(void **state)
 static void compare_policy(void *context, const l7s_explained_policy_t *policy)
 {
     seen_t *seen = context;
-    uint64_t matched =
-        atomic_load(&fixture_stats(seen->fixture, policy->name)->matched);
+    uint64_t matched = atomic_load(&fixture_stats(seen->fixture, policy->name)->matched);
 
     if (seen->explain->app_mode == L7S_MODE_OFF) {
         assert_int_equal(matched, 0);

@@ -23,6 +23,8 @@ static const struct {
     {"policy", "count", NULL, "statuses", "answers"},
     {"list", "kind", "strings", NULL, "strings"},
     {"policy", "escalate", NULL, NULL, "escalate"},
+    {"policy", "escalate", NULL, "drop", "drop"},
+    {"policy", "action", NULL, "drop", "drop"},
     {"settings", "guard", NULL, NULL, "guard"},
 };
 

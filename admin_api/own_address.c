@@ -83,8 +83,10 @@ static bool escalates_to_ban(const l7s_policy_t *policy)
 static bool hits(const l7s_config_t *config, const l7s_policy_t *policy,
                  const l7s_addr_t *addr, uint64_t now_ms)
 {
-    bool acts = policy->action == L7S_ACTION_BAN || escalates_to_ban(policy) ||
-                (policy->action == L7S_ACTION_DENY && !is_loopback(addr));
+    bool acts =
+        policy->action == L7S_ACTION_BAN || escalates_to_ban(policy) ||
+        ((policy->action == L7S_ACTION_DENY || policy->action == L7S_ACTION_DROP) &&
+         !is_loopback(addr));
     bool over = policy->expires_ms != 0 && policy->expires_ms <= now_ms;
     if (!acts || over || policy->mode != L7S_MODE_ENFORCE || policy->rate_count > 0 ||
         !holds_always(config, &policy->match, addr, now_ms)) {

@@ -66,6 +66,7 @@ typedef enum {
     L7S_OUTCOME_THROTTLED,
     L7S_OUTCOME_BANNED, /* by a ban in force, or one that begins now */
     L7S_OUTCOME_LISTED, /* by a deny list */
+    L7S_OUTCOME_DROPPED,
     L7S_OUTCOMES
 } l7s_outcome_t;
 
@@ -79,7 +80,7 @@ static inline bool l7s_outcome_refuses(l7s_outcome_t outcome)
 typedef struct {
     l7s_outcome_t outcome;
     bool awaits_answer; /* set by l7s_decide: a policy counts it when it is answered */
-    uint16_t status;    /* of the refusal */
+    uint16_t status;    /* of the refusal; DROPPED: of one where dropping will not do */
     uint32_t retry_after_seconds; /* 0: not known (a ban without an end) */
     char action[16];              /* "deny", "would_ban", "log", … for the access log */
     char policy[L7S_POLICY_NAME_MAX]; /* or the list's name */

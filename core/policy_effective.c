@@ -146,6 +146,8 @@ static json_t *action_of(const json_t *holder)
         if (strcmp(name, "allow") != 0 && strcmp(name, "log") != 0) {
             set_default(options, "status",
                         json_integer(strcmp(name, "throttle") == 0 ? 429 : 403));
+        }
+        if (json_object_get(options, "status") != NULL && strcmp(name, "drop") != 0) {
             set_default(options, "response", json_string("default"));
         }
     }

@@ -17,6 +17,8 @@ const char *l7s_action_name(l7s_action_t action)
         return "throttle";
     case L7S_ACTION_BAN:
         return "ban";
+    case L7S_ACTION_DROP:
+        return "drop";
     }
     return "unknown";
 }

@@ -14,9 +14,10 @@ typedef enum {
     L7S_ACTION_LOG,
     L7S_ACTION_DENY,
     L7S_ACTION_THROTTLE,
-    L7S_ACTION_BAN
+    L7S_ACTION_BAN,
+    L7S_ACTION_DROP
 } l7s_action_t;
-#define L7S_ACTION_LAST L7S_ACTION_BAN
+#define L7S_ACTION_LAST L7S_ACTION_DROP
 
 /* What a strict policy does with a request that the store gave no verdict on. */
 typedef enum {

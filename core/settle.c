@@ -442,6 +442,8 @@ static l7s_outcome_t refusal_of(l7s_action_t action)
         return L7S_OUTCOME_THROTTLED;
     case L7S_ACTION_BAN:
         return L7S_OUTCOME_BANNED;
+    case L7S_ACTION_DROP:
+        return L7S_OUTCOME_DROPPED;
     default:
         return L7S_OUTCOME_DENIED;
     }

@@ -12,6 +12,7 @@
 #include "refuse.h"
 
 #include "cors.h"
+#include "drop.h"
 #include "refusal_body.h"
 #include "text.h"
 
@@ -180,6 +181,9 @@ static int send_filtered(request_rec *r, const l7s_verdict_t *verdict,
 int shield_refuse(request_rec *r, const l7s_verdict_t *verdict)
 {
     shield_body_t body;
+    if (verdict->outcome == L7S_OUTCOME_DROPPED && shield_drop_may(r)) {
+        return shield_drop(r);
+    }
     if (!shield_body_custom(r, verdict, &body)) {
         if (ap_response_code_string(r, ap_index_of_response(verdict->status))) {
             set_headers(r, verdict);

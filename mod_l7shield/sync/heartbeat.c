@@ -111,7 +111,7 @@ static json_t *verdicts(l7s_segment_t *header)
 static json_t *features(void)
 {
     static const char *const names[] = {
-        "spine", "strict", "guard", "strings", "matching", "escalate", "answers",
+        "spine", "strict", "guard", "strings", "matching", "escalate", "answers", "drop",
     };
     json_t *out = json_array();
 

@@ -213,8 +213,8 @@ static void random_plans(fixture_t *fixture, uint64_t *seed, l7s_policy_t *polic
 static void random_policy(fixture_t *fixture, uint64_t *seed, unsigned number)
 {
     static const l7s_action_t actions[] = {
-        L7S_ACTION_THROTTLE, L7S_ACTION_THROTTLE, L7S_ACTION_THROTTLE, L7S_ACTION_DENY,
-        L7S_ACTION_BAN,      L7S_ACTION_BAN,      L7S_ACTION_LOG,      L7S_ACTION_ALLOW,
+        L7S_ACTION_THROTTLE, L7S_ACTION_THROTTLE, L7S_ACTION_DROP, L7S_ACTION_DENY,
+        L7S_ACTION_BAN,      L7S_ACTION_BAN,      L7S_ACTION_LOG,  L7S_ACTION_ALLOW,
     };
     static const uint32_t rollouts[] = {100, 100, 100, 50, 0};
     char name[L7S_POLICY_NAME_MAX];

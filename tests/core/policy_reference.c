@@ -705,9 +705,9 @@ static bool is_simulated(run_t *run, size_t index, const tuple_t *tuple, l7s_mod
 static answer_t trips(run_t *run, size_t index, const tuple_t *tuple, l7s_mode_t mode,
                       uint64_t wait_us, bool simulated)
 {
-    static const l7s_outcome_t outcomes[] = {L7S_OUTCOME_ALLOW_LISTED, L7S_OUTCOME_LOGGED,
-                                             L7S_OUTCOME_DENIED, L7S_OUTCOME_THROTTLED,
-                                             L7S_OUTCOME_BANNED};
+    static const l7s_outcome_t outcomes[] = {
+        L7S_OUTCOME_ALLOW_LISTED, L7S_OUTCOME_LOGGED, L7S_OUTCOME_DENIED,
+        L7S_OUTCOME_THROTTLED,    L7S_OUTCOME_BANNED, L7S_OUTCOME_DROPPED};
     const l7s_policy_t *policy = &run->all->config->policies[index];
     reference_stats_t *stats = &run->all->stats[index];
     bool refuses = policy->action >= L7S_ACTION_DENY;

@@ -137,6 +137,8 @@ static void test_decide_nonconforming_policy_is_not_charged_in_any_mode(void **s
         {L7S_ACTION_THROTTLE, L7S_MODE_OBSERVE, L7S_OUTCOME_OBSERVED, "would_throttle"},
         {L7S_ACTION_DENY, L7S_MODE_ENFORCE, L7S_OUTCOME_DENIED, "deny"},
         {L7S_ACTION_DENY, L7S_MODE_OBSERVE, L7S_OUTCOME_OBSERVED, "would_deny"},
+        {L7S_ACTION_DROP, L7S_MODE_ENFORCE, L7S_OUTCOME_DROPPED, "drop"},
+        {L7S_ACTION_DROP, L7S_MODE_OBSERVE, L7S_OUTCOME_OBSERVED, "would_drop"},
         {L7S_ACTION_LOG, L7S_MODE_ENFORCE, L7S_OUTCOME_LOGGED, "log"},
         {L7S_ACTION_LOG, L7S_MODE_OBSERVE, L7S_OUTCOME_LOGGED, "log"},
     };

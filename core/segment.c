@@ -16,6 +16,7 @@
 #define BANS_MAX 16384
 #define BANS_MIN 2048
 #define PIN_TRIES 8
+#define BUCKETS_MAX ((uint64_t)1 << 27) /* slot numbers have 32 bits */
 
 _Static_assert(sizeof(l7s_segment_t) <= PAGE, "the header is one page");
 
@@ -35,7 +36,7 @@ static uint64_t bits_memory(uint32_t buckets)
 }
 
 /* Of the memory each arena gets an eighth; bans 16,384 from 64 MB on and proportionally
- * fewer below; the table gets the largest power of two of buckets that the rest holds. */
+ * fewer below; the table gets what is left. */
 static void lay_out(l7s_segment_t *header, uint64_t size)
 {
     header->arena_size = size / 8 / PAGE * PAGE;
@@ -57,13 +58,9 @@ static void lay_out(l7s_segment_t *header, uint64_t size)
 
     uint64_t end = size / PAGE * PAGE - 2 * header->arena_size;
     uint64_t bucket = L7S_BUCKET_SLOTS * sizeof(l7s_slot_t);
-    header->buckets = 64;
-    while (header->buckets < (uint32_t)1 << 28 &&
-           align(header->dirty_at + bits_memory(header->buckets * 2), PAGE) +
-                   header->buckets * 2 * bucket <=
-               end) {
-        header->buckets *= 2;
-    }
+    uint64_t room = end - header->dirty_at - PAGE; /* a page for the alignment */
+    uint64_t buckets = room / (bucket + bits_memory(1)) / 64 * 64;
+    header->buckets = (uint32_t)(buckets < BUCKETS_MAX ? buckets : BUCKETS_MAX);
     header->table_at = align(header->dirty_at + bits_memory(header->buckets), PAGE);
     header->arena_at[0] = header->table_at + header->buckets * bucket;
     header->arena_at[1] = header->arena_at[0] + header->arena_size;

@@ -13,7 +13,7 @@
  *   +--------------------+ episodes
  *   +--------------------+ mailbox    where workers wait for the store
  *   +--------------------+ dirty      one bit per slot
- *   +--------------------+ table      64-byte slots, a power of two of buckets
+ *   +--------------------+ table      64-byte slots in buckets
  *   +--------------------+ arena 0    image of even generations
  *   +--------------------+ arena 1    image of odd generations
  *   +--------------------+ size
@@ -34,7 +34,7 @@
 #include <pthread.h>
 
 #define L7S_SEGMENT_MAGIC 0x3164656968733774ULL
-#define L7S_SEGMENT_VERSION 4
+#define L7S_SEGMENT_VERSION 5
 #define L7S_SEGMENT_SIZE_MIN ((size_t)16 << 20)
 #define L7S_PINS 4096
 

@@ -34,11 +34,13 @@ static inline uint64_t place(const l7s_table_t *table, l7s_hash128_t key)
 static inline l7s_window_t window_of(const l7s_table_t *table, l7s_hash128_t key)
 {
     uint64_t hash = place(table, key);
-    l7s_slot_t *bucket = table->slots + (hash & (table->buckets - 1)) * L7S_BUCKET_SLOTS;
+    /* The lower half picks the bucket, by multiplication instead of a remainder. */
+    uint64_t home = (hash & UINT32_MAX) * table->buckets >> 32;
+    l7s_slot_t *bucket = table->slots + home * L7S_BUCKET_SLOTS;
     return (l7s_window_t){
         .base = (char *)bucket,
         .stride = sizeof(l7s_slot_t),
-        .first = (uint32_t)(hash >> 61),
+        .first = (uint32_t)(hash >> 60),
         .mask = L7S_BUCKET_SLOTS - 1,
         .count = L7S_BUCKET_SLOTS,
     };
@@ -311,7 +313,7 @@ uint32_t l7s_table_sweep(const l7s_table_t *table, uint32_t first, uint32_t coun
     uint32_t freed = 0;
     uint32_t size = l7s_table_size(table);
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t index = (first + i) & (size - 1);
+        uint32_t index = (uint32_t)(((uint64_t)first + i) % size);
         l7s_slot_t *slot = &table->slots[index];
         uint64_t lo = atomic_load_explicit(&slot->key_lo, memory_order_relaxed);
         if (lo == 0) {

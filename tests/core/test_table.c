@@ -17,6 +17,7 @@
 
 #define LIMIT 77
 #define OTHER_LIMIT 78
+#define BUCKET_BYTES (L7S_BUCKET_SLOTS * sizeof(l7s_slot_t))
 
 static const l7s_rate_t rate = {10, 10, 10000000};
 
@@ -34,9 +35,9 @@ static l7s_now_t at(uint64_t seconds)
 static int create(void **state, uint32_t buckets)
 {
     fixture_t *f = calloc(1, sizeof *f);
-    f->table.slots = aligned_alloc(64, buckets * 512);
-    memset(f->table.slots, 0, buckets * 512);
-    f->table.dirty = calloc(buckets / 8 + 1, 8);
+    f->table.slots = aligned_alloc(64, buckets * BUCKET_BYTES);
+    memset(f->table.slots, 0, buckets * BUCKET_BYTES);
+    f->table.dirty = calloc(buckets / 4 + 1, 8);
     f->table.stats = &f->stats;
     f->table.buckets = buckets;
     f->table.place_key = (l7s_hashkey_t){0x0123456789abcdef, 0xfedcba9876543210};
@@ -52,7 +53,7 @@ static int create_bucket(void **state)
 
 static int create_table(void **state)
 {
-    return create(state, 1024);
+    return create(state, 1000); /* no power of two */
 }
 
 static int destroy(void **state)
@@ -95,10 +96,10 @@ static void test_find_absent_key_gives_nothing_and_changes_nothing(void **state)
     for (int i = 0; i < 1000; i++) {
         assert_null(l7s_table_find(&f->table, some_key(f)));
     }
-    l7s_slot_t zero[8];
+    l7s_slot_t zero[L7S_BUCKET_SLOTS];
     memset(zero, 0, sizeof zero);
     for (uint32_t b = 0; b < f->table.buckets; b++) {
-        assert_memory_equal(f->table.slots + b * 8, zero, sizeof zero);
+        assert_memory_equal(f->table.slots + b * L7S_BUCKET_SLOTS, zero, sizeof zero);
     }
 }
 
@@ -144,13 +145,13 @@ static void test_claim_key_that_looks_like_a_ticket_works(void **state)
 static void test_claim_full_bucket_evicts_drained_first(void **state)
 {
     fixture_t *f = *state;
-    l7s_hash128_t keys[8];
-    for (int i = 0; i < 8; i++) {
+    l7s_hash128_t keys[L7S_BUCKET_SLOTS];
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
         keys[i] = some_key(f);
         use(f, keys[i], i == 5 ? 1 : 5, 100);
     }
     assert_non_null(claim(f, some_key(f), 103)); /* 5 has drained, the others have not */
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
         assert_int_equal(holds(f, keys[i]), i != 5);
     }
     assert_int_equal(f->stats.evicted_idle, 1);
@@ -160,8 +161,8 @@ static void test_claim_full_bucket_evicts_drained_first(void **state)
 static void test_claim_full_bucket_spares_drained_but_young_slots(void **state)
 {
     fixture_t *f = *state;
-    l7s_hash128_t keys[8];
-    for (int i = 0; i < 8; i++) {
+    l7s_hash128_t keys[L7S_BUCKET_SLOTS];
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
         keys[i] = some_key(f);
         claim(f, keys[i], i == 3 ? 97 : 99); /* all drained: nothing was taken */
     }
@@ -173,8 +174,8 @@ static void test_claim_full_bucket_spares_drained_but_young_slots(void **state)
 static void test_claim_full_bucket_then_evicts_longest_untouched_in_use(void **state)
 {
     fixture_t *f = *state;
-    l7s_hash128_t keys[8];
-    for (int i = 0; i < 8; i++) {
+    l7s_hash128_t keys[L7S_BUCKET_SLOTS];
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
         keys[i] = some_key(f);
         use(f, keys[i], 9, i == 6 ? 100 : 102);
     }
@@ -187,8 +188,8 @@ static void test_claim_full_bucket_then_evicts_longest_untouched_in_use(void **s
 static void test_claim_full_bucket_over_limit_is_kept_and_claim_fails(void **state)
 {
     fixture_t *f = *state;
-    l7s_hash128_t keys[8];
-    for (int i = 0; i < 8; i++) {
+    l7s_hash128_t keys[L7S_BUCKET_SLOTS];
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
         keys[i] = some_key(f);
         l7s_slot_t *slot = use(f, keys[i], 10, 100);
         if (i < 4) { /* of another limit: only its episode tells that it is over */
@@ -199,7 +200,7 @@ static void test_claim_full_bucket_over_limit_is_kept_and_claim_fails(void **sta
     for (int i = 0; i < 100; i++) {
         assert_null(claim(f, some_key(f), 100));
     }
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
         assert_true(holds(f, keys[i]));
     }
     assert_int_equal(f->stats.overflowed, 100);
@@ -209,8 +210,8 @@ static void test_claim_full_bucket_over_limit_is_kept_and_claim_fails(void **sta
 static void test_claim_full_bucket_over_limit_is_evicted_last(void **state)
 {
     fixture_t *f = *state;
-    l7s_hash128_t keys[8];
-    for (int i = 0; i < 8; i++) {
+    l7s_hash128_t keys[L7S_BUCKET_SLOTS];
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
         keys[i] = some_key(f);
         l7s_slot_t *slot = use(f, keys[i], 10, 100);
         l7s_bucket_debit(&rate, &slot->tat, at(100).mono_us, 5);
@@ -229,11 +230,11 @@ static void test_claim_full_bucket_over_limit_is_evicted_last(void **state)
 static void test_claim_busy_neighbours_are_not_touched(void **state)
 {
     fixture_t *f = *state;
-    for (int i = 0; i < 8; i++) {
-        f->table.slots[i].key_lo = 2 + 2 * (uint64_t)i; /* eight claims that hang */
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
+        f->table.slots[i].key_lo = 2 + 2 * (uint64_t)i; /* claims that hang */
     }
     assert_null(claim(f, some_key(f), 1));
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
         assert_int_equal(f->table.slots[i].key_lo, 2 + 2 * i);
     }
     assert_int_equal(f->stats.overflowed, 1);
@@ -243,12 +244,12 @@ static void test_claim_busy_neighbours_are_not_touched(void **state)
 static void test_claim_beside_hanging_claim_takes_drained_slot(void **state)
 {
     fixture_t *f = *state;
-    l7s_hash128_t keys[7];
-    for (int i = 0; i < 7; i++) {
+    l7s_hash128_t keys[L7S_BUCKET_SLOTS - 1];
+    for (int i = 0; i < L7S_BUCKET_SLOTS - 1; i++) {
         keys[i] = some_key(f);
         use(f, keys[i], i == 4 ? 1 : 9, 100);
     }
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
         if (f->table.slots[i].key_lo == 0) {
             f->table.slots[i].key_lo = 2;
         }
@@ -375,7 +376,8 @@ static void test_sweep_frees_dead_claims_and_visits_the_rest(void **state)
     assert_int_equal(l7s_table_sweep(&f->table, 0, size, &watch, visit, &visitor), 0);
     assert_int_equal(visitor.visits, 100);
     uint32_t freed = 0;
-    for (uint32_t first = 0; first < size; first += 512) { /* a round in pieces */
+    for (uint32_t first = 0; first < size;
+         first += 512) { /* a round in pieces, and more */
         freed += l7s_table_sweep(&f->table, first, 512, &watch, NULL, NULL);
     }
     assert_int_equal(freed, dead);

@@ -21,6 +21,7 @@ static const struct {
     {"policy", "guard", NULL, NULL, "guard"},
     {"policy", "match", NULL, "path_regex", "matching"},
     {"policy", "count", NULL, "statuses", "answers"},
+    {"policy", "count", NULL, "cost", "costs"},
     {"list", "kind", "strings", NULL, "strings"},
     {"policy", "escalate", NULL, NULL, "escalate"},
     {"policy", "escalate", NULL, "drop", "drop"},

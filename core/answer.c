@@ -48,7 +48,7 @@ static bool is_simulated(const l7s_evaluation_t *evaluation, const l7s_trip_t *t
 
 bool l7s_ask_deferred(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
-    evaluation->is_deferred = true;
+    evaluation->awaits |= l7s_image_policy(evaluation->image, trip->policy)->deferred;
     if (evaluation->is_answered) {
         return false; /* charge() asks */
     }
@@ -71,16 +71,24 @@ static bool has_status(const l7s_image_t *image, l7s_run_t statuses, uint16_t st
     return statuses.count == 0;
 }
 
-static bool is_counted(const l7s_evaluation_t *evaluation,
-                       const l7s_image_policy_t *policy, const l7s_answer_t *answer)
+/* 0: this answer is not counted. */
+static uint32_t amount_of(const l7s_evaluation_t *evaluation,
+                          const l7s_image_policy_t *policy, const l7s_answer_t *answer)
 {
-    return has_status(evaluation->image, policy->statuses, answer->status);
+    uint64_t amount =
+        policy->cost == L7S_COST_REQUESTS ? 1 : answer->amounts[policy->cost];
+
+    if (!has_status(evaluation->image, policy->statuses, answer->status)) {
+        return 0;
+    }
+    return amount < UINT32_MAX ? (uint32_t)amount : UINT32_MAX;
 }
 
 static void debit(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
-                  uint32_t tokens)
+                  uint32_t amount)
 {
     l7s_run_t limits = trip->limits;
+    uint32_t tokens;
 
     for (uint32_t i = limits.first; i < limits.first + limits.count; i++) {
         const l7s_image_limit_t *limit = l7s_limit_at(evaluation, i);
@@ -88,6 +96,9 @@ static void debit(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
         if (slot == NULL) {
             continue; /* no room: it goes uncounted */
         }
+        /* Debt ends at one period: what is forgiven here, the fleet does not hear of. */
+        uint64_t most = (uint64_t)limit->rate.requests + limit->rate.burst;
+        tokens = amount < most ? amount : (uint32_t)most;
         l7s_bucket_debit(&limit->rate, &slot->tat, evaluation->now.mono_us, tokens);
         if (limit->fleet) {
             l7s_table_mark(&evaluation->shared->table, slot, tokens, evaluation->now);
@@ -112,10 +123,12 @@ static void charge(l7s_evaluation_t *evaluation, uint32_t index,
                    const l7s_answer_t *answer)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+    uint32_t amount = amount_of(evaluation, policy, answer);
     l7s_trip_t trip;
     bool refuses, over;
 
-    if (!l7s_regard(evaluation, index, &trip) || is_simulated(evaluation, &trip)) {
+    if (amount == 0 || !l7s_regard(evaluation, index, &trip) ||
+        is_simulated(evaluation, &trip)) {
         return;
     }
     refuses = policy->action >= L7S_ACTION_DENY && trip.mode == L7S_MODE_ENFORCE;
@@ -126,12 +139,14 @@ static void charge(l7s_evaluation_t *evaluation, uint32_t index,
         }
         return;
     }
-    debit(evaluation, &trip, 1);
+    debit(evaluation, &trip, amount);
+    evaluation->units = policy->cost == L7S_COST_REQUESTS ? 0 : amount;
     if (trip.limits.count == 0 || is_over(evaluation, &trip)) {
         l7s_settle_trip(evaluation, &trip);
     } else {
         note_passed(evaluation, &trip);
     }
+    evaluation->units = 0;
 }
 
 /* An allow policy exempts from those behind it. */
@@ -155,9 +170,9 @@ static void charge_deferred(l7s_evaluation_t *evaluation, const l7s_answer_t *an
             !l7s_matcher_policy(&evaluation->matcher, index)) {
             continue;
         }
-        if (policy->deferred && is_counted(evaluation, policy, answer)) {
+        if (policy->deferred) {
             charge(evaluation, index, answer);
-        } else if (!policy->deferred && ends(evaluation, index)) {
+        } else if (ends(evaluation, index)) {
             return;
         }
     }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REQUESTS_MAX 1000000
+
 /* "401" or "4xx"; the schema has looked at its form. */
 static void read_status(const char *text, l7s_policy_t *out)
 {
@@ -19,12 +21,69 @@ static void read_status(const char *text, l7s_policy_t *out)
     }
 }
 
+static void read_cost(const json_t *count, l7s_policy_t *out)
+{
+    const char *name = l7s_reader_string(count, "cost", "requests");
+
+    for (unsigned i = 0; i < L7S_COSTS; i++) {
+        if (strcmp(l7s_cost_name((l7s_cost_t)i), name) == 0) {
+            out->cost = (l7s_cost_t)i;
+        }
+    }
+}
+
+/* Large numbers are for costs: nobody means two million requests. */
+static void check_sizes(l7s_reader_t *reader, const json_t *detect)
+{
+    const char *name = NULL;
+    json_t *value = NULL;
+    size_t index = 0;
+    int64_t number = 0;
+
+    json_object_foreach((json_t *)detect, name, value)
+    {
+        size_t mark = l7s_pointer_push(&reader->at, name);
+
+        if ((strcmp(name, "requests") == 0 || strcmp(name, "burst") == 0) &&
+            l7s_json_integer(value, &number) && number > REQUESTS_MAX) {
+            l7s_reader_wrong(reader, "out_of_range", "must be at most %d", REQUESTS_MAX);
+        }
+        check_sizes(reader, value);
+        l7s_pointer_pop(&reader->at, mark);
+    }
+    json_array_foreach(detect, index, value)
+    {
+        size_t mark = l7s_pointer_push_index(&reader->at, index);
+
+        check_sizes(reader, value);
+        l7s_pointer_pop(&reader->at, mark);
+    }
+}
+
+static void check_cost(l7s_reader_t *reader, const json_t *json,
+                       const l7s_policy_t *policy)
+{
+    size_t mark = 0;
+
+    if (policy->cost == L7S_COST_REQUESTS) {
+        mark = l7s_pointer_push(&reader->at, "detect");
+        check_sizes(reader, json_object_get(json, "detect"));
+    } else if (policy->rate_count == 0) {
+        mark = l7s_pointer_push(&reader->at, "count");
+        l7s_reader_wrong_at(reader, "cost", "needs_rate",
+                            "a cost is counted against a rate: \"detect\" must be one");
+    } else {
+        return;
+    }
+    l7s_pointer_pop(&reader->at, mark);
+}
+
 static void check_action(l7s_reader_t *reader, const l7s_policy_t *policy)
 {
     bool has_rate = policy->rate_count > 0;
 
-    if (!has_rate && policy->action != L7S_ACTION_BAN &&
-        policy->action != L7S_ACTION_LOG) {
+    if (!has_rate && policy->cost == L7S_COST_REQUESTS &&
+        policy->action != L7S_ACTION_BAN && policy->action != L7S_ACTION_LOG) {
         size_t mark = l7s_pointer_push(&reader->at, "action");
 
         l7s_reader_wrong_at(reader, l7s_action_name(policy->action), "acts_too_late",
@@ -36,7 +95,8 @@ static void check_action(l7s_reader_t *reader, const l7s_policy_t *policy)
 
 void l7s_answer_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out)
 {
-    const json_t *statuses = json_object_get(json_object_get(json, "count"), "statuses");
+    const json_t *count = json_object_get(json, "count");
+    const json_t *statuses = json_object_get(count, "statuses");
     const json_t *item = NULL;
     size_t index = 0;
 
@@ -46,13 +106,15 @@ void l7s_answer_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
             read_status(json_string_value(item), out);
         }
     }
-    if (out->status_count == 0) {
+    read_cost(count, out);
+    check_cost(reader, json, out);
+    if (out->status_count == 0 && out->cost == L7S_COST_REQUESTS) {
         return;
     }
     check_action(reader, out);
     if (out->strict) {
         l7s_reader_wrong_at(reader, "consistency", "decided_too_early",
                             "\"strict\" decides before the answer, by which "
-                            "count.statuses counts: leave it out");
+                            "this policy counts: leave it out");
     }
 }

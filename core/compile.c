@@ -59,6 +59,19 @@ static bool counts_by(const l7s_policy_t *policy, l7s_part_t part)
     return policy->by_count == 1 && policy->by[0].part == part;
 }
 
+/* Bits of what the policy waits for: L7S_AWAITS_…, 0: it is charged at once. */
+static uint8_t awaited_by(const l7s_policy_t *policy)
+{
+    static const uint8_t costs[L7S_COSTS] = {
+        [L7S_COST_BYTES_IN] = L7S_AWAITS_ANSWER | L7S_AWAITS_BYTES_IN,
+        [L7S_COST_BYTES_OUT] = L7S_AWAITS_ANSWER,
+        [L7S_COST_BUSY_MS] = L7S_AWAITS_ANSWER | L7S_AWAITS_BUSY,
+        [L7S_COST_HEADER] = L7S_AWAITS_ANSWER | L7S_AWAITS_HEADERS,
+    };
+
+    return costs[policy->cost] | (policy->status_count > 0 ? L7S_AWAITS_ANSWER : 0);
+}
+
 /* On one node alone its own counters are exact. */
 static bool asks_store(const l7s_policy_t *policy)
 {
@@ -79,6 +92,7 @@ static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *po
             .of = (uint8_t)count,
             .fleet = policy->fleet && !asks_store(policy),
             .strict = asks_store(policy),
+            .deferred = awaited_by(policy) != 0,
             .policy = l7s_builder_count(&compiler->builder, L7S_SECTION_POLICIES),
             .by_client = counts_by(policy, L7S_PART_CLIENT),
             .by_network = counts_by(policy, L7S_PART_NETWORK),
@@ -173,8 +187,9 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
         .strict = asks_store(policy),
         .when_down = (uint8_t)policy->when_down,
         .statuses = compile_statuses(compiler, policy),
-        .deferred = policy->status_count > 0,
-        .apart = asks_store(policy) || policy->status_count > 0,
+        .deferred = awaited_by(policy),
+        .apart = asks_store(policy) || awaited_by(policy) != 0,
+        .cost = (uint8_t)policy->cost,
     };
     out.identity = l7s_limit_identity(compiler->count_key, policy->name,
                                       policy->spec != NULL ? policy->spec : "", 0);
@@ -193,7 +208,7 @@ static void compile_policies(l7s_compiler_t *compiler)
         const l7s_policy_t *policy = compiler->policies[i];
         l7s_image_policy_t record = describe_policy(compiler, policy);
         builder->head.has_strict |= record.strict;
-        builder->head.needs_answer |= record.deferred;
+        builder->head.needs_answer |= record.deferred != 0;
         if (policy->mode != L7S_MODE_OFF) {
             record.closer |= l7s_compiler_file(compiler, i, &policy->match);
         }

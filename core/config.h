@@ -90,6 +90,7 @@ typedef struct {
     size_t plan_count;
     l7s_plan_t *plans;                /* by name */
     char *plan_list, *plan_attribute; /* NULL without plans */
+    l7s_cost_t cost;
     size_t status_count;
     struct {
         uint16_t lowest, highest;

@@ -24,7 +24,8 @@ void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shar
     evaluation->mode = l7s_mode_least(request->mode, (l7s_mode_t)node);
     evaluation->app_mode = evaluation->mode;
     evaluation->walked = false;
-    evaluation->is_deferred = false;
+    evaluation->awaits = 0;
+    evaluation->units = 0;
     evaluation->is_answered = false;
     evaluation->is_barred = false;
     evaluation->spoken = L7S_NONE;
@@ -206,7 +207,7 @@ note_apart(l7s_evaluation_t *evaluation, uint32_t index, const l7s_image_policy_
     if (policy->strict) {
         note_strict(evaluation, index);
     }
-    evaluation->is_deferred |= policy->deferred;
+    evaluation->awaits |= policy->deferred;
 }
 
 static bool note_conforming(l7s_evaluation_t *evaluation, uint32_t index,
@@ -340,14 +341,14 @@ void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
     l7s_evaluation_t evaluation;
 
     verdict->outcome = L7S_OUTCOME_ADMITTED;
-    verdict->awaits_answer = false;
+    verdict->awaits = 0;
     l7s_evaluation_begin(&evaluation, shared, image, request, now, verdict);
     if (evaluation.mode == L7S_MODE_OFF) {
         return;
     }
     l7s_guard_see(&shared->guard, &request->client);
     decide(&evaluation);
-    verdict->awaits_answer = evaluation.is_deferred;
+    verdict->awaits = evaluation.awaits;
     l7s_count_up(&shared->header->verdicts[verdict->outcome]);
 }
 

@@ -75,12 +75,12 @@ static inline bool l7s_outcome_refuses(l7s_outcome_t outcome)
     return outcome >= L7S_OUTCOME_DENIED;
 }
 
-/* For ADMITTED only `outcome` is set (and awaits_answer); for the others the strings are
+/* For ADMITTED only `outcome` is set (and awaits); for the others the strings are
  * too ("" where there is nothing to say). */
 typedef struct {
     l7s_outcome_t outcome;
-    bool awaits_answer; /* set by l7s_decide: a policy counts it when it is answered */
-    uint16_t status;    /* of the refusal; DROPPED: of one where dropping will not do */
+    uint8_t awaits;  /* set by l7s_decide: what policies count by when it is answered */
+    uint16_t status; /* of the refusal; DROPPED: of one where dropping will not do */
     uint32_t retry_after_seconds; /* 0: not known (a ban without an end) */
     char action[16];              /* "deny", "would_ban", "log", … for the access log */
     char policy[L7S_POLICY_NAME_MAX]; /* or the list's name */

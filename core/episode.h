@@ -37,6 +37,7 @@ typedef struct {
     uint64_t started_ms;
     l7s_mode_t mode;             /* the effective one: observe means nothing was done */
     uint32_t limit, per_seconds; /* 0 when the detector has none */
+    char unit[16];               /* of `limit`: "requests", "bytes", … */
     uint8_t campaign;            /* 1: many keys, `key` is that of the first */
 } l7s_episode_facts_t;
 
@@ -46,7 +47,8 @@ typedef struct {
     _Atomic uint64_t requests;       /* acted + passed + would have acted */
     _Atomic uint64_t acted;          /* refused; stays 0 in observe */
     _Atomic uint64_t passed;         /* admitted while it ran */
-    _Atomic uint64_t last_ms;        /* last request that tripped */
+    _Atomic uint64_t units;   /* charged while it ran, where they are not requests */
+    _Atomic uint64_t last_ms; /* last request that tripped */
     _Atomic uint64_t ban_until_ms;
     _Atomic uint64_t clients[4]; /* linear-counting bitmap of client hashes, campaigns */
     _Atomic uint64_t second;     /* running second and its count, packed: s << 24 | n */

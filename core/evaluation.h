@@ -28,9 +28,10 @@ typedef struct {
     l7s_mode_t mode;     /* of the stage: request and node */
     l7s_mode_t app_mode; /* the app's too, once the index has been walked */
     bool walked;
-    bool is_deferred; /* a policy was asked that is charged when the answer is known */
+    uint8_t awaits;   /* what policies wait for that were asked: L7S_AWAITS_… */
     bool is_answered; /* the answer is out: nothing refuses this request any more */
     bool is_barred;   /* … and a ban in force would have refused it */
+    uint64_t units;   /* charged, where these are not requests */
     uint32_t spoken;  /* a policy whose ban was observed already, or L7S_NONE */
     l7s_matcher_t matcher;
     l7s_tuples_t tuples;

@@ -133,6 +133,13 @@ uint64_t l7s_fleet_undrained(const l7s_rate_t *rate, uint64_t others, uint64_t i
     return others > gone ? others - gone : 0;
 }
 
+static uint64_t plausible(const l7s_rate_t *rate, const l7s_fleet_view_t *view,
+                          uint64_t others)
+{
+    uint64_t most = view->may_owe ? (uint64_t)rate->burst + rate->requests : rate->burst;
+    return others < most ? others : most;
+}
+
 uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_t period,
                          uint64_t total, uint32_t pushed, uint64_t elapsed_ms)
 {
@@ -140,7 +147,8 @@ uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_
     if (seen.period != 0 && period == seen.period - 1) {
         return 0; /* an answer that comes late: the newer number stands */
     }
-    *view = (l7s_fleet_view_t){.total = total, .period = period};
+    view->total = total;
+    view->period = period;
     uint64_t base = seen.period == period ? seen.total : 0;
     uint64_t others = total > base ? total - base : 0;
     others = others > pushed ? others - pushed : 0;
@@ -149,7 +157,7 @@ uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_
         uint64_t gone = forgiven(rate, in_view, elapsed_ms);
         others = others > gone ? others - gone : 0;
     }
-    return others < rate->burst ? others : rate->burst;
+    return plausible(rate, view, others);
 }
 
 bool l7s_fleet_must_tell(const l7s_rate_t *rate, uint32_t headroom, uint64_t moved,
@@ -189,14 +197,15 @@ uint64_t l7s_fleet_hear(const l7s_rate_t *rate, l7s_fleet_view_t *view,
     if (!newer && (news->period != seen.period || news->total <= seen.total)) {
         return 0;
     }
-    *view = (l7s_fleet_view_t){.total = news->total, .period = news->period};
+    view->total = news->total;
+    view->period = news->period;
     uint64_t others = newer ? news->total : news->total - seen.total;
     if (newer) {
         uint64_t gap = missing(rate, news, pending, used);
         bool in_view = seen.period != 0 && news->period == seen.period + 1;
         others = in_view && others < gap ? others : gap;
     }
-    return others < rate->burst ? others : rate->burst;
+    return plausible(rate, view, others);
 }
 
 uint64_t l7s_fleet_look_interval_ms(uint32_t live_nodes)

@@ -53,6 +53,9 @@ bool l7s_fleet_is_light(const l7s_rate_t *rate, uint32_t pending, uint64_t pendi
 typedef struct {
     uint64_t total;  /* last seen */
     uint32_t period; /* in which; 0 = never */
+    /* Costs that are known afterwards: buckets may be in debt, here as where they were
+     * charged. Such a look debits at most one bucket and one period. */
+    bool may_owe;
 } l7s_fleet_view_t;
 uint64_t l7s_fleet_learn(const l7s_rate_t *rate, l7s_fleet_view_t *view, uint32_t period,
                          uint64_t total, uint32_t pushed, uint64_t elapsed_ms);

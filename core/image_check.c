@@ -311,7 +311,7 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            holds_index(image, L7S_SECTION_SPECS, policy->spec) &&
            policy->stats_row < L7S_STATS_ROWS && policy->action <= L7S_ACTION_LAST &&
            policy->mode <= L7S_MODE_ENFORCE && policy->when_down <= L7S_DOWN_CLOSED &&
-           (!policy->strict || policy->limits.count > 0) &&
+           (!policy->strict || policy->limits.count > 0) && policy->cost < L7S_COSTS &&
            holds_run(image, L7S_SECTION_REFS, policy->statuses);
 }
 

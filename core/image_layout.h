@@ -32,7 +32,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 8
+#define L7S_IMAGE_VERSION 9
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -194,9 +194,10 @@ typedef struct {
     uint32_t plan_list, plan_header; /* with plans: indexes */
     l7s_run_t steps;                 /* escalate */
     uint32_t may_ban;                /* by its action or a step */
-    uint8_t deferred;                /* charged when the answer is known */
-    uint8_t apart;                   /* strict or deferred: not charged with the others */
-    uint8_t reserved[2];
+    uint8_t deferred; /* charged when the answer is known: L7S_AWAITS_… */
+    uint8_t apart;    /* strict or deferred: not charged with the others */
+    uint8_t cost;     /* l7s_cost_t */
+    uint8_t reserved;
     l7s_run_t statuses; /* refs: lowest << 16 | highest, any of them; none: every one */
 } l7s_image_policy_t;
 

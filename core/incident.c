@@ -151,10 +151,12 @@ static json_t *measure_of(const l7s_total_t *total)
 {
     uint64_t seconds = l7s_report_count(total->newest, "per_seconds");
     uint64_t observed = seconds == 0 ? total->requests : l7s_total_per_period(total);
+    const char *unit = l7s_report_text(total->newest, "unit");
 
     return json_pack("{s:I, s:o, s:o, s:s}", "observed", (json_int_t)observed, "limit",
                      count_or_null(l7s_report_count(total->newest, "limit")),
-                     "per_seconds", count_or_null(seconds), "unit", "requests");
+                     "per_seconds", count_or_null(seconds), "unit",
+                     *unit == '\0' ? "requests" : unit);
 }
 
 /* Of what no client caused, its length. */

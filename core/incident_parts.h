@@ -22,7 +22,7 @@ json_t *l7s_report_copy(const json_t *report);
 /* What all reports of a record amount to. */
 typedef struct {
     const json_t *first, *newest; /* by start; by revision, then last request */
-    uint64_t requests, acted, passed, peak, peak_ms;
+    uint64_t requests, acted, passed, units, peak, peak_ms;
     uint64_t started_ms, last_ms, ban_until_ms;
     uint64_t clients[L7S_CLIENT_BITS / 64];
     const char *ban_id;

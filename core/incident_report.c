@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum { TEXT, COUNT, FLAG, KEY } kind_t;
+/* The last ones came later: a node of an older version leaves them out. */
+typedef enum { TEXT, COUNT, FLAG, KEY, LATER_TEXT, LATER_COUNT } kind_t;
 
 static const struct {
     const char *name;
@@ -30,6 +31,7 @@ static const struct {
     {"started_ms", COUNT, 0}, {"last_ms", COUNT, 0},     {"ban_until_ms", COUNT, 0},
     {"limit", COUNT, 0},      {"per_seconds", COUNT, 0}, {"requests", COUNT, 0},
     {"acted", COUNT, 0},      {"passed", COUNT, 0},      {"peak_per_second", COUNT, 0},
+    {"unit", LATER_TEXT, 15}, {"units", LATER_COUNT, 0},
 };
 
 enum { MEMBERS_COUNT = sizeof MEMBERS / sizeof MEMBERS[0] };
@@ -90,6 +92,9 @@ static void set_facts(json_t *out, const l7s_episode_facts_t *facts)
     set_count(out, "started_ms", facts->started_ms);
     set_count(out, "limit", facts->limit);
     set_count(out, "per_seconds", facts->per_seconds);
+    if (strcmp(facts->unit, "requests") != 0) {
+        set_text(out, "unit", facts->unit);
+    }
 }
 
 static void set_counts(json_t *out, const l7s_episode_t *episode)
@@ -108,6 +113,9 @@ static void set_counts(json_t *out, const l7s_episode_t *episode)
     set_count(out, "acted", atomic_load(&episode->acted));
     set_count(out, "passed", atomic_load(&episode->passed));
     set_count(out, "peak_per_second", atomic_load(&episode->peak_per_second));
+    if (atomic_load(&episode->units) > 0) {
+        set_count(out, "units", atomic_load(&episode->units));
+    }
 }
 
 /* What is done now; a ban that a later step would make has not been made yet. */
@@ -144,6 +152,9 @@ json_t *l7s_incident_notice(const l7s_notice_t *notice)
     json_t *out = json_object();
 
     for (size_t i = 0; i < MEMBERS_COUNT; i++) {
+        if (MEMBERS[i].kind >= LATER_TEXT) {
+            continue;
+        }
         json_t *empty = MEMBERS[i].kind == TEXT    ? json_string("")
                         : MEMBERS[i].kind == COUNT ? json_integer(0)
                         : MEMBERS[i].kind == FLAG  ? json_false()
@@ -199,6 +210,10 @@ static bool member_fits(const json_t *value, kind_t kind, size_t max)
         return json_is_boolean(value);
     case KEY:
         return key_fits(value, max);
+    case LATER_TEXT:
+        return value == NULL || member_fits(value, TEXT, max);
+    case LATER_COUNT:
+        return value == NULL || member_fits(value, COUNT, max);
     }
     return false;
 }
@@ -239,7 +254,11 @@ json_t *l7s_report_copy(const json_t *report)
     json_t *out = json_object();
 
     for (size_t i = 0; i < MEMBERS_COUNT; i++) {
-        json_object_set(out, MEMBERS[i].name, json_object_get(report, MEMBERS[i].name));
+        json_t *value = json_object_get(report, MEMBERS[i].name);
+
+        if (value != NULL) {
+            json_object_set(out, MEMBERS[i].name, value);
+        }
     }
     return out;
 }

@@ -52,6 +52,7 @@ static void add_report(l7s_total_t *total, const json_t *report)
     total->requests += l7s_report_count(report, "requests");
     total->acted += l7s_report_count(report, "acted");
     total->passed += l7s_report_count(report, "passed");
+    total->units += l7s_report_count(report, "units");
     if (total->first == NULL || started < total->started_ms) {
         total->first = report;
         total->started_ms = started;
@@ -136,6 +137,18 @@ uint64_t l7s_total_clients(const l7s_total_t *total)
                           log((double)(L7S_CLIENT_BITS - set) / L7S_CLIENT_BITS));
 }
 
+/* Of what is not counted in requests, all that was charged, or, of an episode that is
+ * longer than a period, its share. */
+static uint64_t units_per_period(const l7s_total_t *total)
+{
+    uint64_t period_ms = l7s_report_count(total->newest, "per_seconds") * 1000;
+    uint64_t lasted_ms = total->last_ms - total->started_ms;
+    double share = lasted_ms <= period_ms ? 1 : (double)period_ms / (double)lasted_ms;
+
+    return l7s_report_count(total->newest, "limit") +
+           (uint64_t)((double)total->units * share);
+}
+
 /* The most that can have been asked within one period. 0: the detector has no rate. */
 uint64_t l7s_total_per_period(const l7s_total_t *total)
 {
@@ -147,6 +160,9 @@ uint64_t l7s_total_per_period(const l7s_total_t *total)
 
     if (seconds == 0) {
         return 0;
+    }
+    if (*l7s_report_text(total->newest, "unit") != '\0') {
+        return units_per_period(total);
     }
     return since < most ? since : most > limit ? most : limit + 1;
 }

@@ -23,6 +23,26 @@ const char *l7s_action_name(l7s_action_t action)
     return "unknown";
 }
 
+static const struct {
+    const char *name, *unit;
+} COSTS[L7S_COSTS] = {
+    [L7S_COST_REQUESTS] = {"requests", "requests"},
+    [L7S_COST_BYTES_IN] = {"bytes_in", "bytes"},
+    [L7S_COST_BYTES_OUT] = {"bytes_out", "bytes"},
+    [L7S_COST_BUSY_MS] = {"busy_ms", "milliseconds"},
+    [L7S_COST_HEADER] = {"response_header", "units"},
+};
+
+const char *l7s_cost_name(l7s_cost_t cost)
+{
+    return cost < L7S_COSTS ? COSTS[cost].name : "unknown";
+}
+
+const char *l7s_cost_unit(l7s_cost_t cost)
+{
+    return cost < L7S_COSTS ? COSTS[cost].unit : "unknown";
+}
+
 const char *l7s_part_name(l7s_part_t part)
 {
     switch (part) {

@@ -29,6 +29,29 @@ typedef enum {
 /* "allow", "log", …: never NULL. */
 const char *l7s_action_name(l7s_action_t action);
 
+/* What is counted of a request. All but the first are known when it has been answered. */
+typedef enum {
+    L7S_COST_REQUESTS,
+    L7S_COST_BYTES_IN,  /* of its body */
+    L7S_COST_BYTES_OUT, /* of the answer's body */
+    L7S_COST_BUSY_MS,   /* for how long it kept a worker busy */
+    L7S_COST_HEADER,    /* what the back end says */
+    L7S_COSTS
+} l7s_cost_t;
+
+/* "requests", "bytes_in", …: never NULL. */
+const char *l7s_cost_name(l7s_cost_t cost);
+/* The unit that it is measured in: "requests", "bytes", …: never NULL. */
+const char *l7s_cost_unit(l7s_cost_t cost);
+
+/* What a policy waits for before it can count a request; bits. */
+enum {
+    L7S_AWAITS_ANSWER = 1,   /* its status, its size */
+    L7S_AWAITS_BYTES_IN = 2, /* whoever reads the body must count */
+    L7S_AWAITS_BUSY = 4,     /* when the worker is done with it */
+    L7S_AWAITS_HEADERS = 8   /* what the back end says of it */
+};
+
 /* What a header must be. */
 typedef enum {
     L7S_IS_PRESENT,

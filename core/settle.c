@@ -163,6 +163,7 @@ static void describe_policy(const l7s_evaluation_t *evaluation, const l7s_trip_t
         const l7s_rate_t *rate = &l7s_limit_at(evaluation, limit)->rate;
         facts->limit = rate->requests;
         facts->per_seconds = whole_seconds(rate->period_us);
+        COPY(facts->unit, l7s_cost_unit((l7s_cost_t)policy->cost));
     }
 }
 
@@ -195,9 +196,14 @@ static l7s_episode_t *episode_of(const l7s_evaluation_t *evaluation,
 static void count_episode(l7s_evaluation_t *evaluation, l7s_episode_t *episode,
                           bool tripped, bool acted)
 {
-    if (episode != NULL) {
-        l7s_episode_count(episode, tripped, acted, l7s_tuples_client(&evaluation->tuples),
-                          evaluation->now);
+    if (episode == NULL) {
+        return;
+    }
+    l7s_episode_count(episode, tripped, acted, l7s_tuples_client(&evaluation->tuples),
+                      evaluation->now);
+    if (evaluation->units > 0) {
+        atomic_fetch_add_explicit(&episode->units, evaluation->units,
+                                  memory_order_relaxed);
     }
 }
 

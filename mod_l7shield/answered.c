@@ -8,6 +8,7 @@
 #include "answered.h"
 
 #include "answer.h"
+#include "answer_filter.h"
 #include "request.h"
 #include "shared_memory.h"
 #include "verdict.h"
@@ -30,23 +31,54 @@ static bool has_line(const request_rec *r)
     return r->the_request && r->the_request[0] != '\0';
 }
 
+/* Of the body, like %b in the access log. */
+static uint64_t sent_by(const request_rec *r)
+{
+    return r->sent_bodyct && r->bytes_sent > 0 ? (uint64_t)r->bytes_sent : 0;
+}
+
 static void show(request_rec *r, const l7s_verdict_t *verdict)
 {
     shield_verdict_show(r, apr_pmemdup(r->pool, verdict, sizeof(*verdict)));
 }
 
-static void count(request_rec *r, const shield_judged_t *judged,
+/* Whole milliseconds, rounded by the moment at which the request ended, so that many
+ * short requests cost what they took. */
+static uint64_t busy_ms(const shield_judged_t *judged, uint64_t now_us)
+{
+    uint64_t end_us = judged->answered_us ? judged->answered_us : now_us;
+    return end_us > judged->begun_us ? (end_us - judged->begun_us + end_us % 1000) / 1000
+                                     : 0;
+}
+
+static void read_answer(request_rec *r, shield_judged_t *judged, l7s_now_t now,
+                        l7s_answer_t *answer)
+{
+    for (request_rec *each = r; each; each = each->next) {
+        shield_answer_take_headers(each, judged);
+    }
+    answer->amounts[L7S_COST_BYTES_IN] = judged->bytes_in;
+    answer->amounts[L7S_COST_BUSY_MS] = busy_ms(judged, now.mono_us);
+    answer->amounts[L7S_COST_HEADER] = judged->cost;
+}
+
+static void count(request_rec *r, shield_judged_t *judged,
                   const shield_section_t *section)
 {
     request_rec *last = last_of(r);
+    l7s_now_t now = shield_now(apr_time_now());
     l7s_answer_t answer = {.status = (uint16_t)last->status,
-                           .was_decided = judged || !has_line(r)};
+                           .was_decided = judged || !has_line(r),
+                           .amounts = {[L7S_COST_BYTES_OUT] = sent_by(last)}};
     shield_request_t request;
     l7s_verdict_t verdict;
     l7s_pin_t *pin;
 
     if (!shield_request_read(r, section, &request)) {
         return;
+    }
+    if (judged) {
+        read_answer(r, judged, now, &answer);
     }
     request.facts.strict = NULL; /* it would wait */
     verdict.outcome =
@@ -58,31 +90,25 @@ static void count(request_rec *r, const shield_judged_t *judged,
     }
     request.facts.generation =
         atomic_load_explicit(&pin->generation, memory_order_relaxed);
-    l7s_decide_answer(&shield_process.shared, image, &request.facts, &answer,
-                      shield_now(apr_time_now()), &verdict);
+    l7s_decide_answer(&shield_process.shared, image, &request.facts, &answer, now,
+                      &verdict);
     l7s_segment_unpin(pin);
     if (verdict.outcome != before) {
         show(last, &verdict);
     }
 }
 
-static bool waits(const shield_judged_t *judged)
-{
-    return judged->awaits_answer &&
-           !(judged->verdict && l7s_outcome_refuses(judged->verdict->outcome));
-}
-
 int shield_answered(request_rec *r)
 {
     const shield_judged_t *judged = shield_judged(r);
-    if (judged && !waits(judged)) {
+    if (judged && !judged->awaits) {
         return DECLINED;
     }
     const shield_section_t *section =
         shield_section(shield_host(r->server)->sections ? r->per_dir_config
                                                         : r->server->lookup_defaults);
     if (shield_section_mode(section) != L7S_MODE_OFF) {
-        count(r, judged, section);
+        count(r, shield_judged_awaiting(r), section);
     }
     return DECLINED;
 }

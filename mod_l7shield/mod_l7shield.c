@@ -9,6 +9,7 @@
  * answer.
  */
 #include "mod_l7shield.h"
+#include "answer_filter.h"
 #include "answered.h"
 #include "connection.h"
 #include "cors.h"
@@ -141,6 +142,12 @@ static void register_hooks(apr_pool_t *pool)
 
     /* Refusals that scripts of other sites may read. */
     shield_cors_register();
+
+    /* Bodies are counted while they are read, and what back ends tell the shield is taken
+     * from an answer before it leaves, whoever wrote it. */
+    shield_answer_register();
+    ap_hook_insert_filter(shield_answer_filters, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_insert_error_filter(shield_answer_filters, NULL, NULL, APR_HOOK_LAST);
 
     /* What the answer tells, before it is logged: other modules have said by then what
      * they think of the request. */

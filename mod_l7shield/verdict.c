@@ -6,6 +6,7 @@
  */
 #include "verdict.h"
 
+#include "answer_filter.h"
 #include "request.h"
 #include "shared_memory.h"
 
@@ -16,18 +17,22 @@ static void set_judged(request_rec *r, const shield_judged_t *judged)
     ap_set_module_config(r->request_config, &l7shield_module, (void *)judged);
 }
 
-static const l7s_verdict_t *keep(request_rec *r, const l7s_verdict_t *verdict)
+static const l7s_verdict_t *keep(request_rec *r, const l7s_verdict_t *verdict,
+                                 uint64_t now_us)
 {
     static const shield_judged_t admitted = {.verdict = NULL};
     bool silent = verdict->outcome == L7S_OUTCOME_ADMITTED;
-    if (silent && !verdict->awaits_answer) {
+    bool refuses = l7s_outcome_refuses(verdict->outcome);
+    if (silent && !verdict->awaits) {
         set_judged(r, &admitted);
         return NULL;
     }
-    shield_judged_t *judged = apr_palloc(r->pool, sizeof(*judged));
+    shield_judged_t *judged = apr_pcalloc(r->pool, sizeof(*judged));
     judged->verdict = silent ? NULL : apr_pmemdup(r->pool, verdict, sizeof(*verdict));
-    judged->awaits_answer = verdict->awaits_answer;
+    judged->awaits = refuses ? 0 : verdict->awaits;
+    judged->begun_us = now_us;
     set_judged(r, judged);
+    shield_answer_watch_body(r);
     if (!silent) {
         shield_verdict_show(r, judged->verdict);
     }
@@ -49,10 +54,10 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
     }
     request.facts.generation =
         atomic_load_explicit(&pin->generation, memory_order_relaxed);
-    l7s_decide(&shield_process.shared, image, &request.facts, shield_now(r->request_time),
-               &verdict);
+    l7s_now_t now = shield_now(r->request_time);
+    l7s_decide(&shield_process.shared, image, &request.facts, now, &verdict);
     l7s_segment_unpin(pin);
-    return keep(r, &verdict);
+    return keep(r, &verdict, now.mono_us);
 }
 
 const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode)
@@ -70,7 +75,7 @@ const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode
     bool refused = l7s_decide_address(&shield_process.shared, image, &client, mode,
                                       shield_now(r->request_time), &verdict);
     l7s_segment_unpin(pin);
-    return refused ? keep(r, &verdict) : NULL;
+    return refused ? keep(r, &verdict, 0) : NULL;
 }
 
 const l7s_verdict_t *shield_verdict_kept(const request_rec *r)

@@ -8,6 +8,7 @@
 #include "mod_l7shield.h"
 
 #include "decide.h"
+#include "rule.h"
 
 /* Judges `r` under the values of `section`: all lists, bans and policies. NULL: admitted,
  * and nothing to tell. Else the verdict, kept with the request. */
@@ -19,13 +20,25 @@ const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode
 /* What is kept with a request that has been judged. */
 typedef struct {
     const l7s_verdict_t *verdict; /* NULL: admitted, and nothing to tell */
-    bool awaits_answer;           /* a policy counts it when it is answered */
+    uint8_t awaits;    /* what policies count by when it is answered: L7S_AWAITS_… */
+    uint64_t begun_us; /* monotonic, when it was judged */
+    uint64_t
+        answered_us; /* … when its worker had passed on all of the answer; 0: unknown */
+    uint64_t bytes_in; /* of its body, so far */
+    uint64_t cost;     /* that the back end named */
 } shield_judged_t;
 
 /* NULL: no stage has judged it, or all that was looked at is its client's address. */
 static inline const shield_judged_t *shield_judged(const request_rec *r)
 {
     return ap_get_module_config(r->request_config, &l7shield_module);
+}
+
+/* The same, where a policy waits for the answer; else NULL. */
+static inline shield_judged_t *shield_judged_awaiting(const request_rec *r)
+{
+    shield_judged_t *judged = ap_get_module_config(r->request_config, &l7shield_module);
+    return judged && judged->awaits ? judged : NULL;
 }
 
 /* The verdict that was kept, or NULL. */

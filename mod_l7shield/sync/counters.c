@@ -396,7 +396,8 @@ static void hear(void *context, const sync_news_item_t *item)
         return;
     }
     l7s_fleet_view_t view = {.total = atomic_load(&slot->total),
-                             .period = atomic_load(&slot->period)};
+                             .period = atomic_load(&slot->period),
+                             .may_owe = limit->deferred};
     bool same = view.period == item->what.period;
     uint32_t index = (uint32_t)(slot - table->slots);
     if (!same || item->what.total > view.total) {
@@ -447,7 +448,8 @@ static void learn(sync_counters_t *counters, const purpose_t *purpose,
     uint64_t since = wall_ms > purpose->began_ms ? wall_ms - purpose->began_ms : 0;
     uint64_t elapsed = l7s_fleet_elapsed_ms(rate, since, op->left_s);
     l7s_fleet_view_t view = {.total = atomic_load(&slot->total),
-                             .period = atomic_load(&slot->period)};
+                             .period = atomic_load(&slot->period),
+                             .may_owe = purpose->limit->deferred};
     bool same = view.period == purpose->period;
     uint64_t others =
         l7s_fleet_learn(rate, &view, purpose->period, op->value, op->delta, elapsed);

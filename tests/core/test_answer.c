@@ -52,8 +52,9 @@ static l7s_verdict_t visit(fixture_t *fixture, const char *client, uint16_t stat
     fixture_request_t request = fixture_request(client, "POST", "www.example.com", "/in");
     l7s_verdict_t verdict = fixture_decide(fixture, &request);
 
-    if (!l7s_outcome_refuses(verdict.outcome) && verdict.awaits_answer) {
-        fixture_answer(fixture, &request, (l7s_answer_t){status, true}, &verdict);
+    if (!l7s_outcome_refuses(verdict.outcome) && verdict.awaits) {
+        fixture_answer(fixture, &request,
+                       (l7s_answer_t){.status = status, .was_decided = true}, &verdict);
     }
     return verdict;
 }
@@ -64,7 +65,7 @@ static l7s_verdict_t reject(fixture_t *fixture, const char *client, uint16_t sta
     fixture_request_t request = fixture_request(client, "GET", "www.example.com", "/");
     l7s_verdict_t verdict = {.outcome = L7S_OUTCOME_ADMITTED};
 
-    fixture_answer(fixture, &request, (l7s_answer_t){status, false}, &verdict);
+    fixture_answer(fixture, &request, (l7s_answer_t){.status = status}, &verdict);
     return verdict;
 }
 
@@ -229,7 +230,8 @@ static void test_answer_in_flight_requests_are_paid_back(void **state)
         assert_int_equal(verdicts[i].outcome, L7S_OUTCOME_ADMITTED);
     }
     for (unsigned i = 0; i < 50; i++) {
-        fixture_answer(fixture, &request, (l7s_answer_t){401, true}, &verdicts[i]);
+        fixture_answer(fixture, &request,
+                       (l7s_answer_t){.status = 401, .was_decided = true}, &verdicts[i]);
     }
     /* Debt ends at one period. */
     assert_int_equal(visit(fixture, CLIENT, 200).retry_after_seconds, 60);
@@ -259,12 +261,12 @@ static void test_answer_is_awaited_only_where_a_policy_counts_it(void **state)
     guessing(fixture, L7S_ACTION_THROTTLE)->match.paths = fixture_strings(fixture, "/in");
     fixture_policy(fixture, "plain", L7S_ACTION_THROTTLE, 100, 60);
     fixture_compile(fixture);
-    assert_true(fixture_decide(fixture, &request).awaits_answer);
+    assert_true(fixture_decide(fixture, &request).awaits);
     request.facts.path = "/out";
-    assert_false(fixture_decide(fixture, &request).awaits_answer);
+    assert_false(fixture_decide(fixture, &request).awaits);
     request.facts.mode = L7S_MODE_OFF;
     request.facts.path = "/in";
-    assert_false(fixture_decide(fixture, &request).awaits_answer);
+    assert_false(fixture_decide(fixture, &request).awaits);
 }
 
 static void test_answer_allow_exempts(void **state)
@@ -360,6 +362,89 @@ static void test_answer_undecided_request_under_a_ban_counts_nothing(void **stat
     assert_int_equal(atomic_load(&fixture_stats(fixture, "plain")->matched), 2);
 }
 
+/* --- costs --- */
+
+static l7s_verdict_t spend(fixture_t *fixture, l7s_cost_t cost, uint64_t amount)
+{
+    fixture_request_t request = fixture_request(CLIENT, "GET", "www.example.com", "/in");
+    l7s_verdict_t verdict = fixture_decide(fixture, &request);
+    l7s_answer_t answer = {.status = 200, .was_decided = true};
+
+    answer.amounts[cost] = amount;
+    if (!l7s_outcome_refuses(verdict.outcome) && verdict.awaits != 0) {
+        fixture_answer(fixture, &request, answer, &verdict);
+    }
+    return verdict;
+}
+
+static void test_answer_costs_are_counted_in_their_unit(void **state)
+{
+    static const struct {
+        l7s_cost_t cost;
+        uint8_t awaits;
+        const char *unit;
+    } cases[] = {
+        {L7S_COST_BYTES_IN, L7S_AWAITS_ANSWER | L7S_AWAITS_BYTES_IN, "bytes"},
+        {L7S_COST_BYTES_OUT, L7S_AWAITS_ANSWER, "bytes"},
+        {L7S_COST_BUSY_MS, L7S_AWAITS_ANSWER | L7S_AWAITS_BUSY, "milliseconds"},
+        {L7S_COST_HEADER, L7S_AWAITS_ANSWER | L7S_AWAITS_HEADERS, "units"},
+    };
+    fixture_t *fixture = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        l7s_verdict_t verdict;
+        fixture_reset(fixture);
+        fixture_policy(fixture, "budget", L7S_ACTION_THROTTLE, 6000, 60)->cost =
+            cases[i].cost;
+        fixture_compile(fixture);
+        verdict = spend(fixture, cases[i].cost, 5999);
+        assert_int_equal(verdict.outcome, L7S_OUTCOME_ADMITTED);
+        assert_int_equal(verdict.awaits, cases[i].awaits);
+        assert_int_equal(spend(fixture, cases[i].cost, 1).outcome, L7S_OUTCOME_ADMITTED);
+        assert_int_equal(spend(fixture, cases[i].cost, 0).outcome, L7S_OUTCOME_ADMITTED);
+        assert_int_equal(spend(fixture, cases[i].cost, 100).outcome, L7S_OUTCOME_LOGGED);
+        verdict = spend(fixture, cases[i].cost, 100);
+        assert_int_equal(verdict.outcome, L7S_OUTCOME_THROTTLED);
+        assert_int_equal(verdict.retry_after_seconds, 1); /* 100 give back in 1 s */
+        assert_string_equal(fixture_episode(fixture, "budget")->facts.unit,
+                            cases[i].unit);
+        assert_int_equal(atomic_load(&fixture_episode(fixture, "budget")->units), 100);
+        fixture_pass_ms(fixture, 1000);
+        assert_int_equal(spend(fixture, cases[i].cost, 1).outcome, L7S_OUTCOME_LOGGED);
+    }
+}
+
+static void test_answer_debt_of_a_cost_ends_at_one_period(void **state)
+{
+    fixture_t *fixture = *state;
+    uint32_t pending = 0;
+
+    fixture_policy(fixture, "budget", L7S_ACTION_THROTTLE, 6000, 60)->cost =
+        L7S_COST_BYTES_OUT;
+    fixture_compile(fixture);
+    spend(fixture, L7S_COST_BYTES_OUT, UINT64_MAX);
+    assert_int_equal(spend(fixture, L7S_COST_BYTES_OUT, 0).retry_after_seconds, 60);
+    for (uint32_t i = 0; i < l7s_table_size(&fixture->shared.table); i++) {
+        pending += atomic_load(&fixture->shared.table.slots[i].pending);
+    }
+    assert_int_equal(pending, 12000); /* what the fleet hears is what was debited */
+    fixture_pass_ms(fixture, 60000);
+    assert_int_equal(spend(fixture, L7S_COST_BYTES_OUT, 0).outcome, L7S_OUTCOME_ADMITTED);
+}
+
+static void test_answer_cost_counts_its_statuses_only(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_policy_t *policy =
+        fixture_policy(fixture, "budget", L7S_ACTION_THROTTLE, 6000, 60);
+
+    policy->cost = L7S_COST_BYTES_OUT;
+    fixture_count_status(policy, 206, 206);
+    fixture_compile(fixture);
+    spend(fixture, L7S_COST_BYTES_OUT, 1000000);
+    assert_int_equal(spend(fixture, L7S_COST_BYTES_OUT, 0).outcome, L7S_OUTCOME_ADMITTED);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup(name, reset)
@@ -379,6 +464,9 @@ int main(void)
         CASE(test_answer_undecided_request_bans_and_counts_statuses),
         CASE(test_answer_undecided_request_of_listed_client_counts_nothing),
         CASE(test_answer_undecided_request_under_a_ban_counts_nothing),
+        CASE(test_answer_costs_are_counted_in_their_unit),
+        CASE(test_answer_debt_of_a_cost_ends_at_one_period),
+        CASE(test_answer_cost_counts_its_statuses_only),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

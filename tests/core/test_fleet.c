@@ -194,7 +194,8 @@ static void test_fleet_hear_every_case_debits_what_is_missing(void **state)
         {30, 7, 6, 900, 90, 0, 0, 0, 0, 30, 7},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        l7s_fleet_view_t view = {cases[i].seen_total, cases[i].seen_period};
+        l7s_fleet_view_t view = {.total = cases[i].seen_total,
+                                 .period = cases[i].seen_period};
         const l7s_fleet_news_t news = {.total = cases[i].total,
                                        .used = cases[i].used_there * rate.period_us,
                                        .age_ms = cases[i].age_ms,
@@ -293,7 +294,8 @@ static void test_fleet_learn_every_case_debits_what_others_used(void **state)
         {30, 700, 7, 20, 4, 0, 16, 20, 7},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        l7s_fleet_view_t view = {cases[i].seen_total, cases[i].seen_period};
+        l7s_fleet_view_t view = {.total = cases[i].seen_total,
+                                 .period = cases[i].seen_period};
         assert_int_equal(l7s_fleet_learn(&rate, &view, cases[i].period, cases[i].total,
                                          cases[i].pushed, cases[i].elapsed_ms),
                          cases[i].debit);
@@ -444,6 +446,29 @@ static void test_fleet_population_of_sources_is_limited_like_by_one_limiter(void
     }
 }
 
+/* A cost that became known afterwards left the bucket in debt where it was charged: the
+ * others take over the debt, which a bucket of requests never has. */
+static void test_fleet_what_may_owe_is_taken_over_with_its_debt(void **state)
+{
+    static const l7s_rate_t thousand = {1000, 1000, 60000000};
+    const l7s_fleet_news_t news = {
+        .total = 1800, .used = 1800 * thousand.period_us, .age_ms = 0, .period = 7};
+
+    (void)state;
+    for (unsigned owes = 0; owes < 2; owes++) {
+        l7s_fleet_view_t view = {.may_owe = owes};
+        uint64_t wanted = owes ? 1800 : 1000;
+        assert_int_equal(l7s_fleet_hear(&thousand, &view, &news, 0, 0), wanted);
+        assert_int_equal(view.total, 1800);
+        assert_int_equal(view.may_owe, owes);
+        view = (l7s_fleet_view_t){.may_owe = owes};
+        assert_int_equal(l7s_fleet_learn(&thousand, &view, 7, 1800, 0, 0), wanted);
+        view = (l7s_fleet_view_t){.may_owe = owes};
+        assert_int_equal(l7s_fleet_learn(&thousand, &view, 7, 90000, 0, 0),
+                         owes ? 2000 : 1000);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_fleet_steady_sources_are_limited_like_by_one_limiter),
         cmocka_unit_test(test_fleet_start_of_a_flood_is_limited_like_by_one_limiter),
         cmocka_unit_test(test_fleet_population_of_sources_is_limited_like_by_one_limiter),
+        cmocka_unit_test(test_fleet_what_may_owe_is_taken_over_with_its_debt),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -158,6 +158,7 @@ static void test_policy_spec_other_count_or_detect_is_another_counter(void **sta
         "{" RATE ",\"count\":{\"by\":[\"client\",\"path\"]}," ACT "}",
         "{" RATE ",\"count\":{\"when_absent\":\"skip\"}," ACT "}",
         "{" RATE ",\"count\":{\"statuses\":[\"401\"]}," ACT "}",
+        "{" RATE ",\"count\":{\"cost\":\"busy_ms\"}," ACT "}",
     };
     char *spec = spec_of("{" RATE "," ACT "}");
 

@@ -66,6 +66,9 @@ void admin_bans_put(admin_call_t *call);
 void admin_bans_delete(admin_call_t *call);
 void admin_bans_delete_many(admin_call_t *call);
 void admin_bans_batch(admin_call_t *call);
+/* check.c, check_release.c */
+void admin_check(admin_call_t *call);
+void admin_check_release(admin_call_t *call);
 /* incidents.c */
 void admin_incidents_list(admin_call_t *call);
 void admin_incidents_summary(admin_call_t *call);

@@ -84,6 +84,10 @@ static const admin_route_t routes[] = {
     {"PUT", "/v1/bans/{id}", ADMIN_OPERATOR, admin_bans_put, SMALL, NULL, "force view", JSON, false},
     {"DELETE", "/v1/bans/{id}", ADMIN_OPERATOR, admin_bans_delete, NONE, NULL, "hold_seconds", JSON, false},
 
+    {"GET", "/v1/check", ADMIN_VIEWER, admin_check, NONE, NULL, "incident client host path method", JSON, true},
+    {"POST", "/v1/check", ADMIN_VIEWER, admin_check, SMALL, "Check", "", JSON, true},
+    {"POST", "/v1/check:release", ADMIN_OPERATOR, admin_check_release, SMALL, "Release", "", JSON, false},
+
     {"GET", "/v1/incidents", ADMIN_VIEWER, admin_incidents_list, NONE, NULL, INCIDENTS, LINES, false},
     {"GET", "/v1/incidents/summary", ADMIN_VIEWER, admin_incidents_summary, NONE, NULL, "since until", JSON, false},
     {"GET", "/v1/incidents/{id}", ADMIN_VIEWER, admin_incidents_get, NONE, NULL, "", JSON, false},

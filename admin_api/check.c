@@ -43,6 +43,7 @@ static const char *outcome_name(l7s_outcome_t outcome)
         [L7S_OUTCOME_LOGGED] = "logged",     [L7S_OUTCOME_OBSERVED] = "observed",
         [L7S_OUTCOME_DENIED] = "denied",     [L7S_OUTCOME_THROTTLED] = "throttled",
         [L7S_OUTCOME_BANNED] = "banned",     [L7S_OUTCOME_LISTED] = "listed",
+        [L7S_OUTCOME_DROPPED] = "dropped",
     };
     const char *name = outcome < L7S_OUTCOMES ? names[outcome] : NULL;
 

@@ -54,6 +54,9 @@ void admin_tokens_rotate(admin_call_t *call);
 /* config.c */
 void admin_config_get(admin_call_t *call);
 void admin_config_put(admin_call_t *call);
+/* packs.c */
+void admin_packs_list(admin_call_t *call);
+void admin_packs_get(admin_call_t *call);
 /* revisions.c */
 void admin_revisions_list(admin_call_t *call);
 void admin_revisions_get(admin_call_t *call);

@@ -63,6 +63,8 @@ static const admin_route_t routes[] = {
 
     {"GET", "/v1/config", ADMIN_VIEWER, admin_config_get, NONE, NULL, "view", JSON, true},
     {"PUT", "/v1/config", ADMIN_EDITOR, admin_config_put, LARGE, "Config", "force", JSON, false},
+    {"GET", "/v1/packs", ADMIN_VIEWER, admin_packs_list, NONE, NULL, PAGE, LINES, false},
+    {"GET", "/v1/packs/{name}", ADMIN_VIEWER, admin_packs_get, NONE, NULL, "", JSON, false},
     {"GET", "/v1/revisions", ADMIN_VIEWER, admin_revisions_list, NONE, NULL, PAGE, LINES, false},
     {"POST", "/v1/revisions/{revision}:restore", ADMIN_EDITOR, admin_revisions_restore, NONE, NULL, "", JSON, false},
     {"GET", "/v1/revisions/{revision}", ADMIN_VIEWER, admin_revisions_get, NONE, NULL, "", JSON, true},

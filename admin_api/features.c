@@ -12,9 +12,9 @@
 #define NAMES_MAX 200
 
 /* A member of an object of this kind, the value that needs the feature (NULL: any) or the
- * key that does, anywhere within the member. */
+ * word that does: a key or the beginning of a value, anywhere within the member. */
 static const struct {
-    const char *kind, *member, *value, *key, *feature;
+    const char *kind, *member, *value, *word, *feature;
 } needs[] = {
     {"policy", "consistency", "strict", NULL, "strict"},
     {"policy", "when_store_down", NULL, NULL, "strict"},
@@ -22,6 +22,11 @@ static const struct {
     {"policy", "match", NULL, "path_regex", "matching"},
     {"policy", "count", NULL, "statuses", "answers"},
     {"policy", "count", NULL, "cost", "costs"},
+    {"policy", "match", NULL, "regex", "matching"},
+    {"policy", "match", NULL, "any", "matching"},
+    {"policy", "match", NULL, "query", "matching"},
+    {"policy", "match", NULL, "cookies", "matching"},
+    {"policy", "count", NULL, "cookie:", "matching"},
     {"list", "kind", "strings", NULL, "strings"},
     {"policy", "escalate", NULL, NULL, "escalate"},
     {"policy", "escalate", NULL, "drop", "drop"},
@@ -62,24 +67,25 @@ static void ask(void *context, const admin_seat_t *seat)
 }
 
 /* Documents are at most 32 levels deep. */
-static bool holds_key(const json_t *value, const char *key)
+static bool holds_word(const json_t *value, const char *word)
 {
+    const char *text = json_string_value(value);
     const char *name;
     json_t *item;
     size_t index;
     json_object_foreach((json_t *)value, name, item)
     {
-        if (strcmp(name, key) == 0 || holds_key(item, key)) {
+        if (strcmp(name, word) == 0 || holds_word(item, word)) {
             return true;
         }
     }
     json_array_foreach(value, index, item)
     {
-        if (holds_key(item, key)) {
+        if (holds_word(item, word)) {
             return true;
         }
     }
-    return false;
+    return text != NULL && strncmp(text, word, strlen(word)) == 0;
 }
 
 /* Settings hold everything that was ever set: what the call does not touch is in force
@@ -93,7 +99,7 @@ static bool is_needed(const admin_call_t *call, size_t row, const admin_change_t
     return strcmp(needs[row].kind, change->kind) == 0 && value != NULL &&
            (needs[row].value == NULL ||
             (text != NULL && strcmp(text, needs[row].value) == 0)) &&
-           (needs[row].key == NULL || holds_key(value, needs[row].key));
+           (needs[row].word == NULL || holds_word(value, needs[row].word));
 }
 
 static void check_one(admin_call_t *call, const admin_change_t *change)

@@ -56,7 +56,8 @@ static bool holds_always(const l7s_config_t *config, const l7s_match_t *match,
                          const l7s_addr_t *addr, uint64_t now_ms)
 {
     if (match->apps.count + match->hosts.count + match->methods.count +
-            match->paths.count + match->patterns.count + match->header_count >
+            match->paths.count + match->patterns.count + match->header_count +
+            match->pair_count >
         0) {
         return false;
     }
@@ -89,7 +90,7 @@ static bool hits(const l7s_config_t *config, const l7s_policy_t *policy,
          !is_loopback(addr));
     bool over = policy->expires_ms != 0 && policy->expires_ms <= now_ms;
     if (!acts || over || policy->mode != L7S_MODE_ENFORCE || policy->rate_count > 0 ||
-        !holds_always(config, &policy->match, addr, now_ms)) {
+        policy->any_count > 0 || !holds_always(config, &policy->match, addr, now_ms)) {
         return false;
     }
     for (size_t i = 0; i < policy->except_count; i++) {

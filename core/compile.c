@@ -40,9 +40,13 @@ static uint32_t compile_spec(l7s_compiler_t *compiler, const l7s_policy_t *polic
         if (policy->by[i].part == L7S_PART_NETWORK) {
             spec.ipv4_prefix = policy->ipv4_prefix;
             spec.ipv6_prefix = policy->ipv6_prefix;
-        } else if (policy->by[i].part == L7S_PART_HEADER) {
+        } else if (l7s_part_is_named(policy->by[i].part)) {
             spec.when_absent = (uint8_t)policy->when_absent;
-            spec.headers[i] = l7s_header_index(builder, policy->by[i].name);
+            spec.names[i] =
+                l7s_field_index(&compiler->headers,
+                                policy->by[i].part == L7S_PART_COOKIE ? L7S_FIELD_COOKIE
+                                                                      : L7S_FIELD_HEADER,
+                                policy->by[i].name);
         }
     }
     for (uint32_t i = 0; i < count && !builder->failed; i++) {
@@ -120,7 +124,8 @@ static void compile_plans(l7s_compiler_t *compiler, const l7s_policy_t *policy,
     out->plan_list = l7s_compiler_list_index(compiler->config, policy->plan_list);
     for (unsigned i = 0; i < policy->by_count; i++) {
         if (policy->by[i].part == L7S_PART_HEADER) {
-            out->plan_header = l7s_header_index(&compiler->builder, policy->by[i].name);
+            out->plan_header =
+                l7s_field_index(&compiler->headers, L7S_FIELD_HEADER, policy->by[i].name);
         }
     }
     out->plans.first = l7s_builder_count(&compiler->builder, L7S_SECTION_PLANS);
@@ -148,6 +153,23 @@ static l7s_run_t compile_statuses(l7s_compiler_t *compiler, const l7s_policy_t *
     return run;
 }
 
+static l7s_run_t compile_inner(l7s_compiler_t *compiler, const l7s_match_t *matches,
+                               size_t count)
+{
+    l7s_builder_t *builder = &compiler->builder;
+    l7s_run_t run = {l7s_builder_add(builder, L7S_SECTION_MATCHES, NULL, count),
+                     (uint32_t)count};
+
+    for (uint32_t i = 0; i < count; i++) {
+        l7s_image_match_t match = l7s_compiler_whole(compiler, &matches[i]);
+        if (!builder->failed) {
+            *(l7s_image_match_t *)l7s_builder_at(builder, L7S_SECTION_MATCHES,
+                                                 run.first + i) = match;
+        }
+    }
+    return run;
+}
+
 static void compile_matches(l7s_compiler_t *compiler, const l7s_policy_t *policy,
                             l7s_image_policy_t *out)
 {
@@ -155,17 +177,10 @@ static void compile_matches(l7s_compiler_t *compiler, const l7s_policy_t *policy
     l7s_image_match_t match = l7s_compiler_rest(compiler, &policy->match);
 
     out->match = l7s_builder_add(builder, L7S_SECTION_MATCHES, &match, 1);
-    out->except.count = (uint32_t)policy->except_count;
-    out->except.first =
-        l7s_builder_add(builder, L7S_SECTION_MATCHES, NULL, policy->except_count);
-    for (uint32_t i = 0; i < policy->except_count; i++) {
-        match = l7s_compiler_whole(compiler, &policy->except[i]);
-        if (!builder->failed) {
-            *(l7s_image_match_t *)l7s_builder_at(builder, L7S_SECTION_MATCHES,
-                                                 out->except.first + i) = match;
-        }
-    }
-    out->closer = policy->except_count > 0 ? L7S_CLOSER_EXCEPT : 0;
+    out->any = compile_inner(compiler, policy->any, policy->any_count);
+    out->except = compile_inner(compiler, policy->except, policy->except_count);
+    out->closer = (uint8_t)((policy->any_count > 0 ? L7S_CLOSER_ANY : 0) |
+                            (policy->except_count > 0 ? L7S_CLOSER_EXCEPT : 0));
 }
 
 static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
@@ -280,11 +295,14 @@ static bool choose_policies(l7s_compiler_t *compiler)
     return true;
 }
 
-/* L7S_INVALID: the patterns cannot be compiled together. */
+/* L7S_INVALID: the patterns cannot be compiled together, or more is asked for than may.
+ */
 static l7s_status_t compile_all(l7s_compiler_t *compiler, uint64_t revision)
 {
     l7s_image_t *head = &compiler->builder.head;
     uint32_t bits = compiler->policy_count + (uint32_t)compiler->config->app_count;
+    l7s_status_t status;
+    bool named;
 
     head->revision = revision;
     head->count_key = *compiler->count_key;
@@ -292,8 +310,9 @@ static l7s_status_t compile_all(l7s_compiler_t *compiler, uint64_t revision)
     head->words = bits == 0 ? 1 : (bits + 63) / 64;
     l7s_index_begin(&compiler->index, &compiler->builder);
     l7s_client_begin(&compiler->clients, &compiler->builder);
-    l7s_header_begin(&compiler->headers, &compiler->builder, compiler->config);
     l7s_pattern_begin(&compiler->patterns, &compiler->builder);
+    l7s_header_begin(&compiler->headers, &compiler->builder, &compiler->patterns,
+                     compiler->config);
     l7s_compiler_add_grants(compiler);
     l7s_compiler_add_apps(compiler);
     l7s_compiler_add_lists(compiler);
@@ -301,10 +320,11 @@ static l7s_status_t compile_all(l7s_compiler_t *compiler, uint64_t revision)
     l7s_compiler_finish_apps(compiler);
     l7s_index_finish(&compiler->index);
     l7s_client_finish(&compiler->clients);
-    l7s_header_finish(&compiler->headers);
+    named = l7s_header_finish(&compiler->headers);
     index_limits(&compiler->builder);
     compile_responses(compiler);
-    return l7s_pattern_finish(&compiler->patterns);
+    status = l7s_pattern_finish(&compiler->patterns);
+    return named ? status : L7S_INVALID;
 }
 
 l7s_status_t l7s_image_compile(const l7s_config_t *config, const l7s_hashkey_t *count_key,

@@ -5,6 +5,7 @@
  * test.
  */
 #include "compiler.h"
+#include "pairs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,11 @@ typedef struct {
 } want_t;
 
 void l7s_header_begin(l7s_header_draft_t *draft, l7s_builder_t *builder,
-                      const l7s_config_t *config)
+                      l7s_pattern_draft_t *patterns, const l7s_config_t *config)
 {
     memset(draft, 0, sizeof *draft);
     draft->builder = builder;
+    draft->patterns = patterns;
     draft->config = config;
 }
 
@@ -34,28 +36,43 @@ void l7s_header_add(l7s_header_draft_t *draft, uint32_t bit,
     ((want_t *)draft->wants.items)[draft->wants.count++] = want;
 }
 
-uint32_t l7s_header_index(l7s_builder_t *builder, const char *name)
+uint32_t l7s_field_index(l7s_header_draft_t *draft, l7s_field_t field, const char *name)
 {
-    uint32_t count = l7s_builder_count(builder, L7S_SECTION_HEADERS), at;
+    l7s_builder_t *builder = draft->builder;
+    l7s_section_id_t section = l7s_section_of_field[field];
+    uint32_t count = l7s_builder_count(builder, section), at;
 
     for (uint32_t i = 0; i < count && !builder->failed; i++) {
-        const uint32_t *header = l7s_builder_at(builder, L7S_SECTION_HEADERS, i);
-        if (strcmp(l7s_builder_at(builder, L7S_SECTION_TEXT, *header), name) == 0) {
+        const uint32_t *known = l7s_builder_at(builder, section, i);
+        if (strcmp(l7s_builder_at(builder, L7S_SECTION_TEXT, *known), name) == 0) {
             return i;
         }
     }
+    if (field != L7S_FIELD_HEADER) {
+        l7s_draft_add(builder, &draft->names[field], name, strlen(name), count, false);
+    }
     at = l7s_builder_text(builder, name);
-    return l7s_builder_add(builder, L7S_SECTION_HEADERS, &at, 1);
+    return l7s_builder_add(builder, section, &at, 1);
 }
 
-l7s_condition_t l7s_header_condition(const l7s_header_draft_t *draft,
+l7s_condition_t l7s_header_condition(l7s_header_draft_t *draft,
                                      const l7s_header_match_t *match)
 {
-    l7s_condition_t condition = {.header = l7s_header_index(draft->builder, match->name),
-                                 .is = match->is};
+    static const char *const subjects[L7S_FIELDS] = {"header", "query", "cookie"};
+    l7s_condition_t condition = {.header =
+                                     l7s_field_index(draft, match->field, match->name),
+                                 .is = match->is,
+                                 .field = match->field};
 
-    condition.values = l7s_builder_texts(draft->builder, &match->values, NULL);
     condition.list = l7s_compiler_list_index(draft->config, match->list);
+    if (match->is == L7S_IS_REGEX) {
+        condition.subject =
+            l7s_pattern_subject(draft->patterns, subjects[match->field], match->name);
+        condition.values =
+            l7s_pattern_refs(draft->patterns, condition.subject, &match->values);
+    } else {
+        condition.values = l7s_builder_texts(draft->builder, &match->values, NULL);
+    }
     return condition;
 }
 
@@ -157,7 +174,7 @@ static void pair_conditions(l7s_builder_t *builder, uint32_t first)
     }
 }
 
-void l7s_header_finish(l7s_header_draft_t *draft)
+bool l7s_header_finish(l7s_header_draft_t *draft)
 {
     l7s_builder_t *builder = draft->builder;
     want_t *wants = draft->wants.items;
@@ -179,4 +196,9 @@ void l7s_header_finish(l7s_header_draft_t *draft)
     }
     pair_conditions(builder, first);
     free(wants);
+    builder->head.query_names = l7s_draft_names(builder, &draft->names[L7S_FIELD_QUERY]);
+    builder->head.cookie_names =
+        l7s_draft_names(builder, &draft->names[L7S_FIELD_COOKIE]);
+    return l7s_builder_count(builder, L7S_SECTION_QUERIES) <= L7S_PAIRS_NAMES_MAX &&
+           l7s_builder_count(builder, L7S_SECTION_COOKIES) <= L7S_PAIRS_NAMES_MAX;
 }

@@ -10,16 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static l7s_run_t add_conditions(l7s_compiler_t *compiler, const l7s_match_t *match)
+/* What cannot be told by a header alone is looked at in any case; the headers of a
+ * policy's own match are in the index. */
+static l7s_run_t add_conditions(l7s_compiler_t *compiler, const l7s_match_t *match,
+                                size_t headers)
 {
     l7s_builder_t *builder = &compiler->builder;
-    l7s_run_t run = {
-        l7s_builder_add(builder, L7S_SECTION_CONDITIONS, NULL, match->header_count),
-        (uint32_t)match->header_count};
+    size_t count = headers + match->pair_count;
+    l7s_run_t run = {l7s_builder_add(builder, L7S_SECTION_CONDITIONS, NULL, count),
+                     (uint32_t)count};
 
     for (uint32_t i = 0; i < run.count; i++) {
-        l7s_condition_t condition =
-            l7s_header_condition(&compiler->headers, &match->headers[i]);
+        const l7s_header_match_t *from =
+            i < headers ? &match->headers[i] : &match->pairs[i - headers];
+        l7s_condition_t condition = l7s_header_condition(&compiler->headers, from);
         if (!builder->failed) {
             *(l7s_condition_t *)l7s_builder_at(builder, L7S_SECTION_CONDITIONS,
                                                run.first + i) = condition;
@@ -69,6 +73,7 @@ l7s_image_match_t l7s_compiler_rest(l7s_compiler_t *compiler, const l7s_match_t 
     out.paths =
         l7s_builder_texts(&compiler->builder, &match->paths, l7s_index_is_complex);
     out.patterns = add_patterns(compiler, match);
+    out.conditions = add_conditions(compiler, match, 0);
     add_client(compiler, match, &out);
     return out;
 }
@@ -81,7 +86,7 @@ l7s_image_match_t l7s_compiler_whole(l7s_compiler_t *compiler, const l7s_match_t
     out.hosts = l7s_builder_texts(&compiler->builder, &match->hosts, NULL);
     out.methods = l7s_builder_texts(&compiler->builder, &match->methods, NULL);
     out.paths = l7s_builder_texts(&compiler->builder, &match->paths, NULL);
-    out.conditions = add_conditions(compiler, match);
+    out.conditions = add_conditions(compiler, match, match->header_count);
     out.patterns = add_patterns(compiler, match);
     add_client(compiler, match, &out);
     return out;
@@ -144,5 +149,6 @@ uint8_t l7s_compiler_file(l7s_compiler_t *compiler, uint32_t bit,
         l7s_header_add(&compiler->headers, bit, &match->headers[i]);
     }
     return (uint8_t)((file_client(compiler, bit, match) ? 0 : L7S_CLOSER_CLIENT) |
-                     (match->patterns.count > 0 ? L7S_CLOSER_PATTERN : 0));
+                     (match->patterns.count > 0 ? L7S_CLOSER_PATTERN : 0) |
+                     (match->pair_count > 0 ? L7S_CLOSER_PAIRS : 0));
 }

@@ -24,8 +24,10 @@ typedef struct {
     char **items;
 } l7s_strings_t;
 
+/* Of a header, a parameter of the query or a cookie. */
 typedef struct {
-    char *name; /* lower case */
+    l7s_field_t field;
+    char *name; /* of a header in lower case */
     l7s_is_t is;
     l7s_strings_t values; /* any of them */
     char *list;           /* … or any value of this list of strings; NULL: no list */
@@ -37,6 +39,8 @@ typedef struct {
     l7s_strings_t patterns; /* path_regex */
     size_t header_count;
     l7s_header_match_t *headers;
+    size_t pair_count;
+    l7s_header_match_t *pairs; /* of the query, and cookies */
     size_t network_count;
     l7s_cidr_t *networks;       /* client.in: literal networks … */
     l7s_strings_t client_lists; /* … and lists, without the '@' */
@@ -47,7 +51,7 @@ typedef struct {
 
 typedef struct {
     l7s_part_t part;
-    char *name; /* of a header, else NULL */
+    char *name; /* of a header or cookie, else NULL */
 } l7s_by_t;
 
 /* What an attribute of a list's entry grants: limits of its own. */
@@ -81,6 +85,8 @@ typedef struct {
     l7s_match_t match;
     size_t except_count;
     l7s_match_t *except; /* each of them exempts */
+    size_t any_count;
+    l7s_match_t *any; /* at least one of them must hold; none: no matter */
     size_t by_count;
     l7s_by_t by[L7S_KEY_PARTS_MAX];
     l7s_absent_t when_absent;

@@ -182,6 +182,21 @@ static void check_plans(l7s_reader_t *reader, const json_t *plans,
     l7s_pointer_pop(&reader->at, outer);
 }
 
+static void check_inner(l7s_reader_t *reader, const json_t *match, const char *member,
+                        const l7s_names_t *lists)
+{
+    const json_t *array = json_object_get(match, member);
+    size_t mark = l7s_pointer_push(&reader->at, member);
+
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        size_t place = l7s_pointer_push_index(&reader->at, i);
+
+        check_match(reader, json_array_get(array, i), lists);
+        l7s_pointer_pop(&reader->at, place);
+    }
+    l7s_pointer_pop(&reader->at, mark);
+}
+
 static void check_action(l7s_reader_t *reader, const json_t *action,
                          const l7s_names_t *responses)
 {
@@ -222,18 +237,11 @@ static void check_policy(l7s_reader_t *reader, const json_t *policy,
                          const l7s_names_t *lists, const l7s_names_t *responses)
 {
     const json_t *match = json_object_get(policy, "match");
-    const json_t *except = json_object_get(match, "except");
-    size_t mark = l7s_pointer_push(&reader->at, "match"), inner = 0;
+    size_t mark = l7s_pointer_push(&reader->at, "match");
 
     check_match(reader, match, lists);
-    inner = l7s_pointer_push(&reader->at, "except");
-    for (size_t i = 0; i < json_array_size(except); i++) {
-        size_t place = l7s_pointer_push_index(&reader->at, i);
-
-        check_match(reader, json_array_get(except, i), lists);
-        l7s_pointer_pop(&reader->at, place);
-    }
-    l7s_pointer_pop(&reader->at, inner);
+    check_inner(reader, match, "any", lists);
+    check_inner(reader, match, "except", lists);
     l7s_pointer_pop(&reader->at, mark);
     check_plans(reader, json_object_get(json_object_get(policy, "detect"), "plans"),
                 lists);

@@ -41,6 +41,7 @@ typedef struct {
     const char *method;   /* "GET" */
     const char *host;     /* normalised, "" when there is none */
     const char *path;     /* normalised (path.h) */
+    const char *target;   /* what was sent, with its query; NULL: it has none */
     const char *app;      /* of the directive L7ShieldApp, or NULL: the apps' mapping */
     l7s_mode_t mode;      /* of the directive at this place */
     /* The value of a request header (name in lower case), or NULL. */

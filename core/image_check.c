@@ -28,6 +28,8 @@ const uint16_t l7s_section_width[L7S_SECTIONS] = {
     [L7S_SECTION_PLANS] = sizeof(l7s_image_plan_t),
     [L7S_SECTION_APPS] = sizeof(l7s_image_app_t),
     [L7S_SECTION_HEADERS] = sizeof(uint32_t),
+    [L7S_SECTION_QUERIES] = sizeof(uint32_t),
+    [L7S_SECTION_COOKIES] = sizeof(uint32_t),
     [L7S_SECTION_RESPONSES] = sizeof(l7s_image_response_t),
     [L7S_SECTION_ENTRIES] = sizeof(l7s_entry_t),
     [L7S_SECTION_SUBJECTS] = sizeof(l7s_subject_t),
@@ -42,6 +44,12 @@ uint64_t l7s_pattern_stamp(const void *patterns, size_t size)
 
     return l7s_siphash64(&key, patterns, size);
 }
+
+const l7s_section_id_t l7s_section_of_field[L7S_FIELDS] = {
+    [L7S_FIELD_HEADER] = L7S_SECTION_HEADERS,
+    [L7S_FIELD_QUERY] = L7S_SECTION_QUERIES,
+    [L7S_FIELD_COOKIE] = L7S_SECTION_COOKIES,
+};
 
 static bool holds_run(const l7s_image_t *image, l7s_section_id_t section, l7s_run_t run)
 {
@@ -168,7 +176,9 @@ static bool check_tables(const l7s_image_t *image)
            check_names(image, &image->paths, L7S_SECTION_SETS) &&
            check_names(image, &image->prefixes, L7S_SECTION_SETS) &&
            check_names(image, &image->app_names, L7S_SECTION_APPS) &&
-           check_names(image, &image->policy_names, L7S_SECTION_POLICIES);
+           check_names(image, &image->policy_names, L7S_SECTION_POLICIES) &&
+           check_names(image, &image->query_names, L7S_SECTION_QUERIES) &&
+           check_names(image, &image->cookie_names, L7S_SECTION_COOKIES);
 }
 
 static bool check_limits(const l7s_image_t *image)
@@ -207,8 +217,10 @@ static bool check_spec(const l7s_image_t *image, const void *record)
         if (spec->parts[i] < L7S_PART_CLIENT || spec->parts[i] >= L7S_PART_MAX) {
             return false;
         }
-        if (spec->parts[i] == L7S_PART_HEADER &&
-            !holds_index(image, L7S_SECTION_HEADERS, spec->headers[i])) {
+        if ((spec->parts[i] == L7S_PART_HEADER &&
+             !holds_index(image, L7S_SECTION_HEADERS, spec->names[i])) ||
+            (spec->parts[i] == L7S_PART_COOKIE &&
+             !holds_index(image, L7S_SECTION_COOKIES, spec->names[i]))) {
             return false;
         }
     }
@@ -233,19 +245,27 @@ static bool check_condition(const l7s_image_t *image, const void *record)
 {
     const l7s_condition_t *condition = record;
 
-    return holds_index(image, L7S_SECTION_HEADERS, condition->header) &&
-           condition->is <= L7S_IS_GLOB &&
+    return condition->field < L7S_FIELDS &&
+           holds_index(image, l7s_section_of_field[condition->field],
+                       condition->header) &&
+           condition->is <= L7S_IS_REGEX &&
            (condition->list == L7S_NONE ||
             holds_index(image, L7S_SECTION_LISTS, condition->list)) &&
-           holds_refs(image, condition->values, L7S_SECTION_TEXT);
+           (condition->is == L7S_IS_REGEX
+                ? holds_index(image, L7S_SECTION_SUBJECTS, condition->subject) &&
+                      holds_patterns(image, condition->values)
+                : holds_refs(image, condition->values, L7S_SECTION_TEXT));
 }
 
 static bool check_test(const l7s_image_t *image, const void *record)
 {
     const l7s_test_t *test = record;
 
+    const l7s_condition_t *conditions = l7s_image_section(image, L7S_SECTION_CONDITIONS);
+
     return test->word < image->words &&
-           holds_index(image, L7S_SECTION_CONDITIONS, test->condition);
+           holds_index(image, L7S_SECTION_CONDITIONS, test->condition) &&
+           conditions[test->condition].field == L7S_FIELD_HEADER;
 }
 
 /* Charges are told apart by their limit: it must name the policy it belongs to, and its
@@ -305,6 +325,7 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            holds_index(image, L7S_SECTION_TEXT, policy->response) &&
            holds_index(image, L7S_SECTION_MATCHES, policy->match) &&
            holds_run(image, L7S_SECTION_MATCHES, policy->except) &&
+           holds_run(image, L7S_SECTION_MATCHES, policy->any) &&
            owns_limits(image, policy, policy->limits) && owns_plans(image, policy) &&
            holds_run(image, L7S_SECTION_STEPS, policy->steps) &&
            policy->steps.count <= L7S_STEPS_PER_POLICY &&
@@ -365,7 +386,7 @@ static bool check_interval6(const l7s_image_t *image, const void *record)
     return holds_set(image, ((const l7s_interval6_t *)record)->set);
 }
 
-static bool check_header(const l7s_image_t *image, const void *record)
+static bool check_name(const l7s_image_t *image, const void *record)
 {
     const uint32_t *name = record;
 
@@ -415,7 +436,9 @@ static bool check_records(const l7s_image_t *image)
         {L7S_SECTION_LISTS, check_list},
         {L7S_SECTION_STRINGS, check_string},
         {L7S_SECTION_APPS, check_app},
-        {L7S_SECTION_HEADERS, check_header},
+        {L7S_SECTION_HEADERS, check_name},
+        {L7S_SECTION_QUERIES, check_name},
+        {L7S_SECTION_COOKIES, check_name},
         {L7S_SECTION_RESPONSES, check_response},
         {L7S_SECTION_STEPS, check_step},
     };

@@ -55,6 +55,8 @@ typedef enum {
     L7S_SECTION_PLANS,
     L7S_SECTION_APPS,
     L7S_SECTION_HEADERS, /* uint32_t: the names of the headers that anything asks for */
+    L7S_SECTION_QUERIES, /* uint32_t: names of parameters, likewise */
+    L7S_SECTION_COOKIES, /* uint32_t: names of cookies, likewise */
     L7S_SECTION_RESPONSES,
     L7S_SECTION_ENTRIES,
     L7S_SECTION_SUBJECTS,
@@ -113,7 +115,7 @@ typedef struct {
     uint8_t ipv4_prefix, ipv6_prefix;
     uint8_t parts[L7S_KEY_PARTS_MAX]; /* l7s_part_t */
     uint32_t
-        headers[L7S_KEY_PARTS_MAX]; /* index of the name, where the part is a header */
+        names[L7S_KEY_PARTS_MAX]; /* its index, where the part is a header or cookie */
 } l7s_spec_t;
 
 /* All members must hold; a run of none holds always. */
@@ -122,7 +124,7 @@ typedef struct {
     l7s_run_t hosts;      /* refs: patterns */
     l7s_run_t methods;    /* refs: names */
     l7s_run_t paths;      /* refs: globs */
-    l7s_run_t conditions; /* on headers */
+    l7s_run_t conditions; /* on headers, parameters, cookies */
     l7s_run_t ranges;     /* client.in: literal networks … */
     l7s_run_t lists;      /* refs: … and lists */
     uint32_t has_client;  /* client.in was given: one of the two must hold it */
@@ -136,12 +138,14 @@ typedef struct {
 #define L7S_CONDITION_PAIRS 4
 
 typedef struct {
-    uint32_t header;  /* index of its name */
+    uint32_t header;  /* index of the name, which need not be a header's */
     uint32_t is;      /* l7s_is_t */
     l7s_run_t values; /* refs: texts, any of them */
     uint32_t paired;  /* `pairs` tells something */
     uint8_t pairs[L7S_CONDITION_PAIRS];
-    uint32_t list; /* … or any value of this list of strings; L7S_NONE: of no list */
+    uint32_t list;    /* … or any value of this list of strings; L7S_NONE: of no list */
+    uint32_t field;   /* l7s_field_t */
+    uint32_t subject; /* of patterns: then `values` are their numbers */
 } l7s_condition_t;
 
 /* What patterns look at: the database in which all of them are. */
@@ -172,7 +176,13 @@ typedef struct {
     uint32_t limit;
 } l7s_image_step_t;
 
-enum { L7S_CLOSER_CLIENT = 1, L7S_CLOSER_EXCEPT = 2, L7S_CLOSER_PATTERN = 4 };
+enum {
+    L7S_CLOSER_CLIENT = 1,
+    L7S_CLOSER_EXCEPT = 2,
+    L7S_CLOSER_PATTERN = 4,
+    L7S_CLOSER_PAIRS = 8,
+    L7S_CLOSER_ANY = 16
+};
 
 typedef struct {
     l7s_hash128_t identity; /* of its first limit, or of `always` */
@@ -199,6 +209,7 @@ typedef struct {
     uint8_t cost;     /* l7s_cost_t */
     uint8_t reserved;
     l7s_run_t statuses; /* refs: lowest << 16 | highest, any of them; none: every one */
+    l7s_run_t any;      /* matches */
 } l7s_image_policy_t;
 
 typedef struct {
@@ -246,6 +257,7 @@ struct l7s_image {
     l7s_section_t sections[L7S_SECTIONS];
     l7s_names_t methods, hosts, suffixes, paths, prefixes; /* of sets */
     l7s_names_t app_names, policy_names;
+    l7s_names_t query_names, cookie_names;
     uint32_t any_method, any_host, any_path, any_path_maybe, any_app; /* sets */
     uint32_t declared_apps;
     uint32_t needs_app;      /* lists or policies ask for the app */
@@ -330,6 +342,9 @@ const l7s_image_string_t *l7s_image_string(const l7s_image_t *image, uint32_t li
 /* Tells one section of patterns from another: a damaged database could crash whoever
  * scans with it. */
 uint64_t l7s_pattern_stamp(const void *patterns, size_t size);
+
+/* Where the names of these are. */
+extern const l7s_section_id_t l7s_section_of_field[L7S_FIELDS];
 
 /* Bytes of one record of each section. */
 extern const uint16_t l7s_section_width[L7S_SECTIONS];

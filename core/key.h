@@ -7,9 +7,9 @@
  * policies that count by the same tuple share one hash per request, and since both halves
  * are PRF outputs an outsider can neither predict a key nor make two collide.
  *
- * Encoding of a part: one byte kind (l7s_part_t), for header the lower-case name and a
- * NUL, then two bytes length (little endian) and the value. Absent: length 0xffff. The
- * vectors in tests/core/key-vectors.json pin it.
+ * Encoding of a part: one byte kind (l7s_part_t), for header the lower-case name, for
+ * cookie its name, and a NUL, then two bytes length (little endian) and the value.
+ * Absent: length 0xffff. The vectors in tests/core/key-vectors.json pin it.
  */
 #ifndef L7S_KEY_H
 #define L7S_KEY_H
@@ -25,6 +25,7 @@ typedef enum {
     L7S_PART_HEADER,     /* value: the header's bytes; longer than 1 KiB: its first KiB */
     L7S_PART_GLOBAL,     /* value: empty */
     L7S_PART_APP,        /* value: the application's name */
+    L7S_PART_COOKIE,     /* value: the cookie's bytes, like a header's */
     L7S_PART_MAX
 } l7s_part_t;
 
@@ -39,7 +40,7 @@ typedef struct {
 } l7s_key_t;
 
 void l7s_key_begin(l7s_key_t *key);
-/* Appends one part. `name` only for headers. `value` NULL means absent. */
+/* Appends one part. `name` only for headers and cookies. `value` NULL means absent. */
 void l7s_key_add(l7s_key_t *key, l7s_part_t part, const char *name, const void *value,
                  size_t size);
 void l7s_key_add_cidr(l7s_key_t *key, l7s_part_t part, const l7s_cidr_t *cidr);

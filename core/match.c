@@ -19,6 +19,8 @@ void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
     matcher->headers_known = 0;
     matcher->lists_known = 0;
     matcher->scanned = 0;
+    matcher->query_known = false;
+    matcher->cookies_known = false;
 }
 
 bool l7s_matcher_any_path(const l7s_matcher_t *matcher, l7s_run_t globs)
@@ -101,7 +103,7 @@ bool l7s_matcher_has_string(const l7s_matcher_t *matcher, uint32_t list,
     return value != NULL && l7s_image_string(matcher->image, list, value) != NULL;
 }
 
-bool l7s_matcher_holds(const l7s_matcher_t *matcher, const l7s_condition_t *condition,
+bool l7s_matcher_holds(l7s_matcher_t *matcher, const l7s_condition_t *condition,
                        const char *value)
 {
     const uint32_t *refs = l7s_image_refs(matcher->image, condition->values);
@@ -111,6 +113,10 @@ bool l7s_matcher_holds(const l7s_matcher_t *matcher, const l7s_condition_t *cond
     }
     if (condition->list != L7S_NONE) {
         return l7s_matcher_has_string(matcher, condition->list, value);
+    }
+    if (condition->is == L7S_IS_REGEX) {
+        return value != NULL && l7s_matcher_any_pattern(matcher, condition->values,
+                                                        condition->subject, value);
     }
     for (uint32_t i = 0; value != NULL && i < condition->values.count; i++) {
         if (value_is(condition->is, value, l7s_image_text(matcher->image, refs[i]))) {
@@ -127,8 +133,10 @@ static bool holds_conditions(l7s_matcher_t *matcher, l7s_run_t run)
 
     for (uint32_t i = 0; i < run.count; i++) {
         const l7s_condition_t *condition = &conditions[run.first + i];
-        if (!l7s_matcher_holds(matcher, condition,
-                               l7s_matcher_header(matcher, condition->header))) {
+        if (condition->field != L7S_FIELD_HEADER
+                ? !l7s_matcher_pair_holds(matcher, condition)
+                : !l7s_matcher_holds(matcher, condition,
+                                     l7s_matcher_header(matcher, condition->header))) {
             return false;
         }
     }
@@ -232,6 +240,19 @@ static bool holds_whole(l7s_matcher_t *matcher, const l7s_image_match_t *match)
            any_pattern(matcher, match);
 }
 
+static bool any_whole(l7s_matcher_t *matcher, l7s_run_t run)
+{
+    const l7s_image_match_t *matches =
+        l7s_image_section(matcher->image, L7S_SECTION_MATCHES);
+
+    for (uint32_t i = 0; i < run.count; i++) {
+        if (holds_whole(matcher, &matches[run.first + i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(matcher->image, index);
@@ -249,10 +270,10 @@ bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index)
     if ((policy->closer & L7S_CLOSER_PATTERN) != 0 && !any_pattern(matcher, own)) {
         return false;
     }
-    for (uint32_t i = 0; i < policy->except.count; i++) {
-        if (holds_whole(matcher, &matches[policy->except.first + i])) {
-            return false;
-        }
+    if ((policy->closer & L7S_CLOSER_PAIRS) != 0 &&
+        !holds_conditions(matcher, own->conditions)) {
+        return false;
     }
-    return true;
+    return (policy->any.count == 0 || any_whole(matcher, policy->any)) &&
+           !any_whole(matcher, policy->except);
 }

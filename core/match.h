@@ -10,6 +10,7 @@
 
 #include "decide.h"
 #include "image_layout.h"
+#include "pairs.h"
 
 #define L7S_CACHED_HEADERS 64
 #define L7S_CACHED_LISTS 64
@@ -25,10 +26,12 @@ typedef struct {
     l7s_mode_t app_mode;
     uint64_t headers_known, lists_known, lists_in;
     uint64_t scanned; /* subjects of which `hits` tells */
+    bool query_known, cookies_known;
     uint64_t candidates[L7S_WORDS_MAX];
     uint64_t unsure[L7S_WORDS_MAX]; /* of those: the whole path decides */
     const char *headers[L7S_CACHED_HEADERS];
     uint64_t hits[L7S_PATTERN_WORDS]; /* the patterns that were found */
+    l7s_pairs_t query, cookies;
 } l7s_matcher_t;
 
 void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
@@ -57,7 +60,7 @@ bool l7s_matcher_has_string(const l7s_matcher_t *matcher, uint32_t list,
                             const char *value);
 
 /* Does this value (NULL: absent) of the condition's header satisfy it? */
-bool l7s_matcher_holds(const l7s_matcher_t *matcher, const l7s_condition_t *condition,
+bool l7s_matcher_holds(l7s_matcher_t *matcher, const l7s_condition_t *condition,
                        const char *value);
 
 /* Does one of these globs match the path? */
@@ -67,6 +70,20 @@ bool l7s_matcher_any_path(const l7s_matcher_t *matcher, l7s_run_t globs);
  * subject is scanned once for a request. match_pattern.c */
 bool l7s_matcher_any_pattern(l7s_matcher_t *matcher, l7s_run_t patterns, uint32_t subject,
                              const char *text);
+
+/* Its parts: one more text of a subject; has it been scanned; is one of the
+ * patterns among what was found? The last one may be asked after a scan only. */
+void l7s_matcher_scan(l7s_matcher_t *matcher, uint32_t subject, const char *text);
+bool l7s_matcher_found(const l7s_matcher_t *matcher, l7s_run_t patterns);
+static inline bool l7s_matcher_is_scanned(const l7s_matcher_t *matcher, uint32_t subject)
+{
+    return (matcher->scanned >> subject & 1) != 0;
+}
+
+/* Does a condition on a parameter of the query or on a cookie hold? match_field.c */
+bool l7s_matcher_pair_holds(l7s_matcher_t *matcher, const l7s_condition_t *condition);
+/* The first value of a cookie by the index of its name, or NULL. */
+const char *l7s_matcher_cookie(l7s_matcher_t *matcher, uint32_t cookie);
 
 /* Is it in these ranges of the image? */
 bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_run_t run);

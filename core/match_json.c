@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * "match" and "except" of a policy: hosts, paths, headers and clients.
+ * "match" and "except" of a policy: hosts, paths, headers, query, cookies and clients.
  */
 #include "config_reader.h"
 #include "utf8.h"
@@ -9,8 +9,8 @@
 
 static bool parse_is(const char *text, l7s_is_t *out)
 {
-    static const char *const names[] = {"present", "absent", "equals", "contains",
-                                        "glob"};
+    static const char *const names[] = {"present",  "absent", "equals",
+                                        "contains", "glob",   "regex"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], text) == 0) {
@@ -52,14 +52,22 @@ static void check_values(l7s_reader_t *reader, const l7s_header_match_t *header)
     }
 }
 
-static void read_header(l7s_reader_t *reader, const json_t *json, l7s_header_match_t *out)
+static void read_header(l7s_reader_t *reader, const json_t *json, l7s_field_t field,
+                        l7s_header_match_t *out)
 {
-    out->name = l7s_reader_lower(reader, l7s_reader_string(json, "name", ""));
-    l7s_reader_strings(reader, json, "values", NULL, &out->values);
+    const char *name = l7s_reader_string(json, "name", "");
+    bool is_known = parse_is(l7s_reader_string(json, "is", ""), &out->is);
+
+    out->field = field;
+    out->name = field == L7S_FIELD_HEADER ? l7s_reader_lower(reader, name)
+                                          : l7s_reader_text(reader, name);
+    l7s_reader_strings(reader, json, "values",
+                       is_known && out->is == L7S_IS_REGEX ? l7s_accept_pattern : NULL,
+                       &out->values);
     if (json_object_get(json, "list") != NULL) {
         out->list = l7s_reader_text(reader, l7s_reader_string(json, "list", ""));
     }
-    if (parse_is(l7s_reader_string(json, "is", ""), &out->is)) {
+    if (is_known) {
         check_values(reader, out);
         if (out->list != NULL) {
             check_list(reader, out);
@@ -67,23 +75,41 @@ static void read_header(l7s_reader_t *reader, const json_t *json, l7s_header_mat
     }
 }
 
-static void read_headers(l7s_reader_t *reader, const json_t *json, l7s_match_t *out)
+/* The items of one member; *count of them are in `out` already, which has room. */
+static void read_items(l7s_reader_t *reader, const json_t *json, const char *member,
+                       l7s_field_t field, l7s_header_match_t *out, size_t *count)
 {
-    size_t mark = l7s_pointer_push(&reader->at, "headers");
-    const json_t *item = NULL;
-    size_t index = 0;
+    const json_t *array = json_object_get(json, member), *item = NULL;
+    size_t mark = l7s_pointer_push(&reader->at, member), index = 0;
 
-    out->headers = l7s_reader_array(reader, json_array_size(json), sizeof *out->headers);
-    json_array_foreach(json, index, item)
+    json_array_foreach(array, index, item)
     {
         size_t inner = l7s_pointer_push_index(&reader->at, index);
 
-        if (out->headers != NULL) {
-            read_header(reader, item, &out->headers[out->header_count++]);
+        if (out != NULL) {
+            read_header(reader, item, field, &out[(*count)++]);
         }
         l7s_pointer_pop(&reader->at, inner);
     }
     l7s_pointer_pop(&reader->at, mark);
+}
+
+static size_t size_of(const json_t *json, const char *member)
+{
+    return json_array_size(json_object_get(json, member));
+}
+
+static void read_fields(l7s_reader_t *reader, const json_t *json, l7s_match_t *out)
+{
+    size_t pairs = size_of(json, "query") + size_of(json, "cookies");
+
+    out->headers =
+        l7s_reader_array(reader, size_of(json, "headers"), sizeof *out->headers);
+    out->pairs = l7s_reader_array(reader, pairs, sizeof *out->pairs);
+    read_items(reader, json, "headers", L7S_FIELD_HEADER, out->headers,
+               &out->header_count);
+    read_items(reader, json, "query", L7S_FIELD_QUERY, out->pairs, &out->pair_count);
+    read_items(reader, json, "cookies", L7S_FIELD_COOKIE, out->pairs, &out->pair_count);
 }
 
 static bool is_list_name(const char *name)
@@ -155,8 +181,18 @@ void l7s_match_read(l7s_reader_t *reader, const json_t *json, l7s_match_t *out)
     l7s_reader_strings(reader, json, "methods", NULL, &out->methods);
     l7s_reader_strings(reader, json, "paths", l7s_accept_path, &out->paths);
     l7s_reader_strings(reader, json, "path_regex", l7s_accept_pattern, &out->patterns);
-    read_headers(reader, json_object_get(json, "headers"), out);
+    read_fields(reader, json, out);
     read_clients(reader, json_object_get(json, "client"), out);
+}
+
+static void free_items(l7s_header_match_t *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(items[i].name);
+        free(items[i].list);
+        l7s_strings_free(&items[i].values);
+    }
+    free(items);
 }
 
 void l7s_match_free(l7s_match_t *match)
@@ -166,12 +202,8 @@ void l7s_match_free(l7s_match_t *match)
     l7s_strings_free(&match->methods);
     l7s_strings_free(&match->paths);
     l7s_strings_free(&match->patterns);
-    for (size_t i = 0; i < match->header_count; i++) {
-        free(match->headers[i].name);
-        free(match->headers[i].list);
-        l7s_strings_free(&match->headers[i].values);
-    }
-    free(match->headers);
+    free_items(match->headers, match->header_count);
+    free_items(match->pairs, match->pair_count);
     free(match->networks);
     l7s_strings_free(&match->client_lists);
 }

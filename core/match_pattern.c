@@ -30,8 +30,7 @@ static l7s_scratch_t *fitting_scratch(const l7s_matcher_t *matcher)
     return scratch;
 }
 
-static __attribute__((noinline)) void scan(l7s_matcher_t *matcher, uint32_t subject,
-                                           const char *text)
+void l7s_matcher_scan(l7s_matcher_t *matcher, uint32_t subject, const char *text)
 {
     const l7s_image_t *image = matcher->image;
     const l7s_subject_t *record =
@@ -44,24 +43,28 @@ static __attribute__((noinline)) void scan(l7s_matcher_t *matcher, uint32_t subj
     }
     matcher->scanned |= 1ULL << subject;
     if (scratch != NULL) {
-        (void)l7s_pattern_scan(scratch, patterns + record->at, text,
-                               strnlen(text, L7S_SCAN_MAX), matcher->hits,
-                               image->patterns);
+        (void)l7s_pattern_scan(scratch, patterns + record->at, text, strlen(text),
+                               matcher->hits, image->patterns);
     }
 }
 
-bool l7s_matcher_any_pattern(l7s_matcher_t *matcher, l7s_run_t patterns, uint32_t subject,
-                             const char *text)
+bool l7s_matcher_found(const l7s_matcher_t *matcher, l7s_run_t patterns)
 {
     const uint32_t *refs = l7s_image_refs(matcher->image, patterns);
 
-    if ((matcher->scanned >> subject & 1) == 0) {
-        scan(matcher, subject, text);
-    }
     for (uint32_t i = 0; i < patterns.count; i++) {
         if ((matcher->hits[refs[i] / 64] >> refs[i] % 64 & 1) != 0) {
             return true;
         }
     }
     return false;
+}
+
+bool l7s_matcher_any_pattern(l7s_matcher_t *matcher, l7s_run_t patterns, uint32_t subject,
+                             const char *text)
+{
+    if (!l7s_matcher_is_scanned(matcher, subject)) {
+        l7s_matcher_scan(matcher, subject, text);
+    }
+    return l7s_matcher_found(matcher, patterns);
 }

@@ -25,11 +25,14 @@ static void set_integer(json_t *out, const char *key, const json_t *from,
     json_object_set_new(out, key, json_integer(l7s_reader_integer(from, key, otherwise)));
 }
 
-/* "header:X-Key" counts the same as "header:x-key". */
+/* "header:X-Key" counts the same as "header:x-key"; case matters in a cookie's name. */
 static json_t *part_name(const char *text)
 {
     char lower[128] = "";
 
+    if (strncmp(text, "cookie:", 7) == 0) {
+        return json_string(text);
+    }
     for (size_t i = 0; text[i] != '\0' && i + 1 < sizeof lower; i++) {
         lower[i] = (char)tolower((unsigned char)text[i]);
     }

@@ -22,6 +22,12 @@ static void read_part(l7s_reader_t *reader, const char *text, l7s_policy_t *out)
         out->by_count++;
         return;
     }
+    if (strncmp(text, "cookie:", 7) == 0) {
+        by->part = L7S_PART_COOKIE;
+        by->name = l7s_reader_text(reader, text + 7);
+        out->by_count++;
+        return;
+    }
     for (l7s_part_t part = L7S_PART_CLIENT; part < L7S_PART_MAX; part++) {
         if (strcmp(l7s_part_name(part), text) == 0) {
             by->part = part;
@@ -186,15 +192,15 @@ static void read_action(const json_t *action, l7s_policy_t *out)
     memcpy(out->response, sanction.response, sizeof out->response);
 }
 
-/* Does the counted tuple tell one client from another? A header that all clients lack
- * does not, when its absence is one shared counter. */
+/* Does the counted tuple tell one client from another? A header or cookie that all
+ * clients lack does not, when its absence is one shared counter. */
 static bool tells_clients_apart(const l7s_policy_t *policy)
 {
     for (size_t i = 0; i < policy->by_count; i++) {
         l7s_part_t part = policy->by[i].part;
 
         if (part == L7S_PART_CLIENT || part == L7S_PART_NETWORK ||
-            (part == L7S_PART_HEADER && policy->when_absent != L7S_ABSENT_SHARED)) {
+            (l7s_part_is_named(part) && policy->when_absent != L7S_ABSENT_SHARED)) {
             return true;
         }
     }
@@ -212,7 +218,8 @@ static void check_ban(l7s_reader_t *reader, const json_t *by, const l7s_policy_t
 
         l7s_reader_wrong_at(reader, "ban", "ban_hits_everybody",
                             "this ban would hit everybody: count by client, network or a "
-                            "header (whose absence is not shared), or use throttle");
+                            "header or cookie (whose absence is not shared), or use "
+                            "throttle");
         l7s_pointer_pop(&reader->at, mark);
     }
 }
@@ -267,12 +274,12 @@ static void read_escalate(l7s_reader_t *reader, const json_t *array, const json_
     l7s_pointer_pop(&reader->at, outer);
 }
 
-/* --- except --- */
+/* --- any and except --- */
 
 static bool is_list_member(const char *name)
 {
-    static const char *const names[] = {"apps",  "hosts",      "methods",
-                                        "paths", "path_regex", "headers"};
+    static const char *const names[] = {"apps",       "hosts",   "methods", "paths",
+                                        "path_regex", "headers", "query",   "cookies"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
@@ -298,32 +305,44 @@ static bool matches_everything(const json_t *match)
     return json_is_object(match);
 }
 
-static void read_except(l7s_reader_t *reader, const json_t *array, l7s_policy_t *out)
+/* The matches within a match; `empty` is the code and the sentence for one that holds
+ * always. Returns the array, which *count fills. */
+static l7s_match_t *read_matches(l7s_reader_t *reader, const json_t *match,
+                                 const char *member, const char *const empty[2],
+                                 size_t *count)
 {
+    const json_t *array = json_object_get(match, member), *item = NULL;
     size_t outer = l7s_pointer_push(&reader->at, "match");
-    size_t mark = l7s_pointer_push(&reader->at, "except");
-    const json_t *item = NULL;
-    size_t index = 0;
+    size_t mark = l7s_pointer_push(&reader->at, member), index = 0;
+    l7s_match_t *matches =
+        l7s_reader_array(reader, json_array_size(array), sizeof *matches);
 
-    out->except = l7s_reader_array(reader, json_array_size(array), sizeof *out->except);
     json_array_foreach(array, index, item)
     {
         size_t inner = l7s_pointer_push_index(&reader->at, index);
 
-        if (out->except != NULL) {
-            l7s_match_t *match = &out->except[out->except_count++];
-
-            l7s_match_read(reader, item, match);
+        if (matches != NULL) {
+            l7s_match_read(reader, item, &matches[(*count)++]);
             if (matches_everything(item)) {
-                l7s_reader_wrong(
-                    reader, "except_everything",
-                    "this exception is empty and would exempt every request");
+                l7s_reader_wrong(reader, empty[0], "%s", empty[1]);
             }
         }
         l7s_pointer_pop(&reader->at, inner);
     }
     l7s_pointer_pop(&reader->at, mark);
     l7s_pointer_pop(&reader->at, outer);
+    return matches;
+}
+
+static void read_inner(l7s_reader_t *reader, const json_t *match, l7s_policy_t *out)
+{
+    static const char *const exempts[] = {
+        "except_everything", "this exception is empty and would exempt every request"};
+    static const char *const holds[] = {
+        "any_everything", "this alternative is empty and would match every request"};
+
+    out->any = read_matches(reader, match, "any", holds, &out->any_count);
+    out->except = read_matches(reader, match, "except", exempts, &out->except_count);
 }
 
 /* --- consistency --- */
@@ -382,7 +401,7 @@ void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     mark = l7s_pointer_push(&reader->at, "match");
     l7s_match_read(reader, match, &out->match);
     l7s_pointer_pop(&reader->at, mark);
-    read_except(reader, json_object_get(match, "except"), out);
+    read_inner(reader, match, out);
     read_count(reader, json_object_get(counting, "count"), out);
     read_detect(reader, json_object_get(json, "detect"), out);
     out->fleet = strcmp(l7s_reader_string(json, "scope", "fleet"), "node") != 0;
@@ -399,13 +418,19 @@ void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     json_decref(counting);
 }
 
+static void free_matches(l7s_match_t *matches, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        l7s_match_free(&matches[i]);
+    }
+    free(matches);
+}
+
 void l7s_policy_free(l7s_policy_t *policy)
 {
     l7s_match_free(&policy->match);
-    for (size_t i = 0; i < policy->except_count; i++) {
-        l7s_match_free(&policy->except[i]);
-    }
-    free(policy->except);
+    free_matches(policy->any, policy->any_count);
+    free_matches(policy->except, policy->except_count);
     for (size_t i = 0; i < policy->by_count; i++) {
         free(policy->by[i].name);
     }

@@ -60,6 +60,8 @@ const char *l7s_part_name(l7s_part_t part)
         return "global";
     case L7S_PART_APP:
         return "app";
+    case L7S_PART_COOKIE:
+        return "cookie";
     case L7S_PART_MAX:
         break;
     }

@@ -8,6 +8,7 @@
 #define L7S_RULE_H
 
 #include "key.h"
+#include <stdbool.h>
 
 typedef enum {
     L7S_ACTION_ALLOW,
@@ -52,16 +53,25 @@ enum {
     L7S_AWAITS_HEADERS = 8   /* what the back end says of it */
 };
 
-/* What a header must be. */
+/* What of a request has a name and a value. */
+typedef enum {
+    L7S_FIELD_HEADER,
+    L7S_FIELD_QUERY,
+    L7S_FIELD_COOKIE,
+    L7S_FIELDS
+} l7s_field_t;
+
+/* What its value must be. */
 typedef enum {
     L7S_IS_PRESENT,
     L7S_IS_ABSENT,
     L7S_IS_EQUALS,
     L7S_IS_CONTAINS,
-    L7S_IS_GLOB /* '*' is any run of bytes */
+    L7S_IS_GLOB, /* '*' is any run of bytes */
+    L7S_IS_REGEX
 } l7s_is_t;
 
-/* How a request counts that lacks the header it would be counted by. */
+/* How a request counts that lacks the header or cookie it would be counted by. */
 typedef enum { L7S_ABSENT_CLIENT, L7S_ABSENT_SKIP, L7S_ABSENT_SHARED } l7s_absent_t;
 
 /* Rates of one policy or plan, plans of one policy, rates of all of them. */
@@ -78,5 +88,11 @@ typedef enum { L7S_EFFECT_NONE, L7S_EFFECT_ALLOW, L7S_EFFECT_DENY } l7s_effect_t
 /* The name of a part in count.by: "client", "header" (without its header), …; never NULL.
  */
 const char *l7s_part_name(l7s_part_t part);
+
+/* Is it one of many, by a name of its own, and may a request lack it? */
+static inline bool l7s_part_is_named(l7s_part_t part)
+{
+    return part == L7S_PART_HEADER || part == L7S_PART_COOKIE;
+}
 
 #endif

@@ -55,12 +55,17 @@ static bool address_of(const l7s_tuples_t *tuples, const l7s_spec_t *spec,
     return true;
 }
 
-static const char *header_name(const l7s_tuples_t *tuples, uint32_t header)
+/* The header's or cookie's name; NULL for parts that have none. */
+static const char *name_of(const l7s_tuples_t *tuples, const l7s_spec_t *spec, unsigned i)
 {
     const l7s_image_t *image = tuples->matcher->image;
-    const uint32_t *names = l7s_image_section(image, L7S_SECTION_HEADERS);
+    const uint32_t *names =
+        l7s_image_section(image, spec->parts[i] == L7S_PART_COOKIE ? L7S_SECTION_COOKIES
+                                                                   : L7S_SECTION_HEADERS);
 
-    return l7s_image_text(image, names[header]);
+    return l7s_part_is_named(spec->parts[i])
+               ? l7s_image_text(image, names[spec->names[i]])
+               : NULL;
 }
 
 /* The value of a part that is a string; NULL: absent. */
@@ -77,7 +82,9 @@ static const char *value_of(const l7s_tuples_t *tuples, const l7s_spec_t *spec,
     case L7S_PART_APP:
         return tuples->matcher->app;
     case L7S_PART_HEADER:
-        return l7s_matcher_header(tuples->matcher, spec->headers[i]);
+        return l7s_matcher_header(tuples->matcher, spec->names[i]);
+    case L7S_PART_COOKIE:
+        return l7s_matcher_cookie(tuples->matcher, spec->names[i]);
     default:
         return "";
     }
@@ -94,14 +101,12 @@ static l7s_hash128_t digest_cidr(const l7s_tuples_t *tuples, l7s_part_t part,
 static void add_string(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spec_t *spec,
                        unsigned i, const char *value)
 {
-    const char *name =
-        spec->parts[i] == L7S_PART_HEADER ? header_name(tuples, spec->headers[i]) : NULL;
-
-    l7s_key_add(key, spec->parts[i], name, value, value != NULL ? strlen(value) : 0);
+    l7s_key_add(key, spec->parts[i], name_of(tuples, spec, i), value,
+                value != NULL ? strlen(value) : 0);
 }
 
-/* Returns the state of the spec. An absent header counts by client, marked absent, unless
- * the policy says otherwise. */
+/* Returns the state of the spec. An absent header or cookie counts by client, marked
+ * absent, unless the policy says otherwise. */
 static uint8_t encode(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spec_t *spec)
 {
     uint8_t state = L7S_TUPLE_KNOWN;
@@ -119,7 +124,7 @@ static uint8_t encode(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spec
             continue;
         }
         value = value_of(tuples, spec, i);
-        absent |= value == NULL && spec->parts[i] == L7S_PART_HEADER;
+        absent |= value == NULL && l7s_part_is_named(spec->parts[i]);
         add_string(key, tuples, spec, i, value);
     }
     if (absent && spec->when_absent == L7S_ABSENT_SKIP) {
@@ -211,13 +216,16 @@ typedef struct {
     bool json, full;
 } writer_t;
 
-static bool is_secret(const char *header)
+static bool is_secret(l7s_part_t part, const char *header)
 {
     static const char *const harmless[] = {
         "accept", "accept-encoding", "accept-language", "content-type",
         "host",   "referer",         "user-agent",
     };
 
+    if (part != L7S_PART_HEADER) {
+        return part == L7S_PART_COOKIE;
+    }
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
         if (strcmp(header, harmless[i]) == 0) {
             return false;
@@ -289,7 +297,7 @@ static void append_value(writer_t *writer, const char *value)
 }
 
 /* "name=value" or "\"name\":\"value\"", as a whole or not at all. */
-static void add_part(writer_t *writer, const char *part, const char *header,
+static void add_part(writer_t *writer, const char *part, const char *name,
                      const char *value)
 {
     size_t before = writer->size;
@@ -300,9 +308,9 @@ static void add_part(writer_t *writer, const char *part, const char *header,
     append(writer, writer->size <= writer->json ? "" : ",", 1);
     append(writer, writer->json ? "\"" : "", 1);
     append(writer, part, VALUE_MAX);
-    if (header != NULL) {
+    if (name != NULL) {
         append(writer, ":", 1);
-        append(writer, header, NAME_MAX_SHOWN);
+        append(writer, name, NAME_MAX_SHOWN);
     }
     append(writer, writer->json ? "\":" : "=", 2);
     append_value(writer, value);
@@ -322,16 +330,14 @@ static void add_address(writer_t *writer, l7s_part_t part, const l7s_cidr_t *cid
 static void add_value(writer_t *writer, const l7s_tuples_t *tuples,
                       const l7s_spec_t *spec, unsigned i)
 {
-    bool is_header = spec->parts[i] == L7S_PART_HEADER;
-    const char *header = is_header ? header_name(tuples, spec->headers[i]) : NULL;
+    const char *name = name_of(tuples, spec, i);
     const char *value = value_of(tuples, spec, i);
     char text[VALUE_MAX];
 
-    if (value != NULL &&
-        ((is_header && is_secret(header)) || !write_plain(value, text))) {
+    if (value != NULL && (is_secret(spec->parts[i], name) || !write_plain(value, text))) {
         write_hash(tuples, value, text, sizeof text);
     }
-    add_part(writer, l7s_part_name(spec->parts[i]), header, value != NULL ? text : NULL);
+    add_part(writer, l7s_part_name(spec->parts[i]), name, value != NULL ? text : NULL);
 }
 
 static void write_tuple(const l7s_tuples_t *tuples, uint32_t index, writer_t *writer)
@@ -348,7 +354,7 @@ static void write_tuple(const l7s_tuples_t *tuples, uint32_t index, writer_t *wr
             add_address(writer, spec->parts[i], &cidr);
         } else {
             absent |=
-                spec->parts[i] == L7S_PART_HEADER && value_of(tuples, spec, i) == NULL;
+                l7s_part_is_named(spec->parts[i]) && value_of(tuples, spec, i) == NULL;
             add_value(writer, tuples, spec, i);
         }
     }

@@ -33,10 +33,10 @@ bool shield_addr(const apr_sockaddr_t *from, l7s_addr_t *out)
     return false;
 }
 
-/* The path in the request's target: origin form ("/a?b") as it is, absolute form
+/* Path and query in the request's target: origin form ("/a?b") as it is, absolute form
  * ("http://host/a?b") from behind the authority, "*" and CONNECT's authority as "/". A
  * fragment, which only `HttpProtocolOptions Unsafe` lets in, is cut as httpd cuts it. */
-static const char *target_path(request_rec *r)
+static const char *target_of(request_rec *r)
 {
     const char *path = r->unparsed_uri;
     if (!path) {
@@ -49,7 +49,7 @@ static const char *target_path(request_rec *r)
     if (r->parsed_uri.fragment) {
         path = apr_pstrmemdup(r->pool, path, strcspn(path, "#"));
     }
-    return *path == '/' ? path : "/";
+    return *path == '/' || *path == '?' ? path : "/";
 }
 
 static const char *header_value(void *context, const char *name)
@@ -69,7 +69,9 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->client_is_proxy = shield_is_proxy(&facts->client);
     facts->method = r->method ? r->method : "";
     facts->host = r->hostname ? r->hostname : "";
-    facts->path = l7s_path_read(target_path(r), out->path, sizeof(out->path));
+    facts->target = target_of(r);
+    facts->path = l7s_path_read(*facts->target == '/' ? facts->target : "/", out->path,
+                                sizeof(out->path));
     facts->app = section->app;
     facts->mode = shield_section_mode(section);
     facts->header = header_value;

@@ -125,8 +125,9 @@ static void check_compiles(const l7s_config_t *config, l7s_problems_t *problems)
 
     if (status != L7S_OK && status != L7S_TOO_BIG) {
         l7s_problems_add(problems, "", l7s_status_name(status), "cannot be compiled: %s",
-                         status == L7S_INVALID ? "its regular expressions are too many "
-                                                 "or too complex together"
+                         status == L7S_INVALID ? "its regular expressions, parameters or "
+                                                 "cookies are too many or too complex "
+                                                 "together"
                                                : l7s_status_name(status));
     }
 }

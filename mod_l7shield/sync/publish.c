@@ -117,10 +117,11 @@ static void log_refusal(l7s_status_t status, uint64_t revision, size_t needed,
             "in force stay (raise L7ShieldMemory and restart httpd)",
             (unsigned long long)revision, needed / 1024, capacity / 1024);
     } else if (status == L7S_INVALID) {
-        sync_log(SYNC_ERROR, "L7S2021",
-                 "revision %llu cannot be compiled: its regular expressions are too many "
-                 "or too complex together; the policies in force stay",
-                 (unsigned long long)revision);
+        sync_log(
+            SYNC_ERROR, "L7S2021",
+            "revision %llu cannot be compiled: its regular expressions, parameters "
+            "or cookies are too many or too complex together; the policies in force stay",
+            (unsigned long long)revision);
     } else {
         sync_log(SYNC_ERROR, "L7S2021",
                  "revision %llu cannot be compiled (%s); the policies in force stay",

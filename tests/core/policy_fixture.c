@@ -287,8 +287,11 @@ void fixture_by(fixture_t *fixture, l7s_policy_t *policy, const char *parts)
     policy->by_count = words.count;
     for (size_t i = 0; i < words.count; i++) {
         bool header = strncmp(words.items[i], "header:", 7) == 0;
-        policy->by[i].part = header ? L7S_PART_HEADER : part_of(words.items[i]);
-        policy->by[i].name = header ? words.items[i] + 7 : NULL;
+        bool cookie = strncmp(words.items[i], "cookie:", 7) == 0;
+        policy->by[i].part = header   ? L7S_PART_HEADER
+                             : cookie ? L7S_PART_COOKIE
+                                      : part_of(words.items[i]);
+        policy->by[i].name = header || cookie ? words.items[i] + 7 : NULL;
     }
 }
 
@@ -311,6 +314,21 @@ void fixture_match_header_list(fixture_t *fixture, l7s_match_t *match, const cha
 {
     fixture_match_header(fixture, match, name, L7S_IS_EQUALS, "");
     match->headers[match->header_count - 1].list = fixture_text(fixture, list);
+}
+
+void fixture_match_pair(fixture_t *fixture, l7s_match_t *match, l7s_field_t field,
+                        const char *name, l7s_is_t is, const char *values)
+{
+    l7s_header_match_t *pair;
+
+    if (match->pairs == NULL) {
+        match->pairs = fixture_alloc(fixture, 8 * sizeof *match->pairs);
+    }
+    pair = &match->pairs[match->pair_count++];
+    pair->field = field;
+    pair->name = fixture_text(fixture, name);
+    pair->is = is;
+    pair->values = fixture_strings(fixture, values);
 }
 
 void fixture_match_client(fixture_t *fixture, l7s_match_t *match, const char *in)
@@ -343,6 +361,14 @@ l7s_match_t *fixture_except(fixture_t *fixture, l7s_policy_t *policy)
         policy->except = fixture_alloc(fixture, 8 * sizeof *policy->except);
     }
     return &policy->except[policy->except_count++];
+}
+
+l7s_match_t *fixture_any(fixture_t *fixture, l7s_policy_t *policy)
+{
+    if (policy->any == NULL) {
+        policy->any = fixture_alloc(fixture, 8 * sizeof *policy->any);
+    }
+    return &policy->any[policy->any_count++];
 }
 
 void fixture_compile(fixture_t *fixture)

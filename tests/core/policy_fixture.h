@@ -64,10 +64,14 @@ void fixture_match_header(fixture_t *fixture, l7s_match_t *match, const char *na
 /* … equal to any value of this list of strings. */
 void fixture_match_header_list(fixture_t *fixture, l7s_match_t *match, const char *name,
                                const char *list);
+/* On a parameter of the query or a cookie. */
+void fixture_match_pair(fixture_t *fixture, l7s_match_t *match, l7s_field_t field,
+                        const char *name, l7s_is_t is, const char *values);
 void fixture_match_client(fixture_t *fixture, l7s_match_t *match, const char *in);
 /* One range more of count.statuses. */
 void fixture_count_status(l7s_policy_t *policy, uint16_t lowest, uint16_t highest);
 l7s_match_t *fixture_except(fixture_t *fixture, l7s_policy_t *policy);
+l7s_match_t *fixture_any(fixture_t *fixture, l7s_policy_t *policy);
 
 void fixture_compile(fixture_t *fixture);
 

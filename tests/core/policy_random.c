@@ -38,6 +38,14 @@ static const char *const VALUES[] = {"curl/8", "Mozilla", "key-1", "key-2", "", 
 static const char *const VALUE_GLOBS[] = {"curl*", "*-?", "*", "key-*", "*z*l*", "text"};
 static const char *const REGEXES[] = {"^/a",     "login$", "/(api|v1)/",
                                       "\\.php$", "^/$",    "b+/?a"};
+static const char *const VALUE_REGEXES[] = {"^curl", "[0-9]$", "Mo.*a", "^k.*(1|3)$"};
+static const char *const PARAMETERS[] = {"q", "page", "a b", "Q"};
+static const char *const QUERIES[] = {
+    "q=key-1", "q",  "page=2",    "a+b=text",    "%61%20b=cu%72l/8", "&&",
+    "=x",      "q=", "Q=key%2D2", "q=Mozilla+x", "page=%zz%00",      "other=1"};
+static const char *const CRUMBS[] = {"q=key-1",  "q",      " page = 2", "a b=text ",
+                                     "=x",       "",       "q=",        "Q=key-2",
+                                     "q=curl/8", "other=1"};
 static const char *const APPS[] = {"shop", "blog", "admin", "undeclared"};
 
 static bool chance(uint64_t *seed, unsigned percent)
@@ -100,23 +108,43 @@ static l7s_strings_t random_paths(fixture_t *fixture, uint64_t *seed)
 
 /* --- matches --- */
 
+static const char *random_values(fixture_t *fixture, uint64_t *seed, l7s_is_t *is)
+{
+    *is = (l7s_is_t)seeded_below(seed, 6);
+    if (*is == L7S_IS_GLOB) {
+        return JOIN(fixture, VALUE_GLOBS, seed, 2);
+    }
+    if (*is == L7S_IS_REGEX) {
+        return JOIN(fixture, VALUE_REGEXES, seed, 2);
+    }
+    return *is >= L7S_IS_EQUALS ? JOIN(fixture, VALUES, seed, 2) : "";
+}
+
+static void random_pairs(fixture_t *fixture, uint64_t *seed, l7s_match_t *match)
+{
+    size_t wanted = 1 + seeded_below(seed, 2);
+
+    for (size_t i = 0; i < wanted; i++) {
+        l7s_is_t is;
+        const char *values = random_values(fixture, seed, &is);
+        l7s_field_t field = chance(seed, 50) ? L7S_FIELD_QUERY : L7S_FIELD_COOKIE;
+        fixture_match_pair(fixture, match, field, PICK(seed, PARAMETERS), is, values);
+    }
+}
+
 static void random_headers(fixture_t *fixture, uint64_t *seed, l7s_match_t *match)
 {
     size_t wanted = 1 + seeded_below(seed, 2);
 
     for (size_t i = 0; i < wanted; i++) {
-        l7s_is_t is = (l7s_is_t)seeded_below(seed, 5);
-        const char *values = "";
+        const char *values;
+        l7s_is_t is;
         if (chance(seed, 15)) {
             fixture_match_header_list(fixture, match, PICK(seed, HEADERS),
                                       chance(seed, 50) ? "strings-0" : "strings-1");
             continue;
         }
-        if (is == L7S_IS_GLOB) {
-            values = JOIN(fixture, VALUE_GLOBS, seed, 2);
-        } else if (is >= L7S_IS_EQUALS) {
-            values = JOIN(fixture, VALUES, seed, 2);
-        }
+        values = random_values(fixture, seed, &is);
         fixture_match_header(fixture, match, PICK(seed, HEADERS), is, values);
     }
 }
@@ -154,6 +182,9 @@ static void random_match(fixture_t *fixture, uint64_t *seed, l7s_match_t *match,
         random_headers(fixture, seed, match);
     }
     if (chance(seed, density)) {
+        random_pairs(fixture, seed, match);
+    }
+    if (chance(seed, density)) {
         random_client_in(fixture, seed, match);
     }
 }
@@ -163,8 +194,9 @@ static void random_match(fixture_t *fixture, uint64_t *seed, l7s_match_t *match,
 static void random_count(fixture_t *fixture, uint64_t *seed, l7s_policy_t *policy)
 {
     static const char *const parts[] = {
-        "client", "client",           "client", "network",           "path",
-        "host",   "header:x-api-key", "global", "header:user-agent", "app",
+        "client",   "client",           "client", "network",           "path",
+        "host",     "header:x-api-key", "global", "header:user-agent", "app",
+        "cookie:q",
     };
     static const uint8_t v4[] = {8, 16, 24, 31, 32}, v6[] = {32, 48, 56, 64, 128};
 
@@ -239,6 +271,9 @@ static void random_policy(fixture_t *fixture, uint64_t *seed, unsigned number)
     for (unsigned i = 0; chance(seed, 25) && i < 3; i++) {
         random_match(fixture, seed, fixture_except(fixture, policy), 35);
     }
+    for (unsigned i = 0; chance(seed, 25) && i < 3; i++) {
+        random_match(fixture, seed, fixture_any(fixture, policy), 35);
+    }
 }
 
 static void random_lists(fixture_t *fixture, uint64_t *seed)
@@ -311,6 +346,38 @@ const char *random_client(uint64_t *seed)
     return PICK(seed, CLIENTS);
 }
 
+static char *random_parts(fixture_t *fixture, uint64_t *seed, const char *before,
+                          const char *const *parts, size_t count, char separator)
+{
+    char text[512];
+    size_t wanted = seeded_below(seed, 4), size;
+
+    size = (size_t)snprintf(text, sizeof text, "%s", before);
+    for (size_t i = 0; i < wanted; i++) {
+        if (i > 0) {
+            text[size++] = separator;
+        }
+        size += (size_t)snprintf(text + size, sizeof text - size, "%s",
+                                 parts[seeded_below(seed, count)]);
+    }
+    return fixture_text(fixture, text);
+}
+
+static char *random_target(fixture_t *fixture, uint64_t *seed, const char *path)
+{
+    char text[220];
+
+    snprintf(text, sizeof text, "%s?", path);
+    return random_parts(fixture, seed, text, QUERIES, sizeof QUERIES / sizeof *QUERIES,
+                        '&');
+}
+
+static char *random_cookies(fixture_t *fixture, uint64_t *seed)
+{
+    return random_parts(fixture, seed, "cookie: ", CRUMBS, sizeof CRUMBS / sizeof *CRUMBS,
+                        ';');
+}
+
 void random_request(fixture_t *fixture, uint64_t *seed, fixture_request_t *request)
 {
     const char *client = CLIENTS[seeded_below(seed, chance(seed, 70) ? 3 : 14)];
@@ -325,6 +392,12 @@ void random_request(fixture_t *fixture, uint64_t *seed, fixture_request_t *reque
     request->facts.mode = chance(seed, 92)   ? L7S_MODE_ENFORCE
                           : chance(seed, 80) ? L7S_MODE_OBSERVE
                                              : L7S_MODE_OFF;
+    if (chance(seed, 60)) {
+        request->facts.target = random_target(fixture, seed, request->facts.path);
+    }
+    if (chance(seed, 60)) {
+        request->headers[used++] = random_cookies(fixture, seed);
+    }
     for (unsigned i = 0; i < sizeof HEADERS / sizeof *HEADERS; i++) {
         if (chance(seed, 60)) {
             snprintf(text, sizeof text, "%s: %s", HEADERS[i], PICK(seed, VALUES));

@@ -143,11 +143,9 @@ static bool in_strings(const l7s_list_t *list, const char *value)
     return false;
 }
 
-static bool header_holds(const run_t *run, const l7s_header_match_t *header)
+static bool value_holds(const run_t *run, const l7s_header_match_t *header,
+                        const char *value)
 {
-    const l7s_request_t *request = run->request;
-    const char *value = request->header(request->context, header->name);
-
     if (header->is == L7S_IS_PRESENT || value == NULL) {
         return header->is == L7S_IS_ABSENT
                    ? value == NULL
@@ -164,7 +162,100 @@ static bool header_holds(const run_t *run, const l7s_header_match_t *header)
             return true;
         }
     }
-    return false;
+    return header->is == L7S_IS_REGEX && any_regex(&header->values, value);
+}
+
+static bool header_holds(const run_t *run, const l7s_header_match_t *header)
+{
+    const l7s_request_t *request = run->request;
+
+    return value_holds(run, header, request->header(request->context, header->name));
+}
+
+static int digit(char c)
+{
+    const char *digits = "0123456789abcdef0123456789ABCDEF";
+
+    return c == '\0' || strchr(digits, c) == NULL
+               ? -1
+               : (int)((strchr(digits, c) - digits) % 16);
+}
+
+/* A query's part as text; what is no escape, and "%00", stays. */
+static void decode(char *text)
+{
+    char *out = text;
+
+    for (; *text != '\0'; text++) {
+        int high = *text == '%' ? digit(text[1]) : -1;
+        int low = high >= 0 ? digit(text[2]) : -1;
+        if (low >= 0 && high + low > 0) {
+            *out++ = (char)(high * 16 + low);
+            text += 2;
+        } else {
+            *out++ = (char)(*text == '+' ? ' ' : *text);
+        }
+    }
+    *out = '\0';
+}
+
+static char *trimmed(char *text)
+{
+    size_t size;
+
+    text += strspn(text, " \t");
+    size = strlen(text);
+    while (size > 0 && strchr(" \t", text[size - 1]) != NULL) {
+        text[--size] = '\0';
+    }
+    return text;
+}
+
+/* The n-th value of a name, counted from 0, or NULL. */
+static const char *pair_value(const l7s_request_t *request, l7s_field_t field,
+                              const char *name, unsigned n, char copy[1024])
+{
+    bool query = field == L7S_FIELD_QUERY;
+    const char *all =
+        query ? request->target : request->header(request->context, "cookie");
+    char *rest = copy;
+
+    all = query && all != NULL ? strchr(all, '?') : all;
+    if (all == NULL) {
+        return NULL;
+    }
+    snprintf(copy, 1024, "%s", query ? all + 1 : all);
+    for (char *key = strsep(&rest, query ? "&" : ";"); key != NULL;
+         key = strsep(&rest, query ? "&" : ";")) {
+        char *value = strchr(key, '=');
+        value = value != NULL ? value : key + strlen(key);
+        value += *value == '=' ? (*value = '\0', 1) : 0;
+        if (query) {
+            decode(key);
+            decode(value);
+        } else {
+            key = trimmed(key);
+            value = trimmed(value);
+        }
+        if (strcmp(key, name) == 0 && n-- == 0) {
+            return value;
+        }
+    }
+    return NULL;
+}
+
+static bool pair_holds(const run_t *run, const l7s_header_match_t *pair)
+{
+    const l7s_request_t *request = run->request;
+    char copy[1024];
+    const char *value = pair_value(request, pair->field, pair->name, 0, copy);
+    bool holds = value_holds(run, pair, value);
+
+    for (unsigned n = 1; value != NULL && !holds; n++) {
+        value = pair_value(request, pair->field, pair->name, n, copy);
+        holds = value != NULL && value_holds(run, pair, value);
+    }
+    return holds;
 }
 
 static bool in_list(const l7s_list_t *list, const l7s_addr_t *addr, uint64_t now_ms)
@@ -202,6 +293,11 @@ static bool match_holds(const run_t *run, const l7s_match_t *match)
 {
     const l7s_request_t *request = run->request;
 
+    for (size_t i = 0; i < match->pair_count; i++) {
+        if (!pair_holds(run, &match->pairs[i])) {
+            return false;
+        }
+    }
     for (size_t i = 0; i < match->header_count; i++) {
         if (!header_holds(run, &match->headers[i])) {
             return false;
@@ -216,6 +312,14 @@ static bool match_holds(const run_t *run, const l7s_match_t *match)
 
 static bool policy_matches(const run_t *run, const l7s_policy_t *policy)
 {
+    bool any = policy->any_count == 0;
+
+    for (size_t i = 0; i < policy->any_count; i++) {
+        any = any || match_holds(run, &policy->any[i]);
+    }
+    if (!any) {
+        return false;
+    }
     if (policy->mode == L7S_MODE_OFF || !match_holds(run, &policy->match)) {
         return false;
     }
@@ -283,6 +387,8 @@ static const char *part_value(const run_t *run, const l7s_by_t *by)
         return run->app;
     case L7S_PART_HEADER:
         return run->request->header(run->request->context, by->name);
+    case L7S_PART_COOKIE:
+        return pair_value(run->request, L7S_FIELD_COOKIE, by->name, 0, run->all->cookie);
     default:
         return "";
     }
@@ -336,12 +442,12 @@ static void make_tuple(const run_t *run, const l7s_policy_t *policy, tuple_t *tu
             add_network(tuple, run, policy, by->part);
             continue;
         }
-        absent = absent || (value == NULL && by->part == L7S_PART_HEADER);
+        absent = absent || (value == NULL && l7s_part_is_named(by->part));
         snprintf(tuple->text + size, sizeof tuple->text - size, "%s:%s%s%s;",
                  l7s_part_name(by->part), by->name != NULL ? by->name : "",
                  value != NULL ? "=" : " absent", value != NULL ? value : "");
         l7s_key_add(&tuple->encoding, by->part,
-                    by->part == L7S_PART_HEADER ? by->name : NULL, value,
+                    l7s_part_is_named(by->part) ? by->name : NULL, value,
                     value != NULL ? strlen(value) : 0);
     }
     tuple->skipped = absent && policy->when_absent == L7S_ABSENT_SKIP;

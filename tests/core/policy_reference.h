@@ -50,6 +50,7 @@ typedef struct {
     reference_episode_t *episodes;
     reference_stats_t stats[L7S_POLICIES_MAX];
     uint64_t verdicts[L7S_OUTCOMES];
+    char cookie[1024]; /* what was asked for last */
 } reference_t;
 
 typedef struct {

@@ -12,6 +12,7 @@ l7s_unit(hash l7s_core)
 l7s_unit(key l7s_core PkgConfig::JANSSON)
 l7s_unit(mailbox l7s_core) # threads and processes; some are killed
 l7s_unit(mode l7s_core)
+l7s_unit(pairs l7s_core)
 l7s_unit(path l7s_core)
 l7s_unit(segment l7s_core)
 l7s_unit(stats l7s_core)

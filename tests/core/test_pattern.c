@@ -4,6 +4,7 @@
  */
 #include "../../core/compile_pattern.h"
 #include "../../core/image_layout.h"
+#include "../../core/pairs.h"
 #include "../../core/pattern.h"
 #include "policy_fixture.h"
 
@@ -66,6 +67,15 @@ static void expect(fixture_t *fixture, const char *path, const char *name)
 
     assert_string_equal(verdict.outcome == L7S_OUTCOME_ADMITTED ? "" : verdict.policy,
                         name);
+}
+
+static l7s_status_t compile(fixture_t *fixture)
+{
+    uint64_t expiry;
+    size_t size;
+
+    return l7s_image_compile(&fixture->config, &fixture->count_key, 1, 1, NULL, NULL, 0,
+                             &size, &expiry);
 }
 
 static double seconds(void)
@@ -221,6 +231,61 @@ static void test_path_regex_in_an_exception_exempts(void **state)
     expect(fixture, "/good/a.php", "");
 }
 
+static void test_regex_of_fields_each_has_its_own_patterns(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_policy_t *policy = fixture_policy(fixture, "all", L7S_ACTION_DENY, 0, 0);
+    fixture_request_t request = fixture_request(CLIENT, "GET", "a.test", "/x");
+
+    fixture_match_header(fixture, &policy->match, "user-agent", L7S_IS_REGEX, "^a ^b");
+    fixture_match_pair(fixture, &policy->match, L7S_FIELD_QUERY, "q", L7S_IS_REGEX, "^b");
+    fixture_match_pair(fixture, &policy->match, L7S_FIELD_COOKIE, "c", L7S_IS_REGEX,
+                       "^b");
+    fixture_compile(fixture);
+    assert_int_equal(fixture->image->patterns, 4);
+    request.headers[0] = "user-agent: bot";
+    request.headers[1] = "cookie: c=x; c=bar";
+    request.facts.target = "/x?q=0&q=%62ar";
+    assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_DENIED);
+    request.facts.target = "/x?q=0&q=xb";
+    assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_ADMITTED);
+    request.facts.target = "/x?q=b";
+    request.headers[1] = "cookie: C=b";
+    assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_ADMITTED);
+    request.headers[1] = "cookie: c=b";
+    request.headers[0] = "user-agent: xbot";
+    assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_ADMITTED);
+}
+
+static void test_compile_more_subjects_or_names_than_may_be_is_refused(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_match_t *match;
+    char name[16];
+
+    for (unsigned i = 0; i <= L7S_SUBJECTS_MAX; i++) {
+        l7s_policy_t *policy;
+        snprintf(name, sizeof name, "p%u", i);
+        policy = fixture_policy(fixture, name, L7S_ACTION_DENY, 0, 0);
+        fixture_match_pair(fixture, &policy->match, L7S_FIELD_QUERY, name, L7S_IS_REGEX,
+                           "a");
+    }
+    assert_int_equal(compile(fixture), L7S_INVALID);
+    fixture->config.policy_count--;
+    assert_int_equal(compile(fixture), L7S_TOO_BIG);
+    match = &fixture_policy(fixture, "many", L7S_ACTION_DENY, 0, 0)->match;
+    *match = (l7s_match_t){0};
+    match->pairs =
+        fixture_alloc(fixture, (L7S_PAIRS_NAMES_MAX + 1) * sizeof *match->pairs);
+    for (unsigned i = 0; i <= L7S_PAIRS_NAMES_MAX; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        fixture_match_pair(fixture, match, L7S_FIELD_COOKIE, name, L7S_IS_PRESENT, "");
+    }
+    assert_int_equal(compile(fixture), L7S_INVALID);
+    match->pair_count--;
+    assert_int_equal(compile(fixture), L7S_TOO_BIG);
+}
+
 static void test_path_regex_without_scratch_is_never_found(void **state)
 {
     fixture_t *fixture = *state;
@@ -250,15 +315,6 @@ static void test_path_regex_long_text_is_cut_for_the_scan(void **state)
 }
 
 /* --- what an image may hold --- */
-
-static l7s_status_t compile(fixture_t *fixture)
-{
-    uint64_t expiry;
-    size_t size;
-
-    return l7s_image_compile(&fixture->config, &fixture->count_key, 1, 1, NULL, NULL, 0,
-                             &size, &expiry);
-}
 
 static void test_compile_more_patterns_than_may_be_is_refused(void **state)
 {
@@ -351,6 +407,9 @@ int main(void)
         cmocka_unit_test_setup(test_path_regex_any_of_several_and_shared_by_policies,
                                reset),
         cmocka_unit_test_setup(test_path_regex_in_an_exception_exempts, reset),
+        cmocka_unit_test_setup(test_regex_of_fields_each_has_its_own_patterns, reset),
+        cmocka_unit_test_setup(test_compile_more_subjects_or_names_than_may_be_is_refused,
+                               reset),
         cmocka_unit_test_setup(test_path_regex_without_scratch_is_never_found, reset),
         cmocka_unit_test_setup(test_path_regex_long_text_is_cut_for_the_scan, reset),
         cmocka_unit_test_setup(test_compile_more_patterns_than_may_be_is_refused, reset),

@@ -54,6 +54,12 @@ def config_seeds(checkout):
               "detect": {"rate": {"requests": 1, "per_seconds": 10}},
               "action": {"throttle": {}}}
     yield dumps({"policies": [strict]})
+    condition = {"name": "q", "is": "regex", "values": ["^[0-9]{3}$", "(?i)a.*b"]}
+    matching = {"name": "m", "match": {"path_regex": ["^/a(b|c)+$"], "headers": [condition],
+                                       "query": [condition], "cookies": [condition]},
+                "count": {"by": ["cookie:q"]}, "detect": {"always": {}},
+                "action": {"deny": {}}}
+    yield dumps({"policies": [matching]})
 
 
 def seeds(checkout):
@@ -71,6 +77,8 @@ def seeds(checkout):
                        b"VA 3 c17\r\n123\r\nHD\r\nEX\r\nNF\r\nNS\r\nMN\r\n",
                        b"VA 00000000000000000020 c18446744073709551615\r\n"
                        b"18446744073709551615\r\n"],
+        "pairs": [b"aa=1&bb=%41+x&%61%61=%00&==&cc", b"aa=1; bb=\"x y\" ;cc;=; aa=2",
+                  b"aa=%&bb=%4&cc=%zz&" + b"dd&" * 300],
         "part": [part(203, 0, packed), part(202, 0, packed), part(203, 7, packed),
                  part(0, 0, zlib.compress(b""))],
         "accept": [b"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",

@@ -19,7 +19,8 @@ static bool in_list(const l7s_list_t *list, const l7s_addr_t *addr, uint64_t now
 {
     for (size_t i = 0; i < list->entry_count; i++) {
         const l7s_list_entry_t *entry = &list->entries[i];
-        if ((entry->expires_ms == 0 || entry->expires_ms > now_ms) &&
+        if (list->kind == L7S_LIST_ADDRESSES &&
+            (entry->expires_ms == 0 || entry->expires_ms > now_ms) &&
             l7s_cidr_contains(&entry->network, addr)) {
             return true;
         }

@@ -40,8 +40,13 @@ static uint32_t compile_spec(l7s_compiler_t *compiler, const l7s_policy_t *polic
         if (policy->by[i].part == L7S_PART_NETWORK) {
             spec.ipv4_prefix = policy->ipv4_prefix;
             spec.ipv6_prefix = policy->ipv6_prefix;
-        } else if (l7s_part_is_named(policy->by[i].part)) {
+        }
+        if (l7s_part_may_lack(policy->by[i].part)) {
             spec.when_absent = (uint8_t)policy->when_absent;
+        }
+        builder->head.needs_origin |=
+            policy->by[i].part == L7S_PART_ASN || policy->by[i].part == L7S_PART_COUNTRY;
+        if (l7s_part_is_named(policy->by[i].part)) {
             spec.names[i] =
                 l7s_field_index(&compiler->headers,
                                 policy->by[i].part == L7S_PART_COOKIE ? L7S_FIELD_COOKIE

@@ -39,6 +39,51 @@ static size_t copy_entries(l7s_compiler_t *compiler, const l7s_list_t *list,
     return count;
 }
 
+static int by_code(const void *left, const void *right)
+{
+    const uint32_t *a = left, *b = right;
+
+    return (*a > *b) - (*a < *b);
+}
+
+l7s_run_t l7s_compiler_codes(l7s_compiler_t *compiler, uint32_t *codes, size_t count)
+{
+    l7s_run_t run = {0, (uint32_t)count};
+
+    if (count > 1) {
+        qsort(codes, count, sizeof *codes, by_code);
+    }
+    run.first = l7s_builder_add(&compiler->builder, L7S_SECTION_REFS, codes, count);
+    return run;
+}
+
+/* Of a list of countries or ASNs. */
+static l7s_run_t compile_codes(l7s_compiler_t *compiler, const l7s_list_t *list)
+{
+    uint32_t *codes = calloc(list->entry_count + 1, sizeof *codes);
+    l7s_run_t run = {0, 0};
+    size_t count = 0;
+
+    if (codes == NULL) {
+        compiler->builder.failed = true;
+        return run;
+    }
+    for (size_t i = 0; i < list->entry_count; i++) {
+        if (list->entries[i].code != 0 &&
+            l7s_compiler_in_force(compiler, list->entries[i].expires_ms)) {
+            codes[count++] = list->entries[i].code;
+        }
+    }
+    run = l7s_compiler_codes(compiler, codes, count);
+    free(codes);
+    return run;
+}
+
+static bool is_of_origins(const l7s_list_t *list)
+{
+    return list->kind == L7S_LIST_COUNTRIES || list->kind == L7S_LIST_ASNS;
+}
+
 static void place_string(l7s_image_string_t *strings, uint32_t places,
                          l7s_image_string_t string)
 {
@@ -88,12 +133,17 @@ static void compile_list(l7s_compiler_t *compiler, const l7s_list_t *list,
                          l7s_cidr_t *scratch)
 {
     l7s_builder_t *builder = &compiler->builder;
-    l7s_image_list_t out = {.effect = list->effect};
+    l7s_image_list_t out = {.effect = list->effect, .kind = list->kind};
     size_t count = copy_entries(compiler, list, scratch);
 
     out.name = l7s_builder_text(builder, list->name);
     out.ranges = l7s_compiler_ranges(compiler, scratch, count);
     out.strings = compile_strings(compiler, list);
+    if (is_of_origins(list)) {
+        out.codes = compile_codes(compiler, list);
+        builder->head.origin_lists |= list->effect != L7S_EFFECT_NONE;
+        builder->head.needs_origin |= list->effect != L7S_EFFECT_NONE;
+    }
     if (list->effect != L7S_EFFECT_NONE) {
         out.apps = l7s_compiler_app_refs(compiler, &list->apps);
         builder->head.app_lists |= list->apps.count > 0;
@@ -142,6 +192,17 @@ static const l7s_list_t *find_list(const l7s_compiler_t *compiler, const char *n
     uint32_t index = l7s_compiler_list_index(compiler->config, name);
 
     return index != L7S_NONE ? &compiler->config->lists[index] : NULL;
+}
+
+bool l7s_compiler_asks_origin(const l7s_compiler_t *compiler, const l7s_match_t *match)
+{
+    bool asks = match->country_count + match->asn_count > 0;
+
+    for (size_t i = 0; i < match->client_lists.count && !asks; i++) {
+        const l7s_list_t *list = find_list(compiler, match->client_lists.items[i]);
+        asks = list != NULL && is_of_origins(list);
+    }
+    return asks;
 }
 
 l7s_run_t l7s_compiler_list_refs(l7s_compiler_t *compiler, const l7s_strings_t *names)

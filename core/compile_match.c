@@ -42,6 +42,9 @@ static void add_client(l7s_compiler_t *compiler, const l7s_match_t *match,
         return;
     }
     out->lists = l7s_compiler_list_refs(compiler, &match->client_lists);
+    out->countries = l7s_compiler_codes(compiler, match->countries, match->country_count);
+    out->asns = l7s_compiler_codes(compiler, match->asns, match->asn_count);
+    compiler->builder.head.needs_origin |= l7s_compiler_asks_origin(compiler, match);
     networks = calloc(match->network_count + 1, sizeof *networks);
     if (networks == NULL) {
         compiler->builder.failed = true;
@@ -133,7 +136,8 @@ static bool file_client(l7s_compiler_t *compiler, uint32_t bit, const l7s_match_
 {
     size_t count = match->has_client ? l7s_compiler_count_clients(compiler, match) : 0;
 
-    if (!match->has_client || count > compiler->clients.room) {
+    if (!match->has_client || count > compiler->clients.room ||
+        l7s_compiler_asks_origin(compiler, match)) {
         l7s_client_add_any(&compiler->clients, bit);
         return !match->has_client;
     }

@@ -46,6 +46,10 @@ void l7s_compiler_add_lists(l7s_compiler_t *compiler);
 /* Sorted ranges of these networks, whose order is lost. */
 l7s_run_t l7s_compiler_ranges(l7s_compiler_t *compiler, l7s_cidr_t *networks,
                               size_t count);
+/* References to these codes of countries or ASNs, sorted; `codes` is reordered. */
+l7s_run_t l7s_compiler_codes(l7s_compiler_t *compiler, uint32_t *codes, size_t count);
+/* Does client.in ask for what no address tells? */
+bool l7s_compiler_asks_origin(const l7s_compiler_t *compiler, const l7s_match_t *match);
 l7s_run_t l7s_compiler_list_refs(l7s_compiler_t *compiler, const l7s_strings_t *names);
 /* The index of the list of this name; L7S_NONE: there is none, or `name` is NULL. */
 uint32_t l7s_compiler_list_index(const l7s_config_t *config, const char *name);

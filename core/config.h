@@ -13,6 +13,7 @@
 
 #include "bans.h"
 #include "bucket.h"
+#include "geo.h"
 #include "key.h"
 #include "mode.h"
 #include "rule.h"
@@ -44,7 +45,10 @@ typedef struct {
     size_t network_count;
     l7s_cidr_t *networks;       /* client.in: literal networks … */
     l7s_strings_t client_lists; /* … and lists, without the '@' */
-    bool has_client;            /* client.in was given */
+    size_t country_count, asn_count;
+    uint32_t *countries; /* of l7s_country_code */
+    uint32_t *asns;
+    bool has_client; /* client.in was given */
 } l7s_match_t;
 
 #define L7S_STATUSES_MAX 32
@@ -121,7 +125,8 @@ typedef struct {
 } l7s_attribute_t;
 
 typedef struct {
-    l7s_cidr_t network;  /* of a list of addresses */
+    l7s_cidr_t network;
+    uint32_t code; /* of a list of countries or ASNs */ /* of a list of addresses */
     char *text;          /* of a list of strings: perhaps a secret; else NULL */
     uint64_t expires_ms; /* 0: never */
     size_t attribute_count;
@@ -131,7 +136,7 @@ typedef struct {
 typedef struct {
     char name[L7S_POLICY_NAME_MAX];
     l7s_list_kind_t kind;
-    l7s_effect_t effect; /* none, unless it holds addresses */
+    l7s_effect_t effect; /* none, unless it holds clients */
     l7s_strings_t apps;
     size_t entry_count;
     l7s_list_entry_t *entries;

@@ -112,15 +112,15 @@ static const void *check_reference(l7s_reader_t *reader, const l7s_names_t *name
 }
 
 static void check_list(l7s_reader_t *reader, const l7s_names_t *lists, const char *name,
-                       l7s_list_kind_t kind)
+                       bool of_clients)
 {
-    static const char *const held[] = {"addresses", "strings"};
     const l7s_list_t *list = check_reference(reader, lists, "list_unknown", name);
 
-    if (list != NULL && list->kind != kind) {
+    if (list != NULL && l7s_list_is_of_clients(list->kind) != of_clients) {
         l7s_reader_wrong(reader, "list_kind",
                          "list \"%s\" holds %s; a list of %s is needed here", list->name,
-                         held[list->kind], held[kind]);
+                         l7s_list_kind_name(list->kind),
+                         of_clients ? "addresses" : "strings");
     }
 }
 
@@ -136,7 +136,7 @@ static void check_headers(l7s_reader_t *reader, const json_t *headers,
             size_t inner = l7s_pointer_push_index(&reader->at, i);
             size_t place = l7s_pointer_push(&reader->at, "list");
 
-            check_list(reader, lists, name, L7S_LIST_STRINGS);
+            check_list(reader, lists, name, false);
             l7s_pointer_pop(&reader->at, place);
             l7s_pointer_pop(&reader->at, inner);
         }
@@ -157,7 +157,7 @@ static void check_match(l7s_reader_t *reader, const json_t *match,
         if (text != NULL && *text == '@') {
             size_t inner = l7s_pointer_push_index(&reader->at, i);
 
-            check_list(reader, lists, text + 1, L7S_LIST_ADDRESSES);
+            check_list(reader, lists, text + 1, true);
             l7s_pointer_pop(&reader->at, inner);
         }
     }
@@ -175,7 +175,7 @@ static void check_plans(l7s_reader_t *reader, const json_t *plans,
     size_t inner = l7s_pointer_push(&reader->at, "list");
 
     if (name != NULL) {
-        check_list(reader, lists, name, L7S_LIST_STRINGS);
+        check_list(reader, lists, name, false);
     }
     l7s_pointer_pop(&reader->at, inner);
     l7s_pointer_pop(&reader->at, mark);

@@ -239,3 +239,25 @@ bool l7s_accept_cidr(l7s_reader_t *reader, const char *text, l7s_cidr_t *out)
                             "\"%s\" is not an address or network like \"203.0.113.0/24\"",
                             shown);
 }
+
+bool l7s_accept_country(l7s_reader_t *reader, const char *text, uint32_t *out)
+{
+    *out = l7s_country_code(text);
+    return *out != 0 || l7s_reader_wrong(reader, "bad_country",
+                                         "a country is two capitals (ISO 3166-1), like "
+                                         "\"DE\"");
+}
+
+bool l7s_accept_asn(l7s_reader_t *reader, const char *text, uint32_t *out)
+{
+    size_t digits = strspn(text, "0123456789");
+    unsigned long long number = 0;
+
+    if (digits > 0 && digits <= 10 && text[digits] == '\0' && *text != '0') {
+        number = strtoull(text, NULL, 10);
+    }
+    *out = number <= UINT32_MAX ? (uint32_t)number : 0;
+    return *out != 0 ||
+           l7s_reader_wrong(reader, "bad_asn",
+                            "an autonomous system is a number from 1 to 4294967295");
+}

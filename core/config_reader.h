@@ -62,6 +62,9 @@ char *l7s_accept_path(l7s_reader_t *reader, const char *text);
 char *l7s_accept_pattern(l7s_reader_t *reader, const char *text);
 /* A network; reports "bad_cidr" or "cidr_host_bits" with the corrected value. */
 bool l7s_accept_cidr(l7s_reader_t *reader, const char *text, l7s_cidr_t *out);
+/* Two capitals ("bad_country"), a number of an autonomous system ("bad_asn"). */
+bool l7s_accept_country(l7s_reader_t *reader, const char *text, uint32_t *out);
+bool l7s_accept_asn(l7s_reader_t *reader, const char *text, uint32_t *out);
 
 /* One function per noun. `out` is zeroed before; what was filled in is freed with the
  * free function in every case. */

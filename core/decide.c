@@ -32,6 +32,7 @@ void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shar
     evaluation->charge_count = 0;
     evaluation->has_strict = false;
     l7s_matcher_begin(&evaluation->matcher, image, request);
+    evaluation->matcher.geo = shared->geo;
     l7s_tuples_begin(&evaluation->tuples, &evaluation->matcher);
 }
 
@@ -49,7 +50,8 @@ void l7s_evaluation_walk(l7s_evaluation_t *evaluation)
 
 static bool is_listed(const l7s_evaluation_t *evaluation)
 {
-    return l7s_matcher_in_ranges(&evaluation->matcher, evaluation->image->listed);
+    return evaluation->image->origin_lists != 0 ||
+           l7s_matcher_in_ranges(&evaluation->matcher, evaluation->image->listed);
 }
 
 /* Lets every list with this effect speak that holds the client and is meant here; those
@@ -399,7 +401,8 @@ static bool refuse_address(l7s_evaluation_t *evaluation)
 
 bool l7s_addresses_matter(const l7s_shared_t *shared, const l7s_image_t *image)
 {
-    return image->listed.count > 0 || l7s_bans_any(&shared->bans);
+    return image->listed.count > 0 || image->origin_lists != 0 ||
+           l7s_bans_any(&shared->bans);
 }
 
 bool l7s_decide_address(const l7s_shared_t *shared, const l7s_image_t *image,

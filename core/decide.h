@@ -14,12 +14,16 @@
 #include "pattern.h"
 #include "segment.h"
 
-/* A client's digest, kept by the caller from one request of a connection to the next,
- * which mostly has the same client. Zeroed before its first use; one thread at a time. */
+/* A client's digest and where it comes from, kept by the caller from one request of a
+ * connection to the next, which mostly has the same client. Zeroed before its first use;
+ * one thread at a time. */
 typedef struct {
     l7s_addr_t client;
     l7s_hashkey_t count_key;
     l7s_hash128_t digest;
+    bool has_origin;
+    l7s_addr_t located; /* whose origin it is */
+    l7s_geo_place_t origin;
 } l7s_client_memo_t;
 
 /* What the index said about a connection's requests, as far as host, client and one

@@ -39,6 +39,8 @@ typedef struct {
     uint32_t limit, per_seconds; /* 0 when the detector has none */
     char unit[16];               /* of `limit`: "requests", "bytes", … */
     uint8_t campaign;            /* 1: many keys, `key` is that of the first */
+    char country[3];             /* "": not known */
+    uint32_t asn;                /* 0: not known */
 } l7s_episode_facts_t;
 
 typedef struct {

@@ -23,6 +23,11 @@ bool l7s_image_has_strict(const l7s_image_t *image)
     return image->has_strict != 0;
 }
 
+bool l7s_image_needs_origin(const l7s_image_t *image)
+{
+    return image->needs_origin != 0;
+}
+
 uint32_t l7s_image_policies(const l7s_image_t *image)
 {
     return image->sections[L7S_SECTION_POLICIES].count;

@@ -27,6 +27,8 @@ const l7s_image_t *l7s_image_check(const void *memory, size_t size);
 const l7s_hashkey_t *l7s_image_count_key(const l7s_image_t *image);
 uint64_t l7s_image_revision(const l7s_image_t *image);
 uint32_t l7s_image_policies(const l7s_image_t *image);
+/* Does anything ask where a client comes from (geo.h)? */
+bool l7s_image_needs_origin(const l7s_image_t *image);
 /* Is there a policy whose verdicts come from the store? */
 bool l7s_image_has_strict(const l7s_image_t *image);
 

@@ -238,7 +238,9 @@ static bool check_match(const l7s_image_t *image, const void *record)
            holds_run(image, L7S_SECTION_CONDITIONS, match->conditions) &&
            holds_run(image, L7S_SECTION_RANGES, match->ranges) &&
            holds_refs(image, match->lists, L7S_SECTION_LISTS) &&
-           holds_patterns(image, match->patterns);
+           holds_patterns(image, match->patterns) &&
+           holds_run(image, L7S_SECTION_REFS, match->countries) &&
+           holds_run(image, L7S_SECTION_REFS, match->asns);
 }
 
 static bool check_condition(const l7s_image_t *image, const void *record)
@@ -351,7 +353,8 @@ static bool check_list(const l7s_image_t *image, const void *record)
     const l7s_image_list_t *list = record;
 
     return holds_index(image, L7S_SECTION_TEXT, list->name) &&
-           list->effect <= L7S_EFFECT_DENY &&
+           list->effect <= L7S_EFFECT_DENY && list->kind < L7S_LIST_KINDS &&
+           holds_run(image, L7S_SECTION_REFS, list->codes) &&
            holds_run(image, L7S_SECTION_RANGES, list->ranges) &&
            holds_run(image, L7S_SECTION_STRINGS, list->strings) &&
            (list->strings.count & (list->strings.count - 1)) == 0 &&

@@ -32,7 +32,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 9
+#define L7S_IMAGE_VERSION 10
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -127,9 +127,10 @@ typedef struct {
     l7s_run_t conditions; /* on headers, parameters, cookies */
     l7s_run_t ranges;     /* client.in: literal networks … */
     l7s_run_t lists;      /* refs: … and lists */
-    uint32_t has_client;  /* client.in was given: one of the two must hold it */
+    uint32_t has_client;  /* client.in was given: one of these must hold it */
     uint32_t reserved;
-    l7s_run_t patterns; /* refs: numbers of patterns, of which the path has any */
+    l7s_run_t patterns;        /* refs: numbers of patterns, of which the path has any */
+    l7s_run_t countries, asns; /* refs: … or these, ascending */
 } l7s_image_match_t;
 
 /* Where many texts are looked for in one header, most are ruled out by pairs of
@@ -218,6 +219,9 @@ typedef struct {
     l7s_run_t ranges;
     l7s_run_t apps;    /* refs; none: everywhere */
     l7s_run_t strings; /* of a list of strings: a hash table of 2^n places, or none */
+    uint32_t kind;     /* l7s_list_kind_t */
+    uint32_t reserved;
+    l7s_run_t codes; /* refs: of countries or ASNs, ascending */
 } l7s_image_list_t;
 
 /* A value of a list of strings, as its digest under the counting key: values may be
@@ -265,11 +269,12 @@ struct l7s_image {
     uint32_t client_indexed; /* the intervals say something */
     uint32_t has_strict;     /* some policy is strict */
     uint32_t needs_answer;   /* some policy is deferred */
-    uint32_t reserved;
-    l7s_run_t listed;       /* ranges: union of all lists with an effect */
-    uint64_t pattern_stamp; /* of the section of patterns */
-    uint32_t patterns;      /* how many there are; their numbers are below */
-    uint32_t path_subject;  /* of the patterns that look at the path */
+    uint32_t needs_origin;   /* something asks for a client's country or ASN */
+    uint32_t origin_lists;   /* some list of these has an effect */
+    l7s_run_t listed;        /* ranges: union of all lists with an effect */
+    uint64_t pattern_stamp;  /* of the section of patterns */
+    uint32_t patterns;       /* how many there are; their numbers are below */
+    uint32_t path_subject;   /* of the patterns that look at the path */
 };
 
 _Static_assert(sizeof(l7s_image_policy_t) % 8 == 0, "an array of them stays aligned");

@@ -125,14 +125,30 @@ static json_t *network_of(const l7s_total_t *total)
     return json_string(text);
 }
 
+/* A campaign comes from many places. */
+static json_t *asn_of(const l7s_total_t *total)
+{
+    uint64_t asn = l7s_report_count(total->first, "asn");
+
+    return total->campaign || asn == 0 ? json_null() : json_integer((json_int_t)asn);
+}
+
+static json_t *country_of(const l7s_total_t *total)
+{
+    const char *country = l7s_report_text(total->first, "country");
+
+    return total->campaign || *country == '\0' ? json_null() : json_string(country);
+}
+
 static json_t *source_of(const l7s_total_t *total)
 {
     json_t *key = total->campaign ? json_object()
                                   : json_incref(json_object_get(total->first, "key"));
 
-    return json_pack("{s:o, s:o, s:n, s:n, s:I}", "key", key, "network",
-                     total->campaign ? json_null() : network_of(total), "asn", "country",
-                     "distinct_clients", (json_int_t)l7s_total_clients(total));
+    return json_pack("{s:o, s:o, s:o, s:o, s:I}", "key", key, "network",
+                     total->campaign ? json_null() : network_of(total), "asn",
+                     asn_of(total), "country", country_of(total), "distinct_clients",
+                     (json_int_t)l7s_total_clients(total));
 }
 
 static json_t *target_of(const l7s_total_t *total)

@@ -31,7 +31,8 @@ static const struct {
     {"started_ms", COUNT, 0}, {"last_ms", COUNT, 0},     {"ban_until_ms", COUNT, 0},
     {"limit", COUNT, 0},      {"per_seconds", COUNT, 0}, {"requests", COUNT, 0},
     {"acted", COUNT, 0},      {"passed", COUNT, 0},      {"peak_per_second", COUNT, 0},
-    {"unit", LATER_TEXT, 15}, {"units", LATER_COUNT, 0},
+    {"unit", LATER_TEXT, 15}, {"units", LATER_COUNT, 0}, {"country", LATER_TEXT, 2},
+    {"asn", LATER_COUNT, 0},
 };
 
 enum { MEMBERS_COUNT = sizeof MEMBERS / sizeof MEMBERS[0] };
@@ -94,6 +95,12 @@ static void set_facts(json_t *out, const l7s_episode_facts_t *facts)
     set_count(out, "per_seconds", facts->per_seconds);
     if (strcmp(facts->unit, "requests") != 0) {
         set_text(out, "unit", facts->unit);
+    }
+    if (facts->country[0] != '\0') {
+        set_text(out, "country", facts->country);
+    }
+    if (facts->asn != 0) {
+        set_count(out, "asn", facts->asn);
     }
 }
 

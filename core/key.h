@@ -26,6 +26,8 @@ typedef enum {
     L7S_PART_GLOBAL,     /* value: empty */
     L7S_PART_APP,        /* value: the application's name */
     L7S_PART_COOKIE,     /* value: the cookie's bytes, like a header's */
+    L7S_PART_ASN,        /* value: the number in decimal */
+    L7S_PART_COUNTRY,    /* value: its two capitals */
     L7S_PART_MAX
 } l7s_part_t;
 

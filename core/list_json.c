@@ -17,6 +17,9 @@ typedef struct {
 
 static int compare_values(const l7s_list_entry_t *a, const l7s_list_entry_t *b)
 {
+    if (a->code != b->code) {
+        return a->code < b->code ? -1 : 1;
+    }
     return a->text != NULL ? strcmp(a->text, b->text)
                            : memcmp(&a->network, &b->network, sizeof a->network);
 }
@@ -43,7 +46,7 @@ static void check_duplicates(l7s_reader_t *reader, place_t *places, size_t count
         if (compare_values(entry, places[i - 1].entry) != 0) {
             continue;
         }
-        if (entry->text == NULL) {
+        if (entry->text == NULL && entry->code == 0) {
             l7s_cidr_text(&entry->network, text);
         }
         mark = l7s_pointer_push_index(&reader->at, places[i].index);
@@ -78,8 +81,15 @@ static bool read_value(l7s_reader_t *reader, const char *value, l7s_list_kind_t 
     if (value == NULL) {
         return false;
     }
-    if (kind == L7S_LIST_ADDRESSES) {
+    switch (kind) {
+    case L7S_LIST_ADDRESSES:
         return l7s_accept_cidr(reader, value, &out->network);
+    case L7S_LIST_COUNTRIES:
+        return l7s_accept_country(reader, value, &out->code);
+    case L7S_LIST_ASNS:
+        return l7s_accept_asn(reader, value, &out->code);
+    default:
+        break;
     }
     out->text = l7s_reader_text(reader, value);
     return out->text != NULL;
@@ -126,6 +136,16 @@ static void read_entries(l7s_reader_t *reader, const json_t *array, l7s_list_t *
     l7s_pointer_pop(&reader->at, mark);
 }
 
+static l7s_list_kind_t kind_of(const char *name)
+{
+    for (l7s_list_kind_t kind = L7S_LIST_ADDRESSES; kind < L7S_LIST_KINDS; kind++) {
+        if (strcmp(l7s_list_kind_name(kind), name) == 0) {
+            return kind;
+        }
+    }
+    return L7S_LIST_ADDRESSES;
+}
+
 void l7s_list_read(l7s_reader_t *reader, const json_t *json, l7s_list_t *out)
 {
     const char *effect = l7s_reader_string(json, "effect", "none");
@@ -134,9 +154,7 @@ void l7s_list_read(l7s_reader_t *reader, const json_t *json, l7s_list_t *out)
     out->effect = strcmp(effect, "allow") == 0  ? L7S_EFFECT_ALLOW
                   : strcmp(effect, "deny") == 0 ? L7S_EFFECT_DENY
                                                 : L7S_EFFECT_NONE;
-    out->kind = strcmp(l7s_reader_string(json, "kind", "addresses"), "strings") == 0
-                    ? L7S_LIST_STRINGS
-                    : L7S_LIST_ADDRESSES;
+    out->kind = kind_of(l7s_reader_string(json, "kind", "addresses"));
     if (out->kind == L7S_LIST_STRINGS && out->effect != L7S_EFFECT_NONE) {
         l7s_reader_wrong_at(reader, "effect", "needs_addresses",
                             "a list of strings does nothing by itself: name it in a "

@@ -18,8 +18,12 @@ void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
     matcher->app_mode = L7S_MODE_ENFORCE;
     matcher->headers_known = 0;
     matcher->lists_known = 0;
+    matcher->scratch = NULL;
     matcher->scanned = 0;
     matcher->query_known = false;
+    matcher->origin_known = false;
+    matcher->asn_written = false;
+    matcher->geo = NULL;
     matcher->cookies_known = false;
 }
 
@@ -154,6 +158,18 @@ bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_run_t run)
            l7s_cidrset_contains(ranges + run.first, run.count, &matcher->request->client);
 }
 
+static bool is_member(l7s_matcher_t *matcher, const l7s_image_list_t *list)
+{
+    switch (list->kind) {
+    case L7S_LIST_COUNTRIES:
+        return l7s_matcher_in_countries(matcher, list->codes);
+    case L7S_LIST_ASNS:
+        return l7s_matcher_in_asns(matcher, list->codes);
+    default:
+        return l7s_matcher_in_ranges(matcher, list->ranges);
+    }
+}
+
 bool l7s_matcher_in_list(l7s_matcher_t *matcher, uint32_t list)
 {
     const l7s_image_list_t *lists = l7s_image_section(matcher->image, L7S_SECTION_LISTS);
@@ -163,7 +179,7 @@ bool l7s_matcher_in_list(l7s_matcher_t *matcher, uint32_t list)
     if ((matcher->lists_known & bit) != 0) {
         return (matcher->lists_in & bit) != 0;
     }
-    in = l7s_matcher_in_ranges(matcher, lists[list].ranges);
+    in = is_member(matcher, &lists[list]);
     matcher->lists_known |= bit;
     matcher->lists_in = in ? matcher->lists_in | bit : matcher->lists_in & ~bit;
     return in;
@@ -173,7 +189,9 @@ static bool holds_client(l7s_matcher_t *matcher, const l7s_image_match_t *match)
 {
     const uint32_t *lists = l7s_image_refs(matcher->image, match->lists);
 
-    if (!match->has_client || l7s_matcher_in_ranges(matcher, match->ranges)) {
+    if (!match->has_client || l7s_matcher_in_ranges(matcher, match->ranges) ||
+        l7s_matcher_in_countries(matcher, match->countries) ||
+        l7s_matcher_in_asns(matcher, match->asns)) {
         return true;
     }
     for (uint32_t i = 0; i < match->lists.count; i++) {

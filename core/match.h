@@ -25,8 +25,12 @@ typedef struct {
     uint32_t app_index; /* in the image, or L7S_NONE */
     l7s_mode_t app_mode;
     uint64_t headers_known, lists_known, lists_in;
-    uint64_t scanned; /* subjects of which `hits` tells */
-    bool query_known, cookies_known;
+    l7s_scratch_t *scratch; /* NULL: the request's, when it is needed */
+    uint64_t scanned;       /* subjects of which `hits` tells */
+    bool query_known, cookies_known, origin_known, asn_written;
+    const l7s_geo_t *geo; /* or NULL */
+    l7s_geo_place_t origin;
+    char asn[11]; /* the number as text */
     uint64_t candidates[L7S_WORDS_MAX];
     uint64_t unsure[L7S_WORDS_MAX]; /* of those: the whole path decides */
     const char *headers[L7S_CACHED_HEADERS];
@@ -52,7 +56,17 @@ static inline bool l7s_matcher_policy(l7s_matcher_t *matcher, uint32_t index)
 /* The value of a header by the index of its name, or NULL. */
 const char *l7s_matcher_header(l7s_matcher_t *matcher, uint32_t header);
 
-/* Is the client's address in this list? */
+/* Where the client comes from: looked up once, and mostly known from the request before.
+ * match_origin.c */
+const l7s_geo_place_t *l7s_matcher_origin(l7s_matcher_t *matcher);
+/* As texts; NULL: not known. */
+const char *l7s_matcher_country(l7s_matcher_t *matcher);
+const char *l7s_matcher_asn(l7s_matcher_t *matcher);
+/* Is it one of these countries, or in one of these systems? */
+bool l7s_matcher_in_countries(l7s_matcher_t *matcher, l7s_run_t codes);
+bool l7s_matcher_in_asns(l7s_matcher_t *matcher, l7s_run_t codes);
+
+/* Is the client in this list? */
 bool l7s_matcher_in_list(l7s_matcher_t *matcher, uint32_t list);
 
 /* Is this value (NULL: absent) one of a list of strings? */

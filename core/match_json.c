@@ -124,8 +124,7 @@ static bool is_list_name(const char *name)
 /* Kinds of clients that API.md describes and this version cannot tell apart. */
 static bool is_later_kind(const char *text)
 {
-    return strncmp(text, "country:", 8) == 0 || strncmp(text, "asn:", 4) == 0 ||
-           strncmp(text, "ja4:", 4) == 0;
+    return strncmp(text, "ja4:", 4) == 0;
 }
 
 static void read_client(l7s_reader_t *reader, const char *text, l7s_match_t *out)
@@ -136,6 +135,14 @@ static void read_client(l7s_reader_t *reader, const char *text, l7s_match_t *out
     if (is_later_kind(text)) {
         l7s_reader_wrong(reader, "unsupported", "\"%s\" is not supported by this version",
                          shown);
+    } else if (strncmp(text, "country:", 8) == 0) {
+        if (l7s_accept_country(reader, text + 8, &out->countries[out->country_count])) {
+            out->country_count++;
+        }
+    } else if (strncmp(text, "asn:", 4) == 0) {
+        if (l7s_accept_asn(reader, text + 4, &out->asns[out->asn_count])) {
+            out->asn_count++;
+        }
     } else if (*text != '@') {
         if (l7s_accept_cidr(reader, text, &out->networks[out->network_count])) {
             out->network_count++;
@@ -159,6 +166,8 @@ static void read_clients(l7s_reader_t *reader, const json_t *json, l7s_match_t *
 
     out->has_client = array != NULL;
     out->networks = l7s_reader_array(reader, count, sizeof *out->networks);
+    out->countries = l7s_reader_array(reader, count, sizeof *out->countries);
+    out->asns = l7s_reader_array(reader, count, sizeof *out->asns);
     out->client_lists.items =
         l7s_reader_array(reader, count, sizeof *out->client_lists.items);
     json_array_foreach(array, index, item)
@@ -205,5 +214,7 @@ void l7s_match_free(l7s_match_t *match)
     free_items(match->headers, match->header_count);
     free_items(match->pairs, match->pair_count);
     free(match->networks);
+    free(match->countries);
+    free(match->asns);
     l7s_strings_free(&match->client_lists);
 }

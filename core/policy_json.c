@@ -200,7 +200,7 @@ static bool tells_clients_apart(const l7s_policy_t *policy)
         l7s_part_t part = policy->by[i].part;
 
         if (part == L7S_PART_CLIENT || part == L7S_PART_NETWORK ||
-            (l7s_part_is_named(part) && policy->when_absent != L7S_ABSENT_SHARED)) {
+            (l7s_part_may_lack(part) && policy->when_absent != L7S_ABSENT_SHARED)) {
             return true;
         }
     }

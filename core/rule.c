@@ -62,8 +62,20 @@ const char *l7s_part_name(l7s_part_t part)
         return "app";
     case L7S_PART_COOKIE:
         return "cookie";
+    case L7S_PART_ASN:
+        return "asn";
+    case L7S_PART_COUNTRY:
+        return "country";
     case L7S_PART_MAX:
         break;
     }
     return "unknown";
+}
+
+const char *l7s_list_kind_name(l7s_list_kind_t kind)
+{
+    static const char *const names[L7S_LIST_KINDS] = {"addresses", "strings", "countries",
+                                                      "asns"};
+
+    return kind < L7S_LIST_KINDS ? names[kind] : "unknown";
 }

@@ -71,7 +71,7 @@ typedef enum {
     L7S_IS_REGEX
 } l7s_is_t;
 
-/* How a request counts that lacks the header or cookie it would be counted by. */
+/* How a request counts that lacks what it would be counted by. */
 typedef enum { L7S_ABSENT_CLIENT, L7S_ABSENT_SKIP, L7S_ABSENT_SHARED } l7s_absent_t;
 
 /* Rates of one policy or plan, plans of one policy, rates of all of them. */
@@ -80,7 +80,22 @@ typedef enum { L7S_ABSENT_CLIENT, L7S_ABSENT_SKIP, L7S_ABSENT_SHARED } l7s_absen
 #define L7S_LIMITS_MAX 4096
 
 /* What a list holds. */
-typedef enum { L7S_LIST_ADDRESSES, L7S_LIST_STRINGS } l7s_list_kind_t;
+typedef enum {
+    L7S_LIST_ADDRESSES,
+    L7S_LIST_STRINGS,
+    L7S_LIST_COUNTRIES,
+    L7S_LIST_ASNS,
+    L7S_LIST_KINDS
+} l7s_list_kind_t;
+
+/* "addresses", …: never NULL. */
+const char *l7s_list_kind_name(l7s_list_kind_t kind);
+
+/* Does it hold clients? */
+static inline bool l7s_list_is_of_clients(l7s_list_kind_t kind)
+{
+    return kind != L7S_LIST_STRINGS;
+}
 
 /* What a list does by itself. */
 typedef enum { L7S_EFFECT_NONE, L7S_EFFECT_ALLOW, L7S_EFFECT_DENY } l7s_effect_t;
@@ -89,10 +104,16 @@ typedef enum { L7S_EFFECT_NONE, L7S_EFFECT_ALLOW, L7S_EFFECT_DENY } l7s_effect_t
  */
 const char *l7s_part_name(l7s_part_t part);
 
-/* Is it one of many, by a name of its own, and may a request lack it? */
+/* Is it one of many, by a name of its own? */
 static inline bool l7s_part_is_named(l7s_part_t part)
 {
     return part == L7S_PART_HEADER || part == L7S_PART_COOKIE;
+}
+
+/* May a request lack it? */
+static inline bool l7s_part_may_lack(l7s_part_t part)
+{
+    return l7s_part_is_named(part) || part == L7S_PART_ASN || part == L7S_PART_COUNTRY;
 }
 
 #endif

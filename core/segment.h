@@ -26,6 +26,7 @@
 
 #include "bans.h"
 #include "episode.h"
+#include "geo.h"
 #include "guard.h"
 #include "mailbox.h"
 #include "mode.h"
@@ -34,7 +35,7 @@
 #include <pthread.h>
 
 #define L7S_SEGMENT_MAGIC 0x3164656968733774ULL
-#define L7S_SEGMENT_VERSION 5
+#define L7S_SEGMENT_VERSION 6
 #define L7S_SEGMENT_SIZE_MIN ((size_t)16 << 20)
 #define L7S_PINS 4096
 
@@ -66,6 +67,7 @@ typedef struct {
     _Alignas(64) _Atomic uint64_t
         config_generation; /* of httpd; an older sync process retires */
     _Atomic uint32_t workers_busy, workers_total;
+    _Atomic uint32_t geo_files; /* that the workers look clients up in */
 
     /* sync -> workers. The arena of an image is its generation modulo 2. */
     _Alignas(64) _Atomic uint64_t
@@ -105,6 +107,8 @@ typedef struct {
     l7s_episodes_t episodes;
     l7s_mailbox_t mailbox;
     l7s_table_t table;
+    const l7s_geo_t
+        *geo; /* this process' own; NULL: nobody knows where clients come from */
 } l7s_shared_t;
 
 /* Lays out a zeroed memory of `size` bytes. `random` gives 48 bytes of entropy. */

@@ -131,6 +131,7 @@ static void note_acted(const l7s_evaluation_t *evaluation, uint32_t policy)
 static void describe_request(const l7s_evaluation_t *evaluation,
                              l7s_episode_facts_t *facts)
 {
+    const l7s_geo_place_t *origin = l7s_matcher_origin(evaluation->tuples.matcher);
     const l7s_request_t *request = evaluation->request;
     const char *agent = NULL;
 
@@ -143,6 +144,8 @@ static void describe_request(const l7s_evaluation_t *evaluation,
     COPY(facts->method, request->method);
     COPY(facts->user_agent, agent != NULL ? agent : "");
     facts->client = request->client;
+    facts->asn = origin->asn;
+    COPY(facts->country, origin->country);
 }
 
 /* The limit that was exceeded, or the first one, if there is one. */

@@ -83,6 +83,10 @@ static const char *value_of(const l7s_tuples_t *tuples, const l7s_spec_t *spec,
         return tuples->matcher->app;
     case L7S_PART_HEADER:
         return l7s_matcher_header(tuples->matcher, spec->names[i]);
+    case L7S_PART_ASN:
+        return l7s_matcher_asn(tuples->matcher);
+    case L7S_PART_COUNTRY:
+        return l7s_matcher_country(tuples->matcher);
     case L7S_PART_COOKIE:
         return l7s_matcher_cookie(tuples->matcher, spec->names[i]);
     default:
@@ -105,7 +109,7 @@ static void add_string(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spe
                 value != NULL ? strlen(value) : 0);
 }
 
-/* Returns the state of the spec. An absent header or cookie counts by client, marked
+/* Returns the state of the spec. What may be absent and is counts by client, marked
  * absent, unless the policy says otherwise. */
 static uint8_t encode(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spec_t *spec)
 {
@@ -124,7 +128,7 @@ static uint8_t encode(l7s_key_t *key, const l7s_tuples_t *tuples, const l7s_spec
             continue;
         }
         value = value_of(tuples, spec, i);
-        absent |= value == NULL && l7s_part_is_named(spec->parts[i]);
+        absent |= value == NULL && l7s_part_may_lack(spec->parts[i]);
         add_string(key, tuples, spec, i, value);
     }
     if (absent && spec->when_absent == L7S_ABSENT_SKIP) {
@@ -164,7 +168,9 @@ static l7s_hash128_t recall_client(const l7s_tuples_t *tuples, l7s_client_memo_t
 
     if (memcmp(&memo->client, client, sizeof *client) != 0 ||
         memo->count_key.k0 != key->k0 || memo->count_key.k1 != key->k1) {
-        *memo = (l7s_client_memo_t){*client, *key, digest_client(tuples)};
+        memo->client = *client;
+        memo->count_key = *key;
+        memo->digest = digest_client(tuples);
     }
     return memo->digest;
 }
@@ -354,7 +360,7 @@ static void write_tuple(const l7s_tuples_t *tuples, uint32_t index, writer_t *wr
             add_address(writer, spec->parts[i], &cidr);
         } else {
             absent |=
-                l7s_part_is_named(spec->parts[i]) && value_of(tuples, spec, i) == NULL;
+                l7s_part_may_lack(spec->parts[i]) && value_of(tuples, spec, i) == NULL;
             add_value(writer, tuples, spec, i);
         }
     }

@@ -367,6 +367,40 @@ static const char *set_proxy(cmd_parms *cmd, void *config, const char *value)
     return NULL;
 }
 
+static apr_status_t free_geo(void *geo)
+{
+    l7s_geo_free(geo);
+    return APR_SUCCESS;
+}
+
+/* Opened here, so that a database that cannot be used fails the configuration test. The
+ * children inherit the mapping; a restart maps anew. */
+static const char *set_geo(cmd_parms *cmd, void *config, const char *value)
+{
+    (void)config;
+    const char *error = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    if (error) {
+        return error;
+    }
+    if (!current->geo) {
+        current->geo = l7s_geo_create();
+        if (!current->geo) {
+            return "L7ShieldGeoDatabase: there is no memory";
+        }
+        apr_pool_cleanup_register(cmd->pool, current->geo, free_geo,
+                                  apr_pool_cleanup_null);
+    }
+    const char *path = ap_server_root_relative(cmd->pool, value);
+    char why[160];
+    if (!path || l7s_geo_add(current->geo, path, why, sizeof(why)) != L7S_OK) {
+        return apr_psprintf(cmd->pool,
+                            "L7ShieldGeoDatabase must be MaxMind databases (.mmdb) of "
+                            "countries or ASNs: '%s' %s",
+                            path ? path : value, path ? why : "is no path");
+    }
+    return NULL;
+}
+
 static const char *set_sync(cmd_parms *cmd, void *config, const char *value)
 {
     (void)config;
@@ -427,6 +461,8 @@ const command_rec shield_directives[] = {
                   "policies of a node without a fleet"),
     AP_INIT_ITERATE("L7ShieldTrustedProxy", set_proxy, NULL, RSRC_CONF,
                     "addresses or networks of the proxies in front of this server"),
+    AP_INIT_ITERATE("L7ShieldGeoDatabase", set_geo, NULL, RSRC_CONF,
+                    "databases (.mmdb) that know a client's country or ASN"),
     AP_INIT_TAKE1("L7ShieldSync", set_sync, NULL, RSRC_CONF,
                   "the program l7shield-sync (default: beside the module's file)"),
     AP_INIT_TAKE1("L7ShieldTick", set_tick, NULL, RSRC_CONF,

@@ -28,6 +28,7 @@ typedef struct {
     const char *sync_program;      /* NULL: beside the module's own file */
     apr_array_header_t *memcached; /* of const char *, "address:port" */
     apr_array_header_t *proxies;   /* of l7s_cidr_t */
+    l7s_geo_t *geo;                /* NULL: no database; lives as long as its pool */
     size_t memory;
     int tick_ms;
 } shield_node_t;

@@ -112,7 +112,7 @@ static json_t *features(void)
 {
     static const char *const names[] = {
         "spine",    "strict",  "guard", "strings", "matching",
-        "escalate", "answers", "costs", "drop",
+        "escalate", "answers", "costs", "drop",    "geo",
     };
     json_t *out = json_array();
 

@@ -25,6 +25,7 @@ struct sync_publisher {
     uint64_t next_expiry_ms;  /* wall, 0: none */
     uint64_t pinned_since_ms; /* mono, 0: the spare arena was free at the last look */
     sync_log_gate_t pinned_gate;
+    bool told_no_geo;
 };
 
 /* The image that the segment says is in force; NULL: none, or not one for this program.
@@ -129,6 +130,19 @@ static void log_refusal(l7s_status_t status, uint64_t revision, size_t needed,
     }
 }
 
+/* Policies may be meant for other nodes of the fleet: said once, and not an error. */
+static void warn_without_geo(sync_publisher_t *publisher)
+{
+    if (publisher->image != NULL && !publisher->told_no_geo &&
+        l7s_image_needs_origin(publisher->image) &&
+        atomic_load(&publisher->shared->header->geo_files) == 0) {
+        publisher->told_no_geo = true;
+        sync_log(SYNC_WARN, "L7S2023",
+                 "policies or lists ask for countries or ASNs, which never match on this "
+                 "node: L7ShieldGeoDatabase names no database");
+    }
+}
+
 /* Compiles into the spare arena and makes it the image. */
 static l7s_status_t publish(sync_publisher_t *publisher, const l7s_config_t *config,
                             const l7s_hashkey_t *count_key, uint64_t config_epoch,
@@ -151,6 +165,7 @@ static l7s_status_t publish(sync_publisher_t *publisher, const l7s_config_t *con
     l7s_segment_publish(publisher->shared, size, config_epoch, revision);
     publisher->image = find_image(publisher->shared);
     publisher->next_expiry_ms = next_expiry_ms;
+    warn_without_geo(publisher);
     return L7S_OK;
 }
 

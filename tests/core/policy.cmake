@@ -10,6 +10,7 @@ l7s_unit(decide policy_fixture)
 l7s_unit(decide_random policy_fixture)
 l7s_unit(escalate policy_fixture)
 l7s_unit(explain policy_fixture)
+l7s_unit(geo policy_fixture)
 l7s_unit(image policy_fixture)
 l7s_unit(pattern policy_fixture)
 l7s_unit(plan policy_fixture)
@@ -17,3 +18,15 @@ l7s_unit(plan policy_fixture)
 # Instructions per decision, under callgrind.
 add_executable(bench_decide bench_decide.c)
 target_link_libraries(bench_decide PRIVATE policy_fixture)
+
+# Databases of countries and ASNs, made as an operator's are.
+set(geo ${CMAKE_CURRENT_BINARY_DIR}/countries.mmdb ${CMAKE_CURRENT_BINARY_DIR}/asns.mmdb)
+add_custom_command(OUTPUT ${geo}
+    COMMAND /usr/bin/perl ${CMAKE_CURRENT_SOURCE_DIR}/../geo_database.pl ${geo}
+    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/../geo_database.pl)
+add_custom_target(geo_databases DEPENDS ${geo})
+foreach(name geo decide_random)
+    add_dependencies(test_${name} geo_databases)
+    target_compile_definitions(test_${name} PRIVATE
+        GEO_DATABASES="${CMAKE_CURRENT_BINARY_DIR}")
+endforeach()

@@ -63,6 +63,19 @@ void fixture_open(fixture_t *fixture, uint32_t buckets)
     fixture_reset(fixture);
 }
 
+l7s_geo_t *fixture_geo(const char *folder)
+{
+    l7s_geo_t *geo = l7s_geo_create();
+    char path[512], why[160];
+
+    must(geo != NULL, "out of memory");
+    snprintf(path, sizeof path, "%s/countries.mmdb", folder);
+    must(l7s_geo_add(geo, path, why, sizeof why) == L7S_OK, why);
+    snprintf(path, sizeof path, "%s/asns.mmdb", folder);
+    must(l7s_geo_add(geo, path, why, sizeof why) == L7S_OK, why);
+    return geo;
+}
+
 static void free_blocks(fixture_t *fixture)
 {
     while (fixture->blocks != NULL) {
@@ -256,6 +269,23 @@ l7s_plan_t *fixture_plan(fixture_t *fixture, l7s_policy_t *policy, const char *l
     return plan;
 }
 
+l7s_list_t *fixture_list_of(fixture_t *fixture, const char *name, l7s_list_kind_t kind,
+                            l7s_effect_t effect, const char *codes)
+{
+    l7s_list_t *list = fixture_list(fixture, name, effect, "");
+    l7s_strings_t words = fixture_strings(fixture, codes);
+
+    list->kind = kind;
+    list->entries = fixture_alloc(fixture, (words.count + 1) * sizeof *list->entries);
+    list->entry_count = words.count;
+    for (size_t i = 0; i < words.count; i++) {
+        list->entries[i].code = kind == L7S_LIST_COUNTRIES
+                                    ? l7s_country_code(words.items[i])
+                                    : (uint32_t)strtoul(words.items[i], NULL, 10);
+    }
+    return list;
+}
+
 l7s_app_t *fixture_app(fixture_t *fixture, const char *name, const char *hosts,
                        const char *paths)
 {
@@ -337,10 +367,17 @@ void fixture_match_client(fixture_t *fixture, l7s_match_t *match, const char *in
 
     match->has_client = true;
     match->networks = fixture_alloc(fixture, (words.count + 1) * sizeof *match->networks);
+    match->countries = fixture_alloc(fixture, (words.count + 1) * sizeof(uint32_t));
+    match->asns = fixture_alloc(fixture, (words.count + 1) * sizeof(uint32_t));
     match->client_lists.items =
         fixture_alloc(fixture, (words.count + 1) * sizeof(char *));
     for (size_t i = 0; i < words.count; i++) {
-        if (words.items[i][0] == '@') {
+        const char *word = words.items[i];
+        if (strncmp(word, "country:", 8) == 0) {
+            match->countries[match->country_count++] = l7s_country_code(word + 8);
+        } else if (strncmp(word, "asn:", 4) == 0) {
+            match->asns[match->asn_count++] = (uint32_t)strtoul(word + 4, NULL, 10);
+        } else if (word[0] == '@') {
             match->client_lists.items[match->client_lists.count++] = words.items[i] + 1;
         } else {
             match->networks[match->network_count++] = cidr(words.items[i]);

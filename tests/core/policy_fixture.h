@@ -31,6 +31,9 @@ typedef struct {
 void fixture_open(fixture_t *fixture, uint32_t buckets);
 void fixture_close(fixture_t *fixture);
 
+/* Opens the databases that geo_database.pl made for this test (GEO_DATABASES). */
+l7s_geo_t *fixture_geo(const char *folder);
+
 /* Forgets counters, bans, episodes, statistics and the configuration. */
 void fixture_reset(fixture_t *fixture);
 
@@ -56,6 +59,9 @@ void fixture_attribute(fixture_t *fixture, l7s_list_t *list, size_t index,
  * rate. Plans must be added by name. */
 l7s_plan_t *fixture_plan(fixture_t *fixture, l7s_policy_t *policy, const char *list,
                          const char *attribute, const char *name, l7s_rate_t rate);
+/* Of countries or ASNs. */
+l7s_list_t *fixture_list_of(fixture_t *fixture, const char *name, l7s_list_kind_t kind,
+                            l7s_effect_t effect, const char *codes);
 l7s_app_t *fixture_app(fixture_t *fixture, const char *name, const char *hosts,
                        const char *paths);
 void fixture_by(fixture_t *fixture, l7s_policy_t *policy, const char *parts);

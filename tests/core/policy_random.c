@@ -156,6 +156,8 @@ static void random_client_in(fixture_t *fixture, uint64_t *seed, l7s_match_t *ma
     snprintf(text, sizeof text, "%s%s", JOIN(fixture, NETWORKS, seed, 3),
              chance(seed, 40)   ? " @list-0"
              : chance(seed, 30) ? " @list-1 @missing"
+             : chance(seed, 30) ? " country:XA asn:64501 country:XZ"
+             : chance(seed, 30) ? " @list-3 asn:64500"
                                 : "");
     fixture_match_client(fixture, match, text);
 }
@@ -194,9 +196,19 @@ static void random_match(fixture_t *fixture, uint64_t *seed, l7s_match_t *match,
 static void random_count(fixture_t *fixture, uint64_t *seed, l7s_policy_t *policy)
 {
     static const char *const parts[] = {
-        "client",   "client",           "client", "network",           "path",
-        "host",     "header:x-api-key", "global", "header:user-agent", "app",
+        "client",
+        "client",
+        "client",
+        "network",
+        "path",
+        "host",
+        "header:x-api-key",
+        "global",
+        "header:user-agent",
+        "app",
         "cookie:q",
+        "asn",
+        "country",
     };
     static const uint8_t v4[] = {8, 16, 24, 31, 32}, v6[] = {32, 48, 56, 64, 128};
 
@@ -289,6 +301,15 @@ static void random_lists(fixture_t *fixture, uint64_t *seed)
         if (effect != L7S_EFFECT_NONE && chance(seed, 50)) {
             list->apps = fixture_strings(fixture, JOIN(fixture, APPS, seed, 2));
         }
+    }
+    if (chance(seed, 50)) {
+        fixture_list_of(fixture, "list-3", L7S_LIST_COUNTRIES, L7S_EFFECT_NONE, "XB XA");
+    } else {
+        fixture_list_of(fixture, "list-3", L7S_LIST_ASNS,
+                        chance(seed, 70)   ? L7S_EFFECT_NONE
+                        : chance(seed, 50) ? L7S_EFFECT_ALLOW
+                                           : L7S_EFFECT_DENY,
+                        "1 64500 64501");
     }
 }
 

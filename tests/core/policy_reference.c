@@ -35,6 +35,7 @@ void reference_begin(reference_t *reference, fixture_t *fixture)
     memset(reference, 0, sizeof *reference);
     reference->config = &fixture->config;
     reference->count_key = &fixture->count_key;
+    reference->located = fixture->shared.geo != NULL;
     reference->node_mode = L7S_MODE_ENFORCE;
     reference->counters = grow(REFERENCE_MAX, sizeof *reference->counters);
     reference->bans = grow(REFERENCE_MAX, sizeof *reference->bans);
@@ -258,12 +259,38 @@ static bool pair_holds(const run_t *run, const l7s_header_match_t *pair)
     return holds;
 }
 
-static bool in_list(const l7s_list_t *list, const l7s_addr_t *addr, uint64_t now_ms)
+/* What geo_database.pl says of the clients that random requests have. */
+static const char *origin(const run_t *run, bool country)
+{
+    l7s_cidr_t known;
+
+    return run->all->located && l7s_cidr_parse("203.0.113.0/24", &known) == L7S_OK &&
+                   l7s_cidr_contains(&known, &run->request->client)
+               ? country ? "XA" : "64500"
+               : NULL;
+}
+
+static bool is_from(const run_t *run, uint32_t code, bool country)
+{
+    const char *text = origin(run, country);
+
+    return text != NULL &&
+           code == (country ? l7s_country_code(text) : (uint32_t)atoi(text));
+}
+
+static bool entry_holds(const run_t *run, const l7s_list_t *list, size_t i)
+{
+    return list->kind == L7S_LIST_ADDRESSES
+               ? l7s_cidr_contains(&list->entries[i].network, &run->request->client)
+               : is_from(run, list->entries[i].code, list->kind == L7S_LIST_COUNTRIES);
+}
+
+static bool in_list(const run_t *run, const l7s_list_t *list, uint64_t now_ms)
 {
     for (size_t i = 0; i < list->entry_count; i++) {
         bool expired =
             list->entries[i].expires_ms != 0 && list->entries[i].expires_ms <= now_ms;
-        if (!expired && l7s_cidr_contains(&list->entries[i].network, addr)) {
+        if (!expired && entry_holds(run, list, i)) {
             return true;
         }
     }
@@ -280,9 +307,19 @@ static bool client_holds(const run_t *run, const l7s_match_t *match)
             return true;
         }
     }
+    for (size_t i = 0; i < match->country_count; i++) {
+        if (is_from(run, match->countries[i], true)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < match->asn_count; i++) {
+        if (is_from(run, match->asns[i], false)) {
+            return true;
+        }
+    }
     for (size_t i = 0; i < match->client_lists.count; i++) {
         const l7s_list_t *list = list_named(run, match->client_lists.items[i]);
-        if (list != NULL && in_list(list, &run->request->client, 0)) {
+        if (list != NULL && in_list(run, list, 0)) {
             return true;
         }
     }
@@ -387,6 +424,10 @@ static const char *part_value(const run_t *run, const l7s_by_t *by)
         return run->app;
     case L7S_PART_HEADER:
         return run->request->header(run->request->context, by->name);
+    case L7S_PART_ASN:
+        return origin(run, false);
+    case L7S_PART_COUNTRY:
+        return origin(run, true);
     case L7S_PART_COOKIE:
         return pair_value(run->request, L7S_FIELD_COOKIE, by->name, 0, run->all->cookie);
     default:
@@ -442,7 +483,7 @@ static void make_tuple(const run_t *run, const l7s_policy_t *policy, tuple_t *tu
             add_network(tuple, run, policy, by->part);
             continue;
         }
-        absent = absent || (value == NULL && l7s_part_is_named(by->part));
+        absent = absent || (value == NULL && l7s_part_may_lack(by->part));
         snprintf(tuple->text + size, sizeof tuple->text - size, "%s:%s%s%s;",
                  l7s_part_name(by->part), by->name != NULL ? by->name : "",
                  value != NULL ? "=" : " absent", value != NULL ? value : "");
@@ -884,7 +925,7 @@ static bool lists_speak(run_t *run, l7s_effect_t effect)
     for (size_t i = 0; i < config->list_count; i++) {
         const l7s_list_t *list = &config->lists[i];
         l7s_mode_t mode = list->apps.count > 0 ? run->app_mode : run->mode;
-        if (list->effect != effect || !in_list(list, &run->request->client, 0) ||
+        if (list->effect != effect || !in_list(run, list, 0) ||
             !any_text(&list->apps, run->app) || mode == L7S_MODE_OFF) {
             continue;
         }

@@ -51,6 +51,7 @@ typedef struct {
     reference_stats_t stats[L7S_POLICIES_MAX];
     uint64_t verdicts[L7S_OUTCOMES];
     char cookie[1024]; /* what was asked for last */
+    bool located;      /* it is known where clients come from */
 } reference_t;
 
 typedef struct {

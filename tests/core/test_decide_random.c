@@ -254,6 +254,7 @@ static void test_decide_random_policies_like_reference(void **state)
     (void)state;
     assert_non_null(digests);
     fixture_open(&fixture, BUCKETS);
+    fixture.shared.geo = fixture_geo(GEO_DATABASES);
     void *running = fixture.shared.episodes.running;
     printf("L7S_SEED=%" PRIu64 "\n", first);
     for (uint64_t i = 0; i < configs; i++) {
@@ -270,6 +271,7 @@ static void test_decide_random_policies_like_reference(void **state)
     }
     print_message("\n");
     fixture.shared.episodes.running = running;
+    l7s_geo_free((l7s_geo_t *)fixture.shared.geo);
     fixture_close(&fixture);
     free(digests);
 }

@@ -48,6 +48,8 @@ static void begin(l7s_episode_t *episode, const char *id)
     set(facts->method, sizeof facts->method, "POST");
     set(facts->user_agent, sizeof facts->user_agent, "curl/8");
     assert_true(l7s_addr_parse("203.0.113.7", &facts->client));
+    set(facts->country, sizeof facts->country, "XX");
+    facts->asn = 64500;
     facts->revision = 41;
     facts->started_ms = at(0);
     facts->mode = L7S_MODE_ENFORCE;
@@ -150,6 +152,8 @@ static void test_incident_merge_one_report_is_the_documented_record(void **state
     assert_text(record, "policy/mode", "enforce");
     assert_text(record, "source/key/client", "203.0.113.7");
     assert_text(record, "source/network", "203.0.113.0/24");
+    assert_text(record, "source/country", "XX");
+    assert_integer(record, "source/asn", 64500);
     assert_integer(record, "source/distinct_clients", 1);
     assert_text(record, "target/host", "www.example.com");
     assert_integer(record, "measure/observed", 1254);
@@ -374,6 +378,8 @@ static void test_incident_merge_campaign_estimates_its_clients(void **state)
     assert_text(record, "layer/signature", "distributed_flood");
     assert_integer(record, "source/distinct_clients", 177); /* -256 ln(1/2) */
     assert_int_equal(json_object_size(get(record, "source/key")), 0);
+    assert_true(json_is_null(get(record, "source/asn")));
+    assert_true(json_is_null(get(record, "source/country")));
     assert_true(json_is_null(get(record, "action/ban_id")));
     json_decref(record);
 }
@@ -506,9 +512,28 @@ static void test_incident_same_full_record_takes_no_more_episodes(void **state)
     json_decref(record);
 }
 
+/* An older node's report says nothing about where the client comes from. */
+static void test_incident_report_without_origin_is_taken(void **state)
+{
+    json_t *from = report("web-1", ID_A, 10, 5, false), *record = NULL;
+
+    (void)state;
+    json_object_del(from, "country");
+    json_object_del(from, "asn");
+    assert_int_equal(l7s_incident_report_check(from), L7S_OK);
+    json_object_set_new(from, "country", json_string("XXX"));
+    assert_int_equal(l7s_incident_report_check(from), L7S_INVALID);
+    json_object_del(from, "country");
+    record = merge(NULL, from);
+    assert_true(json_is_null(get(record, "source/asn")));
+    assert_true(json_is_null(get(record, "source/country")));
+    json_decref(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_incident_report_without_origin_is_taken),
         cmocka_unit_test(test_incident_merge_one_report_is_the_documented_record),
         cmocka_unit_test(test_incident_merge_of_notices_is_one_record_without_a_layer),
         cmocka_unit_test(test_incident_merge_observed_episode_acted_on_nobody),

@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kinds[] = {"",       "client", "network", "path",  "host",
-                                    "header", "global", "app",     "cookie"};
+static const char *const kinds[] = {"",       "client", "network", "path",
+                                    "host",   "header", "global",  "app",
+                                    "cookie", "asn",    "country"};
 
 static json_t *vectors;
 static l7s_hashkey_t count_key;

@@ -12,6 +12,7 @@
 /* What is remembered of a connection that was let in. */
 typedef struct {
     bool distrusted; /* a request was refused because of its client */
+    const struct shield_judged *upgraded; /* what its first stream was judged, or NULL */
     l7s_client_memo_t client;
     l7s_index_memo_t index;
 } shield_peer_t;

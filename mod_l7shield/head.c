@@ -11,6 +11,7 @@
 
 #include "connection.h"
 #include "refuse.h"
+#include "upgrade.h"
 #include "verdict.h"
 
 #include "http_core.h"
@@ -33,7 +34,7 @@ int shield_head(request_rec *r, int lookup)
     }
     const shield_section_t *own = shield_section(r->server->lookup_defaults);
     l7s_mode_t mode = shield_section_mode(own);
-    if (mode == L7S_MODE_OFF) {
+    if (mode == L7S_MODE_OFF || shield_upgrade_judged(r)) {
         return DECLINED;
     }
     const l7s_verdict_t *verdict = shield_host(r->server)->sections
@@ -47,8 +48,8 @@ int shield_head(request_rec *r, int lookup)
 
 int shield_access(request_rec *r)
 {
-    if (!shield_host(r->server)->sections || !ap_is_initial_req(r)) {
-        return DECLINED;
+    if (!shield_host(r->server)->sections || !ap_is_initial_req(r) || shield_judged(r)) {
+        return DECLINED; /* judged already: the first stream after an upgrade */
     }
     const shield_section_t *section = shield_section(r->per_dir_config);
     if (shield_section_mode(section) == L7S_MODE_OFF) {

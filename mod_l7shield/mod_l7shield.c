@@ -20,6 +20,7 @@
 #include "scratch.h"
 #include "shared_memory.h"
 #include "sync_process.h"
+#include "upgrade.h"
 #include "workers.h"
 
 #include "ap_mpm.h"
@@ -125,6 +126,10 @@ static void register_hooks(apr_pool_t *pool)
     /* Before mod_reqtimeout, mod_ssl and mod_http2: a banned peer costs no byte of
      * parsing and no handshake. */
     ap_hook_process_connection(shield_connection, NULL, NULL, APR_HOOK_REALLY_FIRST);
+
+    /* Before mod_http2 takes over: the request that asks for an upgrade is its first
+     * stream, too. */
+    ap_hook_protocol_switch(shield_upgrade, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     /* After mod_remoteip (post_read_request), before mod_cache, which would answer from
      * its own quick handler: the cheapest place that knows the client and the head. */

@@ -17,10 +17,11 @@ static void set_judged(request_rec *r, const shield_judged_t *judged)
     ap_set_module_config(r->request_config, &l7shield_module, (void *)judged);
 }
 
+static const shield_judged_t admitted = {.verdict = NULL};
+
 static const l7s_verdict_t *keep(request_rec *r, const l7s_verdict_t *verdict,
                                  uint64_t now_us)
 {
-    static const shield_judged_t admitted = {.verdict = NULL};
     bool silent = verdict->outcome == L7S_OUTCOME_ADMITTED;
     bool refuses = l7s_outcome_refuses(verdict->outcome);
     if (silent && !verdict->awaits) {
@@ -84,14 +85,33 @@ const l7s_verdict_t *shield_verdict_kept(const request_rec *r)
     return judged ? judged->verdict : NULL;
 }
 
+const shield_judged_t *shield_verdict_move(request_rec *r, apr_pool_t *pool)
+{
+    const shield_judged_t *judged = shield_judged(r);
+    if (!judged) {
+        return NULL;
+    }
+    shield_judged_t *moved = apr_pmemdup(pool, judged, sizeof(*judged));
+    if (judged->verdict) {
+        moved->verdict = apr_pmemdup(pool, judged->verdict, sizeof(*judged->verdict));
+    }
+    set_judged(r, &admitted);
+    return moved;
+}
+
+void shield_verdict_keep(request_rec *r, const shield_judged_t *judged)
+{
+    set_judged(r, judged);
+    if (judged->verdict) {
+        shield_verdict_show(r, judged->verdict);
+    }
+}
+
 void shield_verdict_hand_on(const request_rec *from, request_rec *to)
 {
     const shield_judged_t *judged = shield_judged(from);
     if (judged) {
-        set_judged(to, judged);
-    }
-    if (judged && judged->verdict) {
-        shield_verdict_show(to, judged->verdict);
+        shield_verdict_keep(to, judged);
     }
 }
 

@@ -18,7 +18,7 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
 const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode);
 
 /* What is kept with a request that has been judged. */
-typedef struct {
+typedef struct shield_judged {
     const l7s_verdict_t *verdict; /* NULL: admitted, and nothing to tell */
     uint8_t awaits;    /* what policies count by when it is answered: L7S_AWAITS_… */
     uint64_t begun_us; /* monotonic, when it was judged */
@@ -43,6 +43,12 @@ static inline shield_judged_t *shield_judged_awaiting(const request_rec *r)
 
 /* The verdict that was kept, or NULL. */
 const l7s_verdict_t *shield_verdict_kept(const request_rec *r);
+
+/* Takes what was kept with `r` away from it, which is not counted any more. Lives as long
+ * as `pool`; NULL: nobody judged it. */
+const shield_judged_t *shield_verdict_move(request_rec *r, apr_pool_t *pool);
+/* And gives it to another one. */
+void shield_verdict_keep(request_rec *r, const shield_judged_t *judged);
 
 /* What was kept with `from` holds for `to`, too, which goes on with it. */
 void shield_verdict_hand_on(const request_rec *from, request_rec *to);

@@ -37,6 +37,8 @@ static const struct {
     {"policy", "escalate", NULL, NULL, "escalate"},
     {"policy", "escalate", NULL, "drop", "drop"},
     {"policy", "action", NULL, "drop", "drop"},
+    {"policy", "escalate", NULL, "challenge", "challenge"},
+    {"policy", "action", NULL, "challenge", "challenge"},
     {"settings", "guard", NULL, NULL, "guard"},
 };
 

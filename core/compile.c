@@ -188,19 +188,31 @@ static void compile_matches(l7s_compiler_t *compiler, const l7s_policy_t *policy
                             (policy->except_count > 0 ? L7S_CLOSER_EXCEPT : 0));
 }
 
+static l7s_image_sanction_t own_sanction(l7s_compiler_t *compiler,
+                                         const l7s_policy_t *policy)
+{
+    l7s_sanction_t own = {.action = policy->action,
+                          .status = policy->status,
+                          .seconds = policy->ban_seconds,
+                          .challenge = policy->challenge,
+                          .bits = policy->bits,
+                          .refuses = policy->refuses};
+
+    memcpy(own.response, policy->response, sizeof own.response);
+    return l7s_compiler_sanction(compiler, &own);
+}
+
 static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
                                           const l7s_policy_t *policy)
 {
     l7s_image_policy_t out = {
         .name = l7s_builder_text(&compiler->builder, policy->name),
-        .response = l7s_builder_text(&compiler->builder, policy->response),
         .limits = compile_limits(compiler, policy, policy->rates, policy->rate_count, 0),
         .spec = compile_spec(compiler, policy),
         .stats_row = compiler->stats != NULL
                          ? l7s_stats_row(compiler->stats, policy->name)
                          : L7S_STATS_ROWS - 1,
-        .ban_seconds = policy->ban_seconds,
-        .status = policy->status,
+        .sanction = own_sanction(compiler, policy),
         .action = (uint8_t)policy->action,
         .mode = (uint8_t)policy->mode,
         .rollout = (uint8_t)policy->rollout_percent,

@@ -40,14 +40,17 @@ static l7s_image_limit_t step_limit(const l7s_compiler_t *compiler,
     return limit;
 }
 
-static l7s_image_sanction_t compile_sanction(l7s_compiler_t *compiler,
-                                             const l7s_sanction_t *sanction)
+l7s_image_sanction_t l7s_compiler_sanction(l7s_compiler_t *compiler,
+                                           const l7s_sanction_t *sanction)
 {
     return (l7s_image_sanction_t){
         .response = l7s_builder_text(&compiler->builder, sanction->response),
         .seconds = sanction->seconds,
         .status = sanction->status,
         .action = (uint8_t)sanction->action,
+        .kind = (uint8_t)sanction->challenge,
+        .bits = sanction->bits,
+        .refuses = sanction->refuses,
     };
 }
 
@@ -63,7 +66,8 @@ void l7s_compiler_add_steps(l7s_compiler_t *compiler, uint32_t index)
     for (unsigned i = 0; i < policy->step_count; i++) {
         const l7s_step_t *step = &policy->steps[i];
         l7s_image_limit_t limit = step_limit(compiler, policy, step, index);
-        l7s_image_step_t out = {.sanction = compile_sanction(compiler, &step->sanction)};
+        l7s_image_step_t out = {.sanction =
+                                    l7s_compiler_sanction(compiler, &step->sanction)};
 
         out.limit = l7s_builder_add(builder, L7S_SECTION_LIMITS, &limit, 1);
         l7s_builder_add(builder, L7S_SECTION_STEPS, &out, 1);

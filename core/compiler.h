@@ -72,6 +72,8 @@ void l7s_compiler_add_plan(l7s_compiler_t *compiler, const l7s_policy_t *policy,
 
 /* --- compile_step.c --- */
 
+l7s_image_sanction_t l7s_compiler_sanction(l7s_compiler_t *compiler,
+                                           const l7s_sanction_t *sanction);
 /* The steps of the policy with this index, when all policies are in. */
 void l7s_compiler_add_steps(l7s_compiler_t *compiler, uint32_t index);
 

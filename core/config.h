@@ -69,7 +69,10 @@ typedef struct {
 typedef struct {
     l7s_action_t action;
     uint16_t status;
-    uint32_t seconds; /* of a ban */
+    uint32_t seconds; /* of a ban, or of a pass */
+    l7s_challenge_t challenge;
+    uint8_t bits; /* of a proof of work */
+    bool refuses; /* whoever cannot be challenged */
     char response[L7S_POLICY_NAME_MAX];
 } l7s_sanction_t;
 
@@ -112,6 +115,9 @@ typedef struct {
     uint16_t status;
     uint32_t ban_seconds;
     char response[L7S_POLICY_NAME_MAX];
+    l7s_challenge_t challenge; /* as in l7s_sanction_t */
+    uint8_t bits;
+    bool refuses;
     uint64_t expires_ms;  /* 0: never */
     char *spec;           /* canonical JSON of count and detect, for the identity */
     bool guard_ignored;   /* the guard leaves it alone */

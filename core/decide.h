@@ -10,6 +10,7 @@
 #ifndef L7S_DECIDE_H
 #define L7S_DECIDE_H
 
+#include "challenge.h"
 #include "image.h"
 #include "pattern.h"
 #include "segment.h"
@@ -72,6 +73,7 @@ typedef enum {
     L7S_OUTCOME_BANNED, /* by a ban in force, or one that begins now */
     L7S_OUTCOME_LISTED, /* by a deny list */
     L7S_OUTCOME_DROPPED,
+    L7S_OUTCOME_CHALLENGED,
     L7S_OUTCOMES
 } l7s_outcome_t;
 
@@ -92,6 +94,13 @@ typedef struct {
     char incident[L7S_INCIDENT_ID_MAX];
     char key[160]; /* "client=203.0.113.7", secrets as h:… */
     char response[L7S_POLICY_NAME_MAX];
+    /* CHALLENGED only. token "": the client cannot be asked, and is refused. */
+    struct {
+        l7s_challenge_t kind;
+        uint8_t bits;
+        uint32_t seconds;          /* of the pass */
+        char token[L7S_TOKEN_MAX]; /* the pass (cookie) or the seed (proof of work) */
+    } challenge;
 } l7s_verdict_t;
 
 /* `image` is pinned by the caller. Counts the verdict in the segment's header, too. */

@@ -42,6 +42,14 @@ typedef struct {
     l7s_charge_t charges[L7S_POLICIES_MAX * L7S_RATES_MAX];
 } l7s_evaluation_t;
 
+/* Where a client stands with a challenge. */
+typedef enum {
+    L7S_EXAM_PASSED,
+    L7S_EXAM_OWED,
+    L7S_EXAM_EXEMPT,    /* it cannot be challenged and may go on */
+    L7S_EXAM_IMPOSSIBLE /* it cannot be challenged and is refused */
+} l7s_exam_t;
+
 /* A policy regarded for this request. */
 typedef struct {
     uint32_t policy;
@@ -53,6 +61,7 @@ typedef struct {
     l7s_run_t limits;              /* that it is held to: the policy's or a plan's */
     bool simulated;                /* a ban would be in force: nothing new happened */
     l7s_image_sanction_t sanction; /* what is done: settle.c's */
+    l7s_exam_t exam;               /* … for a challenge, when it has been examined */
 } l7s_trip_t;
 
 /* The request comes from a listed address. True: that decides. */
@@ -76,6 +85,14 @@ bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
 
 /* Is a ban in force that an observing policy would have made? */
 bool l7s_would_be_banned(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
+
+/* --- examine.c --- */
+
+l7s_exam_t l7s_examine(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
+
+/* Puts what the client has to answer into the verdict. */
+void l7s_examine_begin(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                       l7s_verdict_t *verdict);
 
 /* --- escalate.c --- */
 

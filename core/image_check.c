@@ -319,12 +319,20 @@ static bool check_string(const l7s_image_t *image, const void *record)
     return holds_run(image, L7S_SECTION_REFS, string->grants);
 }
 
+static bool check_sanction(const l7s_image_t *image, const l7s_image_sanction_t *sanction)
+{
+    return holds_index(image, L7S_SECTION_TEXT, sanction->response) &&
+           sanction->action <= L7S_ACTION_LAST && sanction->kind <= L7S_CHALLENGE_WORK &&
+           sanction->bits <= 32;
+}
+
 static bool check_policy(const l7s_image_t *image, const void *record)
 {
     const l7s_image_policy_t *policy = record;
 
     return holds_index(image, L7S_SECTION_TEXT, policy->name) &&
-           holds_index(image, L7S_SECTION_TEXT, policy->response) &&
+           check_sanction(image, &policy->sanction) &&
+           policy->action == policy->sanction.action &&
            holds_index(image, L7S_SECTION_MATCHES, policy->match) &&
            holds_run(image, L7S_SECTION_MATCHES, policy->except) &&
            holds_run(image, L7S_SECTION_MATCHES, policy->any) &&
@@ -332,8 +340,8 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            holds_run(image, L7S_SECTION_STEPS, policy->steps) &&
            policy->steps.count <= L7S_STEPS_PER_POLICY &&
            holds_index(image, L7S_SECTION_SPECS, policy->spec) &&
-           policy->stats_row < L7S_STATS_ROWS && policy->action <= L7S_ACTION_LAST &&
-           policy->mode <= L7S_MODE_ENFORCE && policy->when_down <= L7S_DOWN_CLOSED &&
+           policy->stats_row < L7S_STATS_ROWS && policy->mode <= L7S_MODE_ENFORCE &&
+           policy->when_down <= L7S_DOWN_CLOSED &&
            (!policy->strict || policy->limits.count > 0) && policy->cost < L7S_COSTS &&
            holds_run(image, L7S_SECTION_REFS, policy->statuses);
 }
@@ -343,9 +351,8 @@ static bool check_step(const l7s_image_t *image, const void *record)
     const l7s_image_step_t *step = record;
 
     return holds_index(image, L7S_SECTION_LIMITS, step->limit) &&
-           holds_index(image, L7S_SECTION_TEXT, step->sanction.response) &&
-           step->sanction.action >= L7S_ACTION_DENY &&
-           step->sanction.action <= L7S_ACTION_LAST;
+           check_sanction(image, &step->sanction) &&
+           step->sanction.action >= L7S_ACTION_DENY;
 }
 
 static bool check_list(const l7s_image_t *image, const void *record)

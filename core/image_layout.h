@@ -32,7 +32,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 10
+#define L7S_IMAGE_VERSION 11
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -165,10 +165,13 @@ typedef struct {
 /* What is done about a request that trips. */
 typedef struct {
     uint32_t response;
-    uint32_t seconds; /* of a ban */
+    uint32_t seconds; /* of a ban, or of a pass */
     uint16_t status;
-    uint8_t action; /* l7s_action_t */
-    uint8_t reserved;
+    uint8_t action;  /* l7s_action_t */
+    uint8_t kind;    /* l7s_challenge_t */
+    uint8_t bits;    /* of a proof of work */
+    uint8_t refuses; /* whoever cannot be challenged */
+    uint8_t reserved[2];
 } l7s_image_sanction_t;
 
 /* The limit counts episodes and is none of the policy's own. */
@@ -187,20 +190,19 @@ enum {
 
 typedef struct {
     l7s_hash128_t identity; /* of its first limit, or of `always` */
-    uint32_t name, response;
+    uint32_t name;
     uint32_t match;   /* what the index cannot tell; paths are the complex globs */
     l7s_run_t except; /* matches */
     l7s_run_t limits; /* none: the detector is always */
     uint32_t spec;
     uint32_t stats_row;
-    uint32_t ban_seconds;
-    uint16_t status;
-    uint8_t action;    /* l7s_action_t */
+    uint8_t action;    /* l7s_action_t, that of `sanction` */
     uint8_t mode;      /* l7s_mode_t; a policy that is off has no bit in any set */
     uint8_t rollout;   /* percent */
     uint8_t closer;    /* what the index does not tell: L7S_CLOSER_… */
     uint8_t strict;    /* its limits are asked in the store */
     uint8_t when_down; /* l7s_down_t */
+    uint8_t reserved2[2];
     l7s_run_t plans;
     uint32_t plan_list, plan_header; /* with plans: indexes */
     l7s_run_t steps;                 /* escalate */
@@ -211,6 +213,7 @@ typedef struct {
     uint8_t reserved;
     l7s_run_t statuses; /* refs: lowest << 16 | highest, any of them; none: every one */
     l7s_run_t any;      /* matches */
+    l7s_image_sanction_t sanction;
 } l7s_image_policy_t;
 
 typedef struct {

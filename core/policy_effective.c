@@ -137,6 +137,16 @@ json_t *l7s_policy_counting(const json_t *policy)
     return out;
 }
 
+static void set_challenge_defaults(json_t *options)
+{
+    set_default(options, "seconds", json_integer(3600));
+    set_default(options, "status", json_integer(403));
+    set_default(options, "api_clients", json_string("pass"));
+    if (strcmp(l7s_reader_string(options, "kind", ""), "cookie") != 0) {
+        set_default(options, "difficulty", json_integer(18));
+    }
+}
+
 /* The defaults of an action lie within its only member. */
 static json_t *action_of(const json_t *holder)
 {
@@ -146,12 +156,14 @@ static json_t *action_of(const json_t *holder)
 
     json_object_foreach(action, name, options)
     {
-        if (strcmp(name, "allow") != 0 && strcmp(name, "log") != 0) {
+        if (strcmp(name, "challenge") == 0) {
+            set_challenge_defaults(options);
+        } else if (strcmp(name, "allow") != 0 && strcmp(name, "log") != 0) {
             set_default(options, "status",
                         json_integer(strcmp(name, "throttle") == 0 ? 429 : 403));
-        }
-        if (json_object_get(options, "status") != NULL && strcmp(name, "drop") != 0) {
-            set_default(options, "response", json_string("default"));
+            if (strcmp(name, "drop") != 0) {
+                set_default(options, "response", json_string("default"));
+            }
         }
     }
     return action == NULL ? json_object() : action;

@@ -162,7 +162,29 @@ static void read_detect(l7s_reader_t *reader, const json_t *detect, l7s_policy_t
 
 /* --- action --- */
 
-static void read_sanction(const json_t *action, l7s_sanction_t *out)
+/* Work is done for a proof only. */
+static void read_challenge(l7s_reader_t *reader, const json_t *options,
+                           l7s_sanction_t *out)
+{
+    bool cookie = strcmp(l7s_reader_string(options, "kind", ""), "cookie") == 0;
+
+    out->challenge = cookie ? L7S_CHALLENGE_COOKIE : L7S_CHALLENGE_WORK;
+    out->seconds = (uint32_t)l7s_reader_integer(options, "seconds", 3600);
+    out->bits = (uint8_t)l7s_reader_integer(options, "difficulty", 18);
+    out->refuses =
+        strcmp(l7s_reader_string(options, "api_clients", "pass"), "refuse") == 0;
+    if (cookie && json_object_get(options, "difficulty") != NULL) {
+        size_t outer = l7s_pointer_push(&reader->at, "action");
+        size_t mark = l7s_pointer_push(&reader->at, "challenge");
+
+        l7s_reader_wrong_at(reader, "difficulty", "nothing_to_compute",
+                            "only \"proof_of_work\" has a difficulty");
+        l7s_pointer_pop(&reader->at, mark);
+        l7s_pointer_pop(&reader->at, outer);
+    }
+}
+
+static void read_sanction(l7s_reader_t *reader, const json_t *action, l7s_sanction_t *out)
 {
     const json_t *options = NULL;
 
@@ -179,13 +201,19 @@ static void read_sanction(const json_t *action, l7s_sanction_t *out)
     out->seconds = (uint32_t)l7s_reader_integer(options, "seconds", 0);
     l7s_utf8_copy(out->response, sizeof out->response,
                   l7s_reader_string(options, "response", "default"));
+    if (out->action == L7S_ACTION_CHALLENGE) {
+        read_challenge(reader, options, out);
+    }
 }
 
-static void read_action(const json_t *action, l7s_policy_t *out)
+static void read_action(l7s_reader_t *reader, const json_t *action, l7s_policy_t *out)
 {
     l7s_sanction_t sanction = {.action = L7S_ACTION_ALLOW};
 
-    read_sanction(action, &sanction);
+    read_sanction(reader, action, &sanction);
+    out->challenge = sanction.challenge;
+    out->bits = sanction.bits;
+    out->refuses = sanction.refuses;
     out->action = sanction.action;
     out->status = sanction.status;
     out->ban_seconds = sanction.seconds;
@@ -264,7 +292,7 @@ static void read_escalate(l7s_reader_t *reader, const json_t *array, const json_
             step->after = (uint32_t)l7s_reader_integer(item, "after", 2);
             step->within_seconds =
                 (uint32_t)l7s_reader_integer(item, "within_seconds", 60);
-            read_sanction(json_object_get(item, "action"), &step->sanction);
+            read_sanction(reader, json_object_get(item, "action"), &step->sanction);
             check_step(reader, out, &step->sanction, longest);
             check_ban(reader, by, out, step->sanction.action);
             longest = step->sanction.seconds > longest ? step->sanction.seconds : longest;
@@ -406,7 +434,7 @@ void l7s_policy_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     read_detect(reader, json_object_get(json, "detect"), out);
     out->fleet = strcmp(l7s_reader_string(json, "scope", "fleet"), "node") != 0;
     read_consistency(reader, json, out);
-    read_action(json_object_get(json, "action"), out);
+    read_action(reader, json_object_get(json, "action"), out);
     check_ban(reader, by, out, out->action);
     read_escalate(reader, json_object_get(json, "escalate"), by, out);
     l7s_answer_read(reader, json, out);

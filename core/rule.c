@@ -19,6 +19,8 @@ const char *l7s_action_name(l7s_action_t action)
         return "ban";
     case L7S_ACTION_DROP:
         return "drop";
+    case L7S_ACTION_CHALLENGE:
+        return "challenge";
     }
     return "unknown";
 }

@@ -16,9 +16,13 @@ typedef enum {
     L7S_ACTION_DENY,
     L7S_ACTION_THROTTLE,
     L7S_ACTION_BAN,
-    L7S_ACTION_DROP
+    L7S_ACTION_DROP,
+    L7S_ACTION_CHALLENGE
 } l7s_action_t;
-#define L7S_ACTION_LAST L7S_ACTION_DROP
+#define L7S_ACTION_LAST L7S_ACTION_CHALLENGE
+
+/* How a client shows that it is a browser, or pays for not being one. */
+typedef enum { L7S_CHALLENGE_COOKIE, L7S_CHALLENGE_WORK } l7s_challenge_t;
 
 /* What a strict policy does with a request that the store gave no verdict on. */
 typedef enum {

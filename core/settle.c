@@ -77,6 +77,7 @@ static l7s_verdict_t *take_verdict(l7s_evaluation_t *evaluation, l7s_outcome_t o
     verdict->incident[0] = '\0';
     verdict->key[0] = '\0';
     verdict->response[0] = '\0';
+    verdict->challenge.token[0] = '\0';
     return verdict;
 }
 
@@ -453,6 +454,8 @@ static l7s_outcome_t refusal_of(l7s_action_t action)
         return L7S_OUTCOME_BANNED;
     case L7S_ACTION_DROP:
         return L7S_OUTCOME_DROPPED;
+    case L7S_ACTION_CHALLENGE:
+        return L7S_OUTCOME_CHALLENGED;
     default:
         return L7S_OUTCOME_DENIED;
     }
@@ -478,14 +481,9 @@ static void fill_trip(l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
     COPY(verdict->response, text_at(evaluation, sanction->response));
     COPY(verdict->incident, episode != NULL ? episode->facts.id : "");
     l7s_tuples_text(&evaluation->tuples, policy->spec, verdict->key);
-}
-
-static l7s_image_sanction_t own_sanction(const l7s_image_policy_t *policy)
-{
-    return (l7s_image_sanction_t){.response = policy->response,
-                                  .seconds = policy->ban_seconds,
-                                  .status = policy->status,
-                                  .action = policy->action};
+    if (outcome == L7S_OUTCOME_CHALLENGED && trip->exam == L7S_EXAM_OWED) {
+        l7s_examine_begin(evaluation, trip, verdict);
+    }
 }
 
 /* Records the ban that the sanction says. One that begins is an episode of a policy whose
@@ -542,12 +540,37 @@ static void settle_log(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
     fill_trip(evaluation, trip, L7S_OUTCOME_LOGGED, episode);
 }
 
+/* May the request go on, although it is to be challenged? A client that has passed is
+ * ordinary traffic; one that cannot be challenged is looked after. */
+static bool is_excused(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
+{
+    trip->exam = l7s_examine(evaluation, trip);
+    if (trip->exam == L7S_EXAM_PASSED) {
+        count_episode(evaluation,
+                      l7s_episode_find(&evaluation->shared->episodes, trip->key), false,
+                      false);
+    } else if (trip->exam == L7S_EXAM_EXEMPT) {
+        settle_log(evaluation, trip);
+    }
+    return trip->exam == L7S_EXAM_PASSED || trip->exam == L7S_EXAM_EXEMPT;
+}
+
 static bool settle_refusal(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
     l7s_stats_row_t *row = l7s_stats_of(evaluation, trip->policy);
-    l7s_episode_t *episode = act(evaluation, trip);
-    bool acted = trip->mode == L7S_MODE_ENFORCE;
+    bool own = trip->sanction.action == L7S_ACTION_CHALLENGE;
+    l7s_episode_t *episode;
+    bool acted;
 
+    if (own && is_excused(evaluation, trip)) {
+        return false;
+    }
+    episode = act(evaluation, trip);
+    if (!own && trip->sanction.action == L7S_ACTION_CHALLENGE &&
+        is_excused(evaluation, trip)) {
+        return false;
+    }
+    acted = trip->mode == L7S_MODE_ENFORCE;
     if (acted) {
         note_acted(evaluation, trip->policy);
     }
@@ -601,7 +624,7 @@ bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
         verdict->status = UNANSWERED_STATUS;
         verdict->retry_after_seconds = UNANSWERED_RETRY_S;
         COPY(verdict->policy, text_at(evaluation, policy->name));
-        COPY(verdict->response, text_at(evaluation, policy->response));
+        COPY(verdict->response, text_at(evaluation, policy->sanction.response));
         l7s_tuples_text(&evaluation->tuples, policy->spec, verdict->key);
     }
     return acted;
@@ -612,7 +635,7 @@ bool l7s_settle_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
     l7s_action_t action = (l7s_action_t)policy->action;
 
-    trip->sanction = own_sanction(policy);
+    trip->sanction = policy->sanction;
     if (action == L7S_ACTION_LOG) {
         settle_log(evaluation, trip);
         return false;

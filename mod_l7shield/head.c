@@ -5,10 +5,13 @@
  * walks directories. In other hosts only bans and address lists act there, under the
  * host's own mode, and the policies wait for the access checker, which knows the section.
  *
+ * Our own addresses are served from here, too, once nobody objects.
+ *
  * Subrequests and internal redirects are part of a request that has been judged.
  */
 #include "head.h"
 
+#include "challenge.h"
 #include "connection.h"
 #include "refuse.h"
 #include "upgrade.h"
@@ -41,7 +44,7 @@ int shield_head(request_rec *r, int lookup)
                                        ? shield_verdict_make_address(r, mode)
                                        : shield_verdict_make(r, own);
     if (!verdict || !l7s_outcome_refuses(verdict->outcome)) {
-        return DECLINED;
+        return shield_challenge_may_serve(r) ? shield_challenge_serve(r, own) : DECLINED;
     }
     return refuse(r, verdict);
 }

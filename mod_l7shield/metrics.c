@@ -18,7 +18,7 @@ static const char *const OUTCOME_NAMES[L7S_OUTCOMES] = {
     [L7S_OUTCOME_LOGGED] = "logged",     [L7S_OUTCOME_OBSERVED] = "observed",
     [L7S_OUTCOME_DENIED] = "denied",     [L7S_OUTCOME_THROTTLED] = "throttled",
     [L7S_OUTCOME_BANNED] = "banned",     [L7S_OUTCOME_LISTED] = "listed",
-    [L7S_OUTCOME_DROPPED] = "dropped",
+    [L7S_OUTCOME_DROPPED] = "dropped",   [L7S_OUTCOME_CHALLENGED] = "challenged",
 };
 
 static void head(request_rec *r, const char *name, const char *type, const char *help)

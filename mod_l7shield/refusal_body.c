@@ -79,6 +79,10 @@ static void put_sentences(shield_text_t *text, const l7s_verdict_t *verdict,
                           bool reference)
 {
     shield_put(text, "The request was refused.");
+    if (verdict->outcome == L7S_OUTCOME_CHALLENGED) {
+        shield_put(text, " It needs a browser that has passed this site's check: open a "
+                         "page of it there first.");
+    }
     if (verdict->retry_after_seconds > 0) {
         shield_put(text, " Try again in ");
         shield_put_decimal(text, verdict->retry_after_seconds);

@@ -11,9 +11,11 @@
  */
 #include "refuse.h"
 
+#include "challenge.h"
 #include "cors.h"
 #include "drop.h"
 #include "refusal_body.h"
+#include "send.h"
 #include "text.h"
 
 #include "apr_strings.h"
@@ -160,22 +162,13 @@ static int send_plain(request_rec *r, const l7s_verdict_t *verdict,
 static int send_filtered(request_rec *r, const l7s_verdict_t *verdict,
                          const shield_body_t *body)
 {
-    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
-    apr_bucket_brigade *brigade = apr_brigade_create(r->pool, alloc);
-
     set_headers(r, verdict);
     if (body->negotiated) {
         apr_table_mergen(r->err_headers_out, "Vary", "Accept");
     }
     r->status_line =
         shield_status_line(verdict->status, apr_palloc(r->pool, SHIELD_STATUS_LINE_MAX));
-    ap_set_content_type(r, body->content_type);
-    ap_set_content_length(r, (apr_off_t)body->length);
-    APR_BRIGADE_INSERT_TAIL(
-        brigade, apr_bucket_pool_create(body->text, body->length, r->pool, alloc));
-    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
-    (void)ap_pass_brigade(r->output_filters, brigade);
-    return DONE;
+    return shield_send_body(r, body->content_type, body->text, body->length);
 }
 
 int shield_refuse(request_rec *r, const l7s_verdict_t *verdict)
@@ -183,6 +176,10 @@ int shield_refuse(request_rec *r, const l7s_verdict_t *verdict)
     shield_body_t body;
     if (verdict->outcome == L7S_OUTCOME_DROPPED && shield_drop_may(r)) {
         return shield_drop(r);
+    }
+    if (verdict->challenge.token[0] != '\0') {
+        set_headers(r, verdict);
+        return shield_challenge_ask(r, verdict);
     }
     if (!shield_body_custom(r, verdict, &body)) {
         if (ap_response_code_string(r, ap_index_of_response(verdict->status))) {

@@ -265,7 +265,8 @@ static void test_decide_random_policies_like_reference(void **state)
     print_message("outcomes:");
     for (unsigned i = 0; i < L7S_OUTCOMES; i++) {
         print_message(" %" PRIu64, outcomes[i]);
-        if (configs == CONFIGS) {
+        /* Challenges depend on tokens of the moment: test_examine.c. */
+        if (configs == CONFIGS && i != L7S_OUTCOME_CHALLENGED) {
             assert_true(outcomes[i] > 100); /* each kind was really tested */
         }
     }

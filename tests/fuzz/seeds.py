@@ -83,6 +83,9 @@ def seeds(checkout):
                  part(0, 0, zlib.compress(b""))],
         "accept": [b"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",
                    b"application/json, text/*;q=0.5;x=y , application/problem+json"],
+        "challenge": [b"a=b; l7shield-gate=" + b"69558c00695598102" + b"A" * 23 + b"; c=d\n" +
+                      b"69558c0069558e5808" + b"B" * 22 + b"\n1234\n/page?a=b\n",
+                      b"l7shield-gate=;l7shield-gate\n\n0\n//evil.example\n"],
         "path": [b"\xff/a/%2e%2E/b//c/./d?x\n/a/*/c/**\nWWW.Example.COM:80\n*.example.com",
                  b"\x08/long/path/../..%2f%25\n/*.php\n[2001:DB8::1]:443\n[2001:db8::1]"],
         "payload": [dumps(BAN), dumps({**BAN, "op": "lift", "hold_until_ms": 1700000600000}),
@@ -113,6 +116,7 @@ def dictionaries(openapi):
         "payload": [f'"{word}"' for word in members] + ["enforce ", "null", '"lift"'],
         "accept": ["text/html", "text/plain", "text/*", "application/json",
                    "application/problem+json", "application/*", "*/*", ";q=0.", ","],
+        "challenge": ["l7shield-gate=", "; ", "69558c00", "//", "/\\\\"],
         "path": ["%2e", "%2F", "%25", "%00", "/../", "/./", "//", "/**", "*", "?"],
         "addr": ["::ffff:", "/128", "/32", "/0", "ip:", "net:", "_24", "255"],
         "meta_reply": ["VA ", " t", " c", "\r\n", "EN\r\n", "MN\r\n", "HD\r\n", "18446744073709551616"],

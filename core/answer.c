@@ -16,49 +16,6 @@ static l7s_slot_t *slot_of(const l7s_evaluation_t *evaluation, const l7s_trip_t 
                           l7s_hash128_xor(trip->digest, limit->identity));
 }
 
-/* Notes the first limit that the key is over and the longest wait. */
-static bool is_over(const l7s_evaluation_t *evaluation, l7s_trip_t *trip)
-{
-    l7s_run_t limits = trip->limits;
-    uint64_t now_us = evaluation->now.mono_us;
-
-    for (uint32_t i = limits.first; i < limits.first + limits.count; i++) {
-        const l7s_image_limit_t *limit = l7s_limit_at(evaluation, i);
-        const l7s_slot_t *slot = slot_of(evaluation, trip, limit);
-        uint64_t wait_us =
-            slot == NULL
-                ? 0
-                : l7s_bucket_wait_us(
-                      &limit->rate,
-                      atomic_load_explicit(&slot->tat, memory_order_relaxed), now_us, 0);
-        if (wait_us > 0) {
-            trip->limit = trip->limit == L7S_NONE ? i : trip->limit;
-            trip->wait_us = wait_us > trip->wait_us ? wait_us : trip->wait_us;
-        }
-    }
-    return trip->limit != L7S_NONE;
-}
-
-/* A ban that only observes and would still be in force. */
-static bool is_simulated(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
-{
-    return l7s_image_policy(evaluation->image, trip->policy)->may_ban &&
-           trip->mode != L7S_MODE_ENFORCE && l7s_would_be_banned(evaluation, trip);
-}
-
-bool l7s_ask_deferred(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
-{
-    evaluation->awaits |= l7s_image_policy(evaluation->image, trip->policy)->deferred;
-    if (evaluation->is_answered) {
-        return false; /* charge() asks */
-    }
-    trip->simulated = is_simulated(evaluation, trip);
-    return (trip->simulated || is_over(evaluation, trip)) &&
-           l7s_settle_trip(evaluation, trip);
-}
-
-/* --- charging --- */
-
 static bool has_status(const l7s_image_t *image, l7s_run_t statuses, uint16_t status)
 {
     const uint32_t *refs = l7s_image_refs(image, statuses);
@@ -127,12 +84,12 @@ static void charge(l7s_evaluation_t *evaluation, uint32_t index,
     l7s_trip_t trip;
     bool refuses, over;
 
-    if (amount == 0 || !l7s_regard(evaluation, index, &trip) ||
-        is_simulated(evaluation, &trip)) {
+    if (amount == 0 || !l7s_trip_regard(evaluation, index, &trip) ||
+        l7s_trip_is_simulated(evaluation, &trip)) {
         return;
     }
     refuses = policy->action >= L7S_ACTION_DENY && trip.mode == L7S_MODE_ENFORCE;
-    over = is_over(evaluation, &trip);
+    over = l7s_trip_measure(evaluation, &trip, 0);
     if (over && !(answer->was_decided && refuses)) {
         if (!answer->was_decided) {
             l7s_settle_trip(evaluation, &trip);
@@ -141,7 +98,7 @@ static void charge(l7s_evaluation_t *evaluation, uint32_t index,
     }
     debit(evaluation, &trip, amount);
     evaluation->units = policy->cost == L7S_COST_REQUESTS ? 0 : amount;
-    if (trip.limits.count == 0 || is_over(evaluation, &trip)) {
+    if (trip.limits.count == 0 || l7s_trip_measure(evaluation, &trip, 0)) {
         l7s_settle_trip(evaluation, &trip);
     } else {
         note_passed(evaluation, &trip);
@@ -155,7 +112,7 @@ static bool ends(l7s_evaluation_t *evaluation, uint32_t index)
     l7s_trip_t trip;
 
     return l7s_image_policy(evaluation->image, index)->action == L7S_ACTION_ALLOW &&
-           l7s_regard(evaluation, index, &trip) && trip.limits.count == 0 &&
+           l7s_trip_regard(evaluation, index, &trip) && trip.limits.count == 0 &&
            trip.mode == L7S_MODE_ENFORCE;
 }
 

@@ -95,10 +95,10 @@ bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index)
 {
     l7s_trip_t trip;
 
-    if (!l7s_regard(evaluation, index, &trip)) {
+    if (!l7s_trip_regard(evaluation, index, &trip)) {
         return false;
     }
-    l7s_measure(evaluation, &trip);
+    l7s_trip_measure_late(evaluation, &trip);
     return l7s_settle_trip(evaluation, &trip) &&
            l7s_outcome_refuses(evaluation->verdict->outcome);
 }
@@ -141,18 +141,20 @@ static inline void book(l7s_evaluation_t *evaluation, const l7s_charge_t *charge
     }
 }
 
-__attribute__((flatten)) void l7s_charge(l7s_evaluation_t *evaluation)
+__attribute__((flatten)) bool l7s_charge(l7s_evaluation_t *evaluation)
 {
     for (uint32_t i = 0; i < evaluation->charge_count;) {
         if (take(evaluation, &evaluation->charges[i])) {
             i++;
         } else if (give_up(evaluation, &i)) {
-            return;
+            return false;
         }
     }
-    if (evaluation->has_strict && !l7s_charge_strict(evaluation)) {
-        return;
-    }
+    return true;
+}
+
+__attribute__((flatten)) void l7s_charge_book(l7s_evaluation_t *evaluation)
+{
     for (uint32_t i = 0; i < evaluation->charge_count; i++) {
         book(evaluation, &evaluation->charges[i]);
     }

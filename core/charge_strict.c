@@ -69,7 +69,7 @@ static bool pass_unanswered(l7s_evaluation_t *evaluation, uint32_t index)
     if (down == L7S_DOWN_LOCAL) {
         return take_here(evaluation, index);
     }
-    if (down == L7S_DOWN_OPEN || !l7s_regard(evaluation, index, &trip)) {
+    if (down == L7S_DOWN_OPEN || !l7s_trip_regard(evaluation, index, &trip)) {
         return true;
     }
     return !l7s_settle_unanswered(evaluation, &trip);

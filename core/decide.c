@@ -105,41 +105,6 @@ static bool judge_address(l7s_evaluation_t *evaluation)
 
 /* --- phase 1: asking --- */
 
-/* The least strict of all switches; for a part of the keys and for a trusted proxy a
- * policy only observes. */
-static l7s_mode_t mode_of(const l7s_evaluation_t *evaluation,
-                          const l7s_image_policy_t *policy, l7s_hash128_t key)
-{
-    l7s_mode_t mode = l7s_mode_least(evaluation->app_mode, (l7s_mode_t)policy->mode);
-
-    if (l7s_is_demoted(evaluation, policy) ||
-        (policy->rollout < 100 && key.hi % 100 >= policy->rollout) ||
-        (evaluation->request->client_is_proxy &&
-         l7s_tuples_has_client(&evaluation->tuples, policy->spec))) {
-        mode = l7s_mode_least(mode, L7S_MODE_OBSERVE);
-    }
-    return mode;
-}
-
-bool l7s_regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip)
-{
-    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-    const l7s_hash128_t *digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
-
-    if (digest == NULL) {
-        return false;
-    }
-    trip->digest = *digest;
-    trip->policy = index;
-    trip->key = l7s_hash128_xor(trip->digest, policy->identity);
-    trip->mode = mode_of(evaluation, policy, trip->key);
-    trip->wait_us = 0;
-    trip->limit = L7S_NONE;
-    trip->limits = l7s_plan_limits(&evaluation->matcher, policy);
-    trip->simulated = false;
-    return true;
-}
-
 /* Bans of other tuples than addresses are found by the first policy that counts by the
  * same tuple. *ended: it refuses. Returns false when there is none. */
 static bool find_ban(l7s_evaluation_t *evaluation, const l7s_trip_t *trip, bool *ended)
@@ -228,29 +193,16 @@ static bool note_conforming(l7s_evaluation_t *evaluation, uint32_t index,
     return true;
 }
 
-void l7s_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip)
+/* Charged when the answer is known (answer.c): here it trips while its key is in debt. */
+static bool ask_deferred(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
-    uint64_t now_us = evaluation->now.mono_us;
-
-    for (uint32_t i = 0; i < trip->limits.count; i++) {
-        uint32_t index = trip->limits.first + i;
-        const l7s_image_limit_t *limit = l7s_limit_at(evaluation, index);
-        const l7s_slot_t *slot = l7s_table_find(
-            &evaluation->shared->table, l7s_hash128_xor(trip->digest, limit->identity));
-        uint64_t wait_us =
-            slot == NULL
-                ? 0
-                : l7s_bucket_wait_us(
-                      &limit->rate,
-                      atomic_load_explicit(&slot->tat, memory_order_relaxed), now_us, 1);
-        if (wait_us > 0 && trip->limit == L7S_NONE) {
-            trip->limit = index;
-        }
-        trip->wait_us = wait_us > trip->wait_us ? wait_us : trip->wait_us;
+    evaluation->awaits |= l7s_image_policy(evaluation->image, trip->policy)->deferred;
+    if (evaluation->is_answered) {
+        return false; /* answer.c asks */
     }
-    if (trip->limit == L7S_NONE && trip->limits.count > 0) {
-        trip->limit = trip->limits.first; /* it would conform again by now */
-    }
+    trip->simulated = l7s_trip_is_simulated(evaluation, trip);
+    return (trip->simulated || l7s_trip_measure(evaluation, trip, 0)) &&
+           l7s_settle_trip(evaluation, trip);
 }
 
 /* A policy that trips, or that may find a ban of its tuple. True: the evaluation ends. */
@@ -261,23 +213,22 @@ static __attribute__((noinline)) bool ask_closely(l7s_evaluation_t *evaluation,
     l7s_trip_t trip;
     bool ended = false;
 
-    if (!l7s_regard(evaluation, index, &trip)) {
+    if (!l7s_trip_regard(evaluation, index, &trip)) {
         return false;
     }
     if (others_banned && find_ban(evaluation, &trip, &ended)) {
         return ended;
     }
     if (policy->deferred) {
-        return l7s_ask_deferred(evaluation, &trip);
+        return ask_deferred(evaluation, &trip);
     }
-    trip.simulated = others_banned && policy->may_ban && trip.mode != L7S_MODE_ENFORCE &&
-                     l7s_would_be_banned(evaluation, &trip);
+    trip.simulated = others_banned && l7s_trip_is_simulated(evaluation, &trip);
     if (others_banned && !trip.simulated &&
         note_conforming(evaluation, index, policy, &trip.digest)) {
         return false;
     }
     if (!trip.simulated) {
-        l7s_measure(evaluation, &trip);
+        l7s_trip_measure_late(evaluation, &trip);
     }
     return l7s_settle_trip(evaluation, &trip);
 }
@@ -322,6 +273,15 @@ static __attribute__((flatten)) void ask_all(l7s_evaluation_t *evaluation)
 
 /* --- the whole --- */
 
+/* An admitted request is charged here, then in the store, then for good. */
+static void charge(l7s_evaluation_t *evaluation)
+{
+    if (l7s_charge(evaluation) &&
+        (!evaluation->has_strict || l7s_charge_strict(evaluation))) {
+        l7s_charge_book(evaluation);
+    }
+}
+
 static void decide(l7s_evaluation_t *evaluation)
 {
     if (!evaluation->request->client_is_proxy && judge_address(evaluation)) {
@@ -333,7 +293,7 @@ static void decide(l7s_evaluation_t *evaluation)
     }
     ask_all(evaluation);
     if (!l7s_outcome_refuses(evaluation->verdict->outcome)) {
-        l7s_charge(evaluation);
+        charge(evaluation);
     }
 }
 
@@ -368,7 +328,7 @@ bool l7s_decide_late(l7s_evaluation_t *evaluation)
     if (evaluation->is_barred) {
         return false;
     }
-    l7s_charge(evaluation);
+    charge(evaluation);
     l7s_count_up(&evaluation->shared->header->verdicts[evaluation->verdict->outcome]);
     return true;
 }

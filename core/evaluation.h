@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One request being decided: what decide.c (who is asked, in which order), charge.c (who
- * is charged) and settle.c (what follows from an answer: verdict, episode, ban,
- * statistics) share.
+ * One request being decided: what decide.c (who is asked, in which order), trip.c (one
+ * policy regarded closely), charge.c (who is charged), answer.c (what is known when it
+ * has been answered) and settle.c (what follows: verdict, episode, ban, statistics)
+ * share.
  */
 #ifndef L7S_EVALUATION_H
 #define L7S_EVALUATION_H
@@ -106,6 +107,22 @@ bool l7s_escalate_ban(const l7s_evaluation_t *evaluation, l7s_trip_t *trip,
 void l7s_escalate_episode(const l7s_evaluation_t *evaluation, l7s_trip_t *trip,
                           l7s_episode_t *episode);
 
+/* --- trip.c --- */
+
+/* Fills in a trip for this policy. False: it does not count this request at all. */
+bool l7s_trip_regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip);
+
+/* Would a ban be in force that the policy, which only observes, has made? */
+bool l7s_trip_is_simulated(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
+
+/* Fills in the first limit that `cost` tokens (0: asks for debt) do not conform to, and
+ * the longest wait. False: they conform to all. */
+bool l7s_trip_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip,
+                      uint32_t cost);
+/* The same for a request that did not conform a moment ago: should it by now, the first
+ * limit stands for all. */
+void l7s_trip_measure_late(const l7s_evaluation_t *evaluation, l7s_trip_t *trip);
+
 /* --- decide.c --- */
 
 void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
@@ -118,21 +135,15 @@ void l7s_evaluation_walk(l7s_evaluation_t *evaluation);
  * without being asked about. False: a list, a ban or the mode exempts it. */
 bool l7s_decide_late(l7s_evaluation_t *evaluation);
 
-/* answer.c: is the key of a policy over its limit that will be charged when the answer is
- * known? True: that ends the evaluation. */
-bool l7s_ask_deferred(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
-
-/* Fills in a trip for this policy. False: it does not count this request at all. */
-bool l7s_regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *trip);
-
-/* Fills in the first limit that the request does not conform to and the longest wait. */
-void l7s_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip);
-
 /* --- charge.c --- */
 
-/* Charges an admitted request for all that was noted. Whoever took the last token in the
- * meantime makes a policy trip after all: the request may be refused yet. */
-void l7s_charge(l7s_evaluation_t *evaluation);
+/* Takes a token for each charge that was noted. Whoever took the last one in the meantime
+ * makes a policy trip after all. False: it refuses the request, everything has been given
+ * back. */
+bool l7s_charge(l7s_evaluation_t *evaluation);
+
+/* The tokens are taken for good: the fleet and running episodes hear of them. */
+void l7s_charge_book(l7s_evaluation_t *evaluation);
 
 /* The slot of a limit that is about to be charged. NULL: no room, it goes uncounted. */
 l7s_slot_t *l7s_charged_slot(const l7s_evaluation_t *evaluation, uint32_t limit,

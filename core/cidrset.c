@@ -109,3 +109,56 @@ bool l7s_cidrset_contains(const l7s_addr_range_t *ranges, size_t count,
     return place_of(&range->first).v6 == place.v6 &&
            memcmp(addr, &range->last, sizeof *addr) <= 0;
 }
+
+static inline uint32_t load_be32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
+           bytes[3];
+}
+
+size_t l7s_cidrset_split4(const l7s_addr_range_t *ranges, size_t count, l7s_range4_t *out)
+{
+    size_t fours = 0;
+    while (fours < count && l7s_addr_is_v4(&ranges[fours].first)) {
+        out[fours] = (l7s_range4_t){load_be32(ranges[fours].first.bytes + 12),
+                                    load_be32(ranges[fours].last.bytes + 12)};
+        fours++;
+    }
+    return fours;
+}
+
+bool l7s_cidrset_contains4(const l7s_range4_t *ranges, size_t count,
+                           const l7s_addr_t *addr)
+{
+    uint32_t number = load_be32(addr->bytes + 12);
+    if (count == 0) {
+        return false;
+    }
+    while (count > 1) {
+        size_t half = count / 2;
+        ranges += ranges[half].first <= number ? half : 0;
+        count -= half;
+    }
+    return ranges->first <= number && number <= ranges->last;
+}
+
+/* Without a branch that a client's address decides: such are guessed wrong half of the
+ * time. */
+bool l7s_cidrset_contains6(const l7s_addr_range_t *ranges, size_t count,
+                           const l7s_addr_t *addr)
+{
+    uint64_t hi = load_be64(addr->bytes), lo = load_be64(addr->bytes + 8);
+    if (count == 0) {
+        return false;
+    }
+    while (count > 1) {
+        size_t half = count / 2;
+        uint64_t first_hi = load_be64(ranges[half].first.bytes);
+        uint64_t first_lo = load_be64(ranges[half].first.bytes + 8);
+        size_t behind = (first_hi < hi) | ((first_hi == hi) & (first_lo <= lo));
+        ranges += half & -behind;
+        count -= half;
+    }
+    return memcmp(&ranges->first, addr, sizeof *addr) <= 0 &&
+           memcmp(addr, &ranges->last, sizeof *addr) <= 0;
+}

@@ -9,21 +9,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-l7s_run_t l7s_compiler_ranges(l7s_compiler_t *compiler, l7s_cidr_t *networks,
-                              size_t count)
+l7s_ranges_t l7s_compiler_ranges(l7s_compiler_t *compiler, l7s_cidr_t *networks,
+                                 size_t count)
 {
     l7s_builder_t *builder = &compiler->builder;
     l7s_addr_range_t *ranges = calloc(count + 1, sizeof *ranges);
-    l7s_run_t run = {0, 0};
+    l7s_range4_t *fours = calloc(count + 1, sizeof *fours);
+    l7s_ranges_t out = {{0, 0}, {0, 0}};
 
-    if (ranges == NULL) {
+    if (ranges == NULL || fours == NULL) {
         builder->failed = true;
-        return run;
+    } else {
+        count = l7s_cidrset_build(networks, count, ranges);
+        out.v4.count = (uint32_t)l7s_cidrset_split4(ranges, count, fours);
+        out.v6.count = (uint32_t)count - out.v4.count;
+        out.v4.first = l7s_builder_add(builder, L7S_SECTION_RANGES4, fours, out.v4.count);
+        out.v6.first = l7s_builder_add(builder, L7S_SECTION_RANGES6,
+                                       ranges + out.v4.count, out.v6.count);
     }
-    run.count = (uint32_t)l7s_cidrset_build(networks, count, ranges);
-    run.first = l7s_builder_add(builder, L7S_SECTION_RANGES, ranges, run.count);
     free(ranges);
-    return run;
+    free(fours);
+    return out;
 }
 
 static size_t copy_entries(l7s_compiler_t *compiler, const l7s_list_t *list,
@@ -151,10 +157,34 @@ static void compile_list(l7s_compiler_t *compiler, const l7s_list_t *list,
     l7s_builder_add(builder, L7S_SECTION_LISTS, &out, 1);
 }
 
+/* The union of all lists that do something by themselves; of one list it is the list. */
+static void unite_lists(l7s_compiler_t *compiler, l7s_cidr_t *scratch)
+{
+    const l7s_config_t *config = compiler->config;
+    l7s_builder_t *builder = &compiler->builder;
+    size_t count = 0, lists = 0, last = 0;
+
+    for (size_t i = 0; i < config->list_count; i++) {
+        if (config->lists[i].effect != L7S_EFFECT_NONE &&
+            config->lists[i].kind == L7S_LIST_ADDRESSES) {
+            count += copy_entries(compiler, &config->lists[i], scratch + count);
+            last = i;
+            lists++;
+        }
+    }
+    if (lists == 1 && !builder->failed) {
+        const l7s_image_list_t *list =
+            l7s_builder_at(builder, L7S_SECTION_LISTS, (uint32_t)last);
+        builder->head.listed = list->ranges;
+    } else {
+        builder->head.listed = l7s_compiler_ranges(compiler, scratch, count);
+    }
+}
+
 void l7s_compiler_add_lists(l7s_compiler_t *compiler)
 {
     const l7s_config_t *config = compiler->config;
-    size_t total = 1, count = 0;
+    size_t total = 1;
     l7s_cidr_t *scratch;
 
     for (size_t i = 0; i < config->list_count; i++) {
@@ -168,12 +198,7 @@ void l7s_compiler_add_lists(l7s_compiler_t *compiler)
     for (size_t i = 0; i < config->list_count; i++) {
         compile_list(compiler, &config->lists[i], scratch);
     }
-    for (size_t i = 0; i < config->list_count; i++) {
-        if (config->lists[i].effect != L7S_EFFECT_NONE) {
-            count += copy_entries(compiler, &config->lists[i], scratch + count);
-        }
-    }
-    compiler->builder.head.listed = l7s_compiler_ranges(compiler, scratch, count);
+    unite_lists(compiler, scratch);
     free(scratch);
 }
 

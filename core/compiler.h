@@ -44,8 +44,8 @@ void l7s_compiler_finish_apps(l7s_compiler_t *compiler);
 
 void l7s_compiler_add_lists(l7s_compiler_t *compiler);
 /* Sorted ranges of these networks, whose order is lost. */
-l7s_run_t l7s_compiler_ranges(l7s_compiler_t *compiler, l7s_cidr_t *networks,
-                              size_t count);
+l7s_ranges_t l7s_compiler_ranges(l7s_compiler_t *compiler, l7s_cidr_t *networks,
+                                 size_t count);
 /* References to these codes of countries or ASNs, sorted; `codes` is reordered. */
 l7s_run_t l7s_compiler_codes(l7s_compiler_t *compiler, uint32_t *codes, size_t count);
 /* Does client.in ask for what no address tells? */

@@ -361,8 +361,8 @@ static bool refuse_address(l7s_evaluation_t *evaluation)
 
 bool l7s_addresses_matter(const l7s_shared_t *shared, const l7s_image_t *image)
 {
-    return image->listed.count > 0 || image->origin_lists != 0 ||
-           l7s_bans_any(&shared->bans);
+    return (image->listed.v4.count | image->listed.v6.count) != 0 ||
+           image->origin_lists != 0 || l7s_bans_any(&shared->bans);
 }
 
 bool l7s_decide_address(const l7s_shared_t *shared, const l7s_image_t *image,

@@ -61,15 +61,11 @@ l7s_status_t l7s_explain(const l7s_image_t *image, const l7s_request_t *request,
                          l7s_explain_t *explain)
 {
     asked_t *asked = calloc(1, sizeof *asked);
-    l7s_scratch_t *scratch = l7s_scratch_create();
 
-    if (asked == NULL || scratch == NULL) {
-        l7s_scratch_free(scratch);
-        free(asked);
+    if (asked == NULL) {
         return L7S_NO_MEMORY;
     }
     l7s_matcher_begin(&asked->matcher, image, request);
-    asked->matcher.scratch = scratch;
     l7s_tuples_begin(&asked->tuples, &asked->matcher);
     l7s_matcher_index(&asked->matcher);
     explain->app = asked->matcher.app;
@@ -80,7 +76,6 @@ l7s_status_t l7s_explain(const l7s_image_t *image, const l7s_request_t *request,
     for (uint32_t i = 0; i < l7s_image_policies(image); i++) {
         explain_policy(asked, i, explain);
     }
-    l7s_scratch_free(scratch);
     free(asked);
     return L7S_OK;
 }

@@ -20,7 +20,8 @@ const uint16_t l7s_section_width[L7S_SECTIONS] = {
     [L7S_SECTION_TESTS] = sizeof(l7s_test_t),
     [L7S_SECTION_REFS] = sizeof(uint32_t),
     [L7S_SECTION_SETS] = sizeof(uint64_t),
-    [L7S_SECTION_RANGES] = sizeof(l7s_addr_range_t),
+    [L7S_SECTION_RANGES4] = sizeof(l7s_range4_t),
+    [L7S_SECTION_RANGES6] = sizeof(l7s_addr_range_t),
     [L7S_SECTION_INTERVALS4] = sizeof(l7s_interval4_t),
     [L7S_SECTION_INTERVALS6] = sizeof(l7s_interval6_t),
     [L7S_SECTION_LISTS] = sizeof(l7s_image_list_t),
@@ -54,6 +55,12 @@ const l7s_section_id_t l7s_section_of_field[L7S_FIELDS] = {
 static bool holds_run(const l7s_image_t *image, l7s_section_id_t section, l7s_run_t run)
 {
     return (uint64_t)run.first + run.count <= image->sections[section].count;
+}
+
+static bool holds_ranges(const l7s_image_t *image, l7s_ranges_t ranges)
+{
+    return holds_run(image, L7S_SECTION_RANGES4, ranges.v4) &&
+           holds_run(image, L7S_SECTION_RANGES6, ranges.v6);
 }
 
 static bool holds_index(const l7s_image_t *image, l7s_section_id_t section,
@@ -130,8 +137,7 @@ static bool check_bounds(const l7s_image_t *image)
            *l7s_image_text(image, text->count - 1) == '\0' &&
            holds_set(image, image->any_method) && holds_set(image, image->any_host) &&
            holds_set(image, image->any_path) && holds_set(image, image->any_path_maybe) &&
-           holds_set(image, image->any_app) &&
-           holds_run(image, L7S_SECTION_RANGES, image->listed) &&
+           holds_set(image, image->any_app) && holds_ranges(image, image->listed) &&
            (!image->client_indexed || (sections[L7S_SECTION_INTERVALS4].count > 0 &&
                                        sections[L7S_SECTION_INTERVALS6].count > 0));
 }
@@ -236,7 +242,7 @@ static bool check_match(const l7s_image_t *image, const void *record)
            holds_refs(image, match->methods, L7S_SECTION_TEXT) &&
            holds_refs(image, match->paths, L7S_SECTION_TEXT) &&
            holds_run(image, L7S_SECTION_CONDITIONS, match->conditions) &&
-           holds_run(image, L7S_SECTION_RANGES, match->ranges) &&
+           holds_ranges(image, match->ranges) &&
            holds_refs(image, match->lists, L7S_SECTION_LISTS) &&
            holds_patterns(image, match->patterns) &&
            holds_run(image, L7S_SECTION_REFS, match->countries) &&
@@ -362,7 +368,7 @@ static bool check_list(const l7s_image_t *image, const void *record)
     return holds_index(image, L7S_SECTION_TEXT, list->name) &&
            list->effect <= L7S_EFFECT_DENY && list->kind < L7S_LIST_KINDS &&
            holds_run(image, L7S_SECTION_REFS, list->codes) &&
-           holds_run(image, L7S_SECTION_RANGES, list->ranges) &&
+           holds_ranges(image, list->ranges) &&
            holds_run(image, L7S_SECTION_STRINGS, list->strings) &&
            (list->strings.count & (list->strings.count - 1)) == 0 &&
            holds_refs(image, list->apps, L7S_SECTION_APPS);

@@ -47,7 +47,8 @@ typedef enum {
     L7S_SECTION_TESTS,
     L7S_SECTION_REFS, /* uint32_t: what a run of indexes or string offsets refers to */
     L7S_SECTION_SETS, /* uint64_t */
-    L7S_SECTION_RANGES,
+    L7S_SECTION_RANGES4,
+    L7S_SECTION_RANGES6,
     L7S_SECTION_INTERVALS4,
     L7S_SECTION_INTERVALS6,
     L7S_SECTION_LISTS,
@@ -75,6 +76,11 @@ typedef struct {
 typedef struct {
     uint32_t first, count;
 } l7s_run_t;
+
+/* A set of networks (cidrset.h), each family in its section. */
+typedef struct {
+    l7s_run_t v4, v6;
+} l7s_ranges_t;
 
 /* One string of a hash table. length 0: free. In a table of sets `sure` is the set whose
  * policies take this string, `maybe` those that must still look at the whole path; in a
@@ -125,7 +131,7 @@ typedef struct {
     l7s_run_t methods;    /* refs: names */
     l7s_run_t paths;      /* refs: globs */
     l7s_run_t conditions; /* on headers, parameters, cookies */
-    l7s_run_t ranges;     /* client.in: literal networks … */
+    l7s_ranges_t ranges;  /* client.in: literal networks … */
     l7s_run_t lists;      /* refs: … and lists */
     uint32_t has_client;  /* client.in was given: one of these must hold it */
     uint32_t reserved;
@@ -219,7 +225,7 @@ typedef struct {
 typedef struct {
     uint32_t name;
     uint32_t effect; /* l7s_effect_t */
-    l7s_run_t ranges;
+    l7s_ranges_t ranges;
     l7s_run_t apps;    /* refs; none: everywhere */
     l7s_run_t strings; /* of a list of strings: a hash table of 2^n places, or none */
     uint32_t kind;     /* l7s_list_kind_t */
@@ -274,7 +280,7 @@ struct l7s_image {
     uint32_t needs_answer;   /* some policy is deferred */
     uint32_t needs_origin;   /* something asks for a client's country or ASN */
     uint32_t origin_lists;   /* some list of these has an effect */
-    l7s_run_t listed;        /* ranges: union of all lists with an effect */
+    l7s_ranges_t listed;     /* union of all lists with an effect */
     uint64_t pattern_stamp;  /* of the section of patterns */
     uint32_t patterns;       /* how many there are; their numbers are below */
     uint32_t path_subject;   /* of the patterns that look at the path */

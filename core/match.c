@@ -18,7 +18,6 @@ void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
     matcher->app_mode = L7S_MODE_ENFORCE;
     matcher->headers_known = 0;
     matcher->lists_known = 0;
-    matcher->scratch = NULL;
     matcher->scanned = 0;
     matcher->query_known = false;
     matcher->origin_known = false;
@@ -149,13 +148,19 @@ static bool holds_conditions(l7s_matcher_t *matcher, l7s_run_t run)
 
 /* --- addresses --- */
 
-bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_run_t run)
+bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_ranges_t ranges)
 {
-    const l7s_addr_range_t *ranges =
-        l7s_image_section(matcher->image, L7S_SECTION_RANGES);
+    const l7s_image_t *image = matcher->image;
+    const l7s_addr_t *client = &matcher->request->client;
+    const l7s_range4_t *fours = l7s_image_section(image, L7S_SECTION_RANGES4);
+    const l7s_addr_range_t *sixes = l7s_image_section(image, L7S_SECTION_RANGES6);
 
-    return run.count > 0 &&
-           l7s_cidrset_contains(ranges + run.first, run.count, &matcher->request->client);
+    if ((ranges.v4.count | ranges.v6.count) == 0) {
+        return false;
+    }
+    return l7s_addr_is_v4(client)
+               ? l7s_cidrset_contains4(fours + ranges.v4.first, ranges.v4.count, client)
+               : l7s_cidrset_contains6(sixes + ranges.v6.first, ranges.v6.count, client);
 }
 
 static bool is_member(l7s_matcher_t *matcher, const l7s_image_list_t *list)

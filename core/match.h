@@ -25,8 +25,7 @@ typedef struct {
     uint32_t app_index; /* in the image, or L7S_NONE */
     l7s_mode_t app_mode;
     uint64_t headers_known, lists_known, lists_in;
-    l7s_scratch_t *scratch; /* NULL: the request's, when it is needed */
-    uint64_t scanned;       /* subjects of which `hits` tells */
+    uint64_t scanned; /* subjects of which `hits` tells */
     bool query_known, cookies_known, origin_known, asn_written;
     const l7s_geo_t *geo; /* or NULL */
     l7s_geo_place_t origin;
@@ -100,7 +99,7 @@ bool l7s_matcher_pair_holds(l7s_matcher_t *matcher, const l7s_condition_t *condi
 const char *l7s_matcher_cookie(l7s_matcher_t *matcher, uint32_t cookie);
 
 /* Is it in these ranges of the image? */
-bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_run_t run);
+bool l7s_matcher_in_ranges(const l7s_matcher_t *matcher, l7s_ranges_t ranges);
 
 /* Is a list for these apps (none: for all) meant here? The index has been walked. */
 bool l7s_matcher_in_apps(const l7s_matcher_t *matcher, l7s_run_t apps);

@@ -15,11 +15,9 @@ static l7s_scratch_t *fitting_scratch(const l7s_matcher_t *matcher)
     const l7s_request_t *request = matcher->request;
     const l7s_subject_t *subjects = l7s_image_section(image, L7S_SECTION_SUBJECTS);
     const uint8_t *patterns = l7s_image_section(image, L7S_SECTION_PATTERNS);
-    l7s_scratch_t *scratch = matcher->scratch;
+    l7s_scratch_t *scratch =
+        request->scratch != NULL ? request->scratch(request->context) : NULL;
 
-    if (scratch == NULL && request->scratch != NULL) {
-        scratch = request->scratch(request->context);
-    }
     if (scratch == NULL || l7s_scratch_fits(scratch, image->pattern_stamp)) {
         return scratch;
     }

@@ -121,9 +121,55 @@ static void test_cidrset_contains_agrees_with_naive_search(void **state)
     }
 }
 
+/* Both forms of a set say the same about every address near an edge. */
+static void test_cidrset_contains4_agrees_with_contains(void **state)
+{
+    static const char *const texts[] = {
+        "0.0.0.0/32",    "10.0.0.0/8",     "10.128.0.0/9",       "192.0.2.4/30",
+        "192.0.2.12/30", "203.0.113.7/32", "255.255.255.255/32", "2001:db8::/32"};
+    l7s_cidr_t networks[8];
+    l7s_addr_range_t ranges[8];
+    l7s_range4_t fours[8];
+    (void)state;
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(l7s_cidr_parse(texts[i], &networks[i]), L7S_OK);
+    }
+    size_t count = l7s_cidrset_build(networks, 8, ranges);
+    size_t four = l7s_cidrset_split4(ranges, count, fours);
+    assert_int_equal(four, count - 1);
+    for (size_t i = 0; i < four; i++) {
+        for (int step = -1; step <= 1; step++) {
+            const uint32_t edges[] = {fours[i].first, fours[i].last};
+            for (size_t k = 0; k < 2; k++) {
+                uint32_t number = edges[k] + (uint32_t)step;
+                l7s_addr_t addr = {{[10] = 0xff, [11] = 0xff}};
+                for (unsigned b = 0; b < 4; b++) {
+                    addr.bytes[12 + b] = (uint8_t)(number >> (24 - 8 * b));
+                }
+                assert_int_equal(l7s_cidrset_contains4(fours, four, &addr),
+                                 l7s_cidrset_contains(ranges, count, &addr));
+            }
+        }
+    }
+    static const char *const sixes[] = {
+        "2001:db8::", "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff",
+        "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db9::", "::"};
+    for (size_t i = 0; i < 5; i++) {
+        l7s_addr_t six;
+        assert_true(l7s_addr_parse(sixes[i], &six));
+        assert_int_equal(l7s_cidrset_contains6(ranges + four, 1, &six),
+                         l7s_cidrset_contains(ranges, count, &six));
+        assert_false(l7s_cidrset_contains6(ranges + four, 0, &six));
+    }
+    l7s_addr_t addr = {{[10] = 0xff, [11] = 0xff}};
+    assert_false(l7s_cidrset_contains4(fours, 0, &addr));
+    assert_int_equal(l7s_cidrset_split4(ranges + four, 1, fours), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cidrset_contains4_agrees_with_contains),
         cmocka_unit_test(test_cidrset_build_neighbours_and_overlaps_melt),
         cmocka_unit_test(test_cidrset_contains_empty_set_has_nothing),
         cmocka_unit_test(test_cidrset_contains_edges),

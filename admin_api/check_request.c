@@ -33,13 +33,12 @@ static void set_host(const char *text, char out[256])
     out[size] = '\0';
 }
 
-static void set_path(const char *text, char out[L7S_PATH_MAX + 1])
+static void set_path(const char *text, admin_check_request_t *out)
 {
-    char raw[2 * L7S_PATH_MAX];
     bool cut;
 
-    snprintf(raw, sizeof raw, "%.*s", (int)strcspn(text, "?#"), text);
-    l7s_path_normalise(raw, out, L7S_PATH_MAX, &cut);
+    snprintf(out->target, sizeof out->target, "%.*s", (int)strcspn(text, "#"), text);
+    l7s_path_normalise(out->target, out->path, L7S_PATH_MAX, &cut);
 }
 
 static void set_headers(const json_t *headers, json_t *out)
@@ -93,7 +92,7 @@ static bool read_members(admin_call_t *call, const json_t *body,
     snprintf(out->method, sizeof out->method, "%s", member(body, "method", "GET"));
     snprintf(out->app, sizeof out->app, "%s", member(body, "app", ""));
     set_host(member(body, "host", ""), out->host);
-    set_path(member(body, "path", "/"), out->path);
+    set_path(member(body, "path", "/"), out);
     set_headers(json_object_get(body, "headers"), out->headers);
     return set_client(call, client, "/client", out);
 }
@@ -140,7 +139,7 @@ static bool read_incident(admin_call_t *call, const char *id, admin_check_reques
     target = json_object_get(out->incident, "target");
     snprintf(out->method, sizeof out->method, "%s", member(target, "method", "GET"));
     set_host(member(target, "host", ""), out->host);
-    set_path(member(target, "path", "/"), out->path);
+    set_path(member(target, "path", "/"), out);
     agents = json_object_get(json_object_get(out->incident, "top"), "user_agents");
     const char *agent = member(json_array_get(agents, 0), "value",
                                json_string_value(json_array_get(agents, 0)));
@@ -222,6 +221,7 @@ l7s_request_t admin_check_request_facts(admin_check_request_t *request)
                            .method = request->method,
                            .host = request->host,
                            .path = request->path,
+                           .target = request->target,
                            .app = request->app[0] != '\0' ? request->app : NULL,
                            .mode = L7S_MODE_ENFORCE,
                            .header = find_header,

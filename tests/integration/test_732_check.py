@@ -87,6 +87,26 @@ def test_732_01_the_predicate_that_failed_is_named(fleet, change, failed):
     assert "secret" not in str(document), "values of headers are not repeated"
 
 
+@pytest.mark.parametrize("path, headers, failed", [
+    ("/a.php?q=7", {"Cookie": "x=1; sid=abc", "User-Agent": "bot/9"}, []),
+    ("/a.html?q=7", {"Cookie": "sid=abc", "User-Agent": "bot/9"}, ["/match/path_regex"]),
+    ("/a.php?q=x", {"Cookie": "sid=abc", "User-Agent": "bot/9"}, ["/match/query/0"]),
+    ("/a.php", {"Cookie": "Sid=abc", "User-Agent": "bot/x"},
+     ["/match/headers/0", "/match/query/0", "/match/cookies/0"]),
+    ("/b.php?q=1", {"Cookie": "sid=abc", "User-Agent": "bot/9"}, ["/match/any"]),
+])
+def test_732_50_patterns_query_cookies_and_any(fleet, path, headers, failed):
+    fleet.put("/v1/config", config(policy("p", {"deny": {}}, {
+        "path_regex": ["\\.php$"], "headers": [
+            {"name": "user-agent", "is": "regex", "values": ["^bot/[0-9]+$"]}],
+        "query": [{"name": "q", "is": "regex", "values": ["^[0-9]+$"]}],
+        "cookies": [{"name": "sid", "is": "present"}],
+        "any": [{"paths": ["/a.php"]}, {"paths": ["/a.html"]}]})))
+    seen = of_policy(check(fleet, client="127.0.6.1", path=path, headers=headers), "p")
+    assert sorted(p["pointer"] for p in seen["predicates"] if not p["holds"]) == sorted(failed)
+
+
+
 def test_732_02_what_is_left_of_a_limit_of_the_fleet(fleet):
     fleet.put("/v1/config", config(
         policy("limit", {"throttle": {}}, detect=rate(10, 60)),

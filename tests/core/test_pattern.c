@@ -7,6 +7,7 @@
 #include "../../core/pairs.h"
 #include "../../core/pattern.h"
 #include "policy_fixture.h"
+#include "seeded.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -394,9 +395,69 @@ static void test_path_regex_time_is_linear_for_the_worst_patterns(void **state)
     assert_true(worst < 0.1);
 }
 
+/* --- what nobody but an attacker sends --- */
+
+/* Bytes of any value but NUL, with many of those that mean something. */
+static char *noise(fixture_t *fixture, uint64_t *seed, size_t size, const char *before)
+{
+    static const char meaning[] = "%&=;+?/.#a0 \"\\\t";
+    size_t length = strlen(before);
+    char *text = fixture_alloc(fixture, length + size + 1);
+
+    memcpy(text, before, length);
+    for (size_t i = length; i < length + size; i++) {
+        uint64_t next = seeded_next(seed);
+        text[i] = next % 3 == 0 ? (char)(1 + next / 3 % 255)
+                                : meaning[next / 3 % (sizeof meaning - 1)];
+    }
+    return text;
+}
+
+static void test_hostile_requests_are_decided_in_bounded_time(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_policy_t *policy = fixture_policy(fixture, "all", L7S_ACTION_DENY, 0, 0);
+    l7s_policy_t *path = deny(fixture, "path", "^/(%+)+x$");
+    uint64_t seed = 11;
+    double worst = 0;
+
+    (void)path;
+    fixture_match_header(fixture, fixture_any(fixture, policy), "user-agent",
+                         L7S_IS_REGEX, "(a+)+$ ^(.|x)+needle");
+    fixture_match_pair(fixture, fixture_any(fixture, policy), L7S_FIELD_QUERY, "a",
+                       L7S_IS_REGEX, "(.*a){9}needle");
+    fixture_match_pair(fixture, fixture_any(fixture, policy), L7S_FIELD_QUERY, "0",
+                       L7S_IS_CONTAINS, "needle");
+    fixture_match_pair(fixture, fixture_any(fixture, policy), L7S_FIELD_COOKIE, "a",
+                       L7S_IS_GLOB, "*a*b*c*needle");
+    fixture_by(fixture, policy, "cookie:a header:user-agent path");
+    fixture_compile(fixture);
+    for (unsigned i = 0; i < 300; i++) {
+        fixture_request_t request = fixture_request(CLIENT, "GET", "a.test", "/");
+        char raw[9000], clean[9000];
+        bool cut;
+        double before, took;
+        snprintf(raw, sizeof raw, "%s", noise(fixture, &seed, 8000, "/"));
+        l7s_path_normalise(raw, clean, sizeof clean, &cut);
+        request.facts.path = clean;
+        request.facts.target = noise(fixture, &seed, 8500, "/x?");
+        request.headers[0] = noise(fixture, &seed, 8192, "user-agent: ");
+        request.headers[1] = noise(fixture, &seed, 8192, "cookie: ");
+        before = seconds();
+        (void)fixture_decide(fixture, &request);
+        took = seconds() - before;
+        worst = took > worst ? took : worst;
+        /* And it still sees what is there. */
+        request.facts.target = "/?x&%61=%FF&0=%6eeedle";
+        assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_DENIED);
+    }
+    assert_true(worst < 0.1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_hostile_requests_are_decided_in_bounded_time, reset),
         cmocka_unit_test(test_pattern_error_says_why_and_where),
         cmocka_unit_test(test_pattern_error_none_for_what_people_write),
         cmocka_unit_test(test_pattern_error_deep_nesting_is_refused),

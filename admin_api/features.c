@@ -31,6 +31,7 @@ static const struct {
     {"policy", "count", NULL, "cookie:", "matching"},
     {"policy", "count", NULL, "country", "geo"},
     {"policy", "count", NULL, "asn", "geo"},
+    {"policy", "count", NULL, "user", "user"},
     {"list", "kind", "strings", NULL, "strings"},
     {"list", "kind", "countries", NULL, "geo"},
     {"list", "kind", "asns", NULL, "geo"},

@@ -63,6 +63,16 @@ static uint32_t compile_spec(l7s_compiler_t *compiler, const l7s_policy_t *polic
     return l7s_builder_add(builder, L7S_SECTION_SPECS, &spec, 1);
 }
 
+static bool needs_user(const l7s_policy_t *policy)
+{
+    bool needs = false;
+
+    for (size_t i = 0; i < policy->by_count; i++) {
+        needs |= policy->by[i].part == L7S_PART_USER;
+    }
+    return needs;
+}
+
 static bool counts_by(const l7s_policy_t *policy, l7s_part_t part)
 {
     return policy->by_count == 1 && policy->by[0].part == part;
@@ -221,6 +231,7 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
         .statuses = compile_statuses(compiler, policy),
         .deferred = awaited_by(policy),
         .apart = asks_store(policy) || awaited_by(policy) != 0,
+        .by_user = needs_user(policy),
         .cost = (uint8_t)policy->cost,
     };
     out.identity = l7s_limit_identity(compiler->count_key, policy->name,
@@ -241,6 +252,7 @@ static void compile_policies(l7s_compiler_t *compiler)
         l7s_image_policy_t record = describe_policy(compiler, policy);
         builder->head.has_strict |= record.strict;
         builder->head.needs_answer |= record.deferred != 0;
+        builder->head.needs_user |= record.by_user;
         if (policy->mode != L7S_MODE_OFF) {
             record.closer |= l7s_compiler_file(compiler, i, &policy->match);
         }

@@ -282,6 +282,27 @@ static void charge(l7s_evaluation_t *evaluation)
     }
 }
 
+/* Of the candidates only those that count by user, or only the others. */
+static __attribute__((noinline)) void keep(l7s_evaluation_t *evaluation, bool by_user)
+{
+    uint32_t policies = l7s_image_policies(evaluation->image);
+
+    for (uint32_t index = 0; index < policies; index++) {
+        if ((l7s_image_policy(evaluation->image, index)->by_user != 0) != by_user) {
+            evaluation->matcher.candidates[index / 64] &= ~(1ULL << index % 64);
+        }
+    }
+}
+
+/* Nobody who is exempt or refused is asked again. */
+static bool awaits_user(const l7s_evaluation_t *evaluation)
+{
+    l7s_outcome_t outcome = evaluation->verdict->outcome;
+
+    return evaluation->image->needs_user && outcome != L7S_OUTCOME_ALLOW_LISTED &&
+           !l7s_outcome_refuses(outcome);
+}
+
 static void decide(l7s_evaluation_t *evaluation)
 {
     if (!evaluation->request->client_is_proxy && judge_address(evaluation)) {
@@ -290,6 +311,9 @@ static void decide(l7s_evaluation_t *evaluation)
     l7s_evaluation_walk(evaluation);
     if (evaluation->app_mode == L7S_MODE_OFF) {
         return;
+    }
+    if (evaluation->image->needs_user) {
+        keep(evaluation, false);
     }
     ask_all(evaluation);
     if (!l7s_outcome_refuses(evaluation->verdict->outcome)) {
@@ -310,8 +334,36 @@ void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
     }
     l7s_guard_see(&shared->guard, &request->client);
     decide(&evaluation);
-    verdict->awaits = evaluation.awaits;
+    verdict->awaits =
+        evaluation.awaits | (awaits_user(&evaluation) ? L7S_AWAITS_USER : 0);
     l7s_count_up(&shared->header->verdicts[verdict->outcome]);
+}
+
+void l7s_decide_user(const l7s_shared_t *shared, const l7s_image_t *image,
+                     const l7s_request_t *request, bool answered, l7s_now_t now,
+                     l7s_verdict_t *verdict)
+{
+    l7s_evaluation_t evaluation;
+    l7s_outcome_t before = verdict->outcome;
+
+    verdict->awaits &= (uint8_t)~L7S_AWAITS_USER;
+    l7s_evaluation_begin(&evaluation, shared, image, request, now, verdict);
+    evaluation.is_answered = answered;
+    l7s_evaluation_walk(&evaluation);
+    if (evaluation.app_mode == L7S_MODE_OFF) {
+        return;
+    }
+    keep(&evaluation, true);
+    ask_all(&evaluation);
+    if (!l7s_outcome_refuses(verdict->outcome)) {
+        charge(&evaluation);
+    }
+    verdict->awaits |= evaluation.awaits;
+    if (verdict->outcome != before) { /* each request is one verdict */
+        atomic_fetch_sub_explicit(&shared->header->verdicts[before], 1,
+                                  memory_order_relaxed);
+        l7s_count_up(&shared->header->verdicts[verdict->outcome]);
+    }
 }
 
 bool l7s_decide_late(l7s_evaluation_t *evaluation)

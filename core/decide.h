@@ -48,6 +48,7 @@ typedef struct {
     const char *path;     /* normalised (path.h) */
     const char *target;   /* what was sent, with its query; NULL: it has none */
     const char *app;      /* of the directive L7ShieldApp, or NULL: the apps' mapping */
+    const char *user;     /* authenticated; NULL: nobody, or not known yet */
     l7s_mode_t mode;      /* of the directive at this place */
     /* The value of a request header (name in lower case), or NULL. */
     const char *(*header)(void *context, const char *name);
@@ -86,7 +87,7 @@ static inline bool l7s_outcome_refuses(l7s_outcome_t outcome)
  * too ("" where there is nothing to say). */
 typedef struct {
     l7s_outcome_t outcome;
-    uint8_t awaits;  /* set by l7s_decide: what policies count by when it is answered */
+    uint8_t awaits;  /* set by l7s_decide: what policies have still to learn */
     uint16_t status; /* of the refusal; DROPPED: of one where dropping will not do */
     uint32_t retry_after_seconds; /* 0: not known (a ban without an end) */
     char action[16];              /* "deny", "would_ban", "log", … for the access log */
@@ -106,6 +107,13 @@ typedef struct {
 /* `image` is pinned by the caller. Counts the verdict in the segment's header, too. */
 void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
                 const l7s_request_t *request, l7s_now_t now, l7s_verdict_t *verdict);
+
+/* Asks the policies that count by user, after l7s_decide and once authentication is over;
+ * request->user is NULL for who has none. `verdict` holds what was said before; what is
+ * stronger takes its place. `answered`: it has passed, so it is only counted. */
+void l7s_decide_user(const l7s_shared_t *shared, const l7s_image_t *image,
+                     const l7s_request_t *request, bool answered, l7s_now_t now,
+                     l7s_verdict_t *verdict);
 
 /* Could an address alone be refused? Mostly not: two compares. */
 bool l7s_addresses_matter(const l7s_shared_t *shared, const l7s_image_t *image);

@@ -32,7 +32,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 11
+#define L7S_IMAGE_VERSION 12
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -213,10 +213,10 @@ typedef struct {
     uint32_t plan_list, plan_header; /* with plans: indexes */
     l7s_run_t steps;                 /* escalate */
     uint32_t may_ban;                /* by its action or a step */
-    uint8_t deferred; /* charged when the answer is known: L7S_AWAITS_… */
-    uint8_t apart;    /* strict or deferred: not charged with the others */
-    uint8_t cost;     /* l7s_cost_t */
-    uint8_t reserved;
+    uint8_t deferred;   /* charged when the answer is known: L7S_AWAITS_… */
+    uint8_t apart;      /* strict or deferred: not charged with the others */
+    uint8_t cost;       /* l7s_cost_t */
+    uint8_t by_user;    /* asked when the user is known */
     l7s_run_t statuses; /* refs: lowest << 16 | highest, any of them; none: every one */
     l7s_run_t any;      /* matches */
     l7s_image_sanction_t sanction;
@@ -280,6 +280,7 @@ struct l7s_image {
     uint32_t needs_answer;   /* some policy is deferred */
     uint32_t needs_origin;   /* something asks for a client's country or ASN */
     uint32_t origin_lists;   /* some list of these has an effect */
+    uint32_t needs_user;     /* some policy counts by user */
     l7s_ranges_t listed;     /* union of all lists with an effect */
     uint64_t pattern_stamp;  /* of the section of patterns */
     uint32_t patterns;       /* how many there are; their numbers are below */

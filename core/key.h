@@ -28,6 +28,7 @@ typedef enum {
     L7S_PART_COOKIE,     /* value: the cookie's bytes, like a header's */
     L7S_PART_ASN,        /* value: the number in decimal */
     L7S_PART_COUNTRY,    /* value: its two capitals */
+    L7S_PART_USER,       /* value: the authenticated user's name, cut like a header */
     L7S_PART_MAX
 } l7s_part_t;
 

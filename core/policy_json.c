@@ -220,7 +220,7 @@ static void read_action(l7s_reader_t *reader, const json_t *action, l7s_policy_t
     memcpy(out->response, sanction.response, sizeof out->response);
 }
 
-/* Does the counted tuple tell one client from another? A header or cookie that all
+/* Does the counted tuple tell one client from another? A header, cookie or user that all
  * clients lack does not, when its absence is one shared counter. */
 static bool tells_clients_apart(const l7s_policy_t *policy)
 {
@@ -244,10 +244,11 @@ static void check_ban(l7s_reader_t *reader, const json_t *by, const l7s_policy_t
         json_array_size(by) == policy->by_count) {
         size_t mark = l7s_pointer_push(&reader->at, "action");
 
-        l7s_reader_wrong_at(reader, "ban", "ban_hits_everybody",
-                            "this ban would hit everybody: count by client, network or a "
-                            "header or cookie (whose absence is not shared), or use "
-                            "throttle");
+        l7s_reader_wrong_at(
+            reader, "ban", "ban_hits_everybody",
+            "this ban would hit everybody: count by client, network, user, "
+            "header or cookie (whose absence is not shared), or use "
+            "throttle");
         l7s_pointer_pop(&reader->at, mark);
     }
 }

@@ -68,6 +68,8 @@ const char *l7s_part_name(l7s_part_t part)
         return "asn";
     case L7S_PART_COUNTRY:
         return "country";
+    case L7S_PART_USER:
+        return "user";
     case L7S_PART_MAX:
         break;
     }

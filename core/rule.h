@@ -54,7 +54,8 @@ enum {
     L7S_AWAITS_ANSWER = 1,   /* its status, its size */
     L7S_AWAITS_BYTES_IN = 2, /* whoever reads the body must count */
     L7S_AWAITS_BUSY = 4,     /* when the worker is done with it */
-    L7S_AWAITS_HEADERS = 8   /* what the back end says of it */
+    L7S_AWAITS_HEADERS = 8,  /* what the back end says of it */
+    L7S_AWAITS_USER = 16     /* before that: whose request it is */
 };
 
 /* What of a request has a name and a value. */
@@ -117,7 +118,8 @@ static inline bool l7s_part_is_named(l7s_part_t part)
 /* May a request lack it? */
 static inline bool l7s_part_may_lack(l7s_part_t part)
 {
-    return l7s_part_is_named(part) || part == L7S_PART_ASN || part == L7S_PART_COUNTRY;
+    return l7s_part_is_named(part) || part == L7S_PART_ASN || part == L7S_PART_COUNTRY ||
+           part == L7S_PART_USER;
 }
 
 #endif

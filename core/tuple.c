@@ -89,6 +89,8 @@ static const char *value_of(const l7s_tuples_t *tuples, const l7s_spec_t *spec,
         return l7s_matcher_country(tuples->matcher);
     case L7S_PART_COOKIE:
         return l7s_matcher_cookie(tuples->matcher, spec->names[i]);
+    case L7S_PART_USER:
+        return request->user;
     default:
         return "";
     }

@@ -81,6 +81,8 @@ static void count(request_rec *r, shield_judged_t *judged,
         read_answer(r, judged, now, &answer);
     }
     request.facts.strict = NULL; /* it would wait */
+    request.facts.user = judged && judged->knows_user ? r->user : NULL;
+    verdict.awaits = 0;
     verdict.outcome =
         judged && judged->verdict ? judged->verdict->outcome : L7S_OUTCOME_ADMITTED;
     l7s_outcome_t before = verdict.outcome;
@@ -90,6 +92,10 @@ static void count(request_rec *r, shield_judged_t *judged,
     }
     request.facts.generation =
         atomic_load_explicit(&pin->generation, memory_order_relaxed);
+    if (judged && (judged->awaits & L7S_AWAITS_USER) != 0) { /* it never became known */
+        l7s_decide_user(&shield_process.shared, image, &request.facts, true, now,
+                        &verdict);
+    }
     l7s_decide_answer(&shield_process.shared, image, &request.facts, &answer, now,
                       &verdict);
     l7s_segment_unpin(pin);

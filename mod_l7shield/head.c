@@ -5,6 +5,7 @@
  * walks directories. In other hosts only bans and address lists act there, under the
  * host's own mode, and the policies wait for the access checker, which knows the section.
  *
+ * Policies that count by user wait for fixups, in all hosts.
  * Our own addresses are served from here, too, once nobody objects.
  *
  * Subrequests and internal redirects are part of a request that has been judged.
@@ -68,7 +69,7 @@ int shield_access(request_rec *r)
     return refuse(r, verdict);
 }
 
-int shield_fixups(request_rec *r)
+int shield_insist(request_rec *r)
 {
     if (r->main) {
         return DECLINED;
@@ -82,4 +83,20 @@ int shield_fixups(request_rec *r)
         return DECLINED;
     }
     return refuse(r, verdict);
+}
+
+int shield_fixups(request_rec *r)
+{
+    int answer = shield_insist(r);
+    const shield_judged_t *judged = shield_judged(r);
+    if (answer != DECLINED || r->main || r->prev || !judged ||
+        (judged->awaits & L7S_AWAITS_USER) == 0) {
+        return answer;
+    }
+    const shield_section_t *section =
+        shield_section(shield_host(r->server)->sections ? r->per_dir_config
+                                                        : r->server->lookup_defaults);
+    const l7s_verdict_t *verdict = shield_verdict_make_user(r, section);
+    return verdict && l7s_outcome_refuses(verdict->outcome) ? refuse(r, verdict)
+                                                            : DECLINED;
 }

@@ -13,7 +13,10 @@ int shield_head(request_rec *r, int lookup);
 /* access_checker: the sections that hold for the request are known. */
 int shield_access(request_rec *r);
 
-/* fixups: nobody may have talked us out of a refusal. */
+/* check_authn: nobody may have talked us out of a refusal. */
+int shield_insist(request_rec *r);
+
+/* fixups: likewise; and now the user is known, whom policies may count by. */
 int shield_fixups(request_rec *r);
 
 #endif

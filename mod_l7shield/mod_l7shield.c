@@ -142,10 +142,10 @@ static void register_hooks(apr_pool_t *pool)
 
     /* `Satisfy Any` goes on to authentication after a refusal: say it again before a
      * password is looked at, or guessing would go on, ... */
-    ap_hook_check_authn(shield_fixups, NULL, NULL, APR_HOOK_REALLY_FIRST,
+    ap_hook_check_authn(shield_insist, NULL, NULL, APR_HOOK_REALLY_FIRST,
                         AP_AUTH_INTERNAL_PER_CONF);
 
-    /* ... and where access is granted without one. */
+    /* ... and where access is granted without one. Now the user is known. */
     ap_hook_fixups(shield_fixups, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
     /* Refusals that scripts of other sites may read. */

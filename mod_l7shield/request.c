@@ -73,6 +73,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->path = l7s_path_read(*facts->target == '/' ? facts->target : "/", out->path,
                                 sizeof(out->path));
     facts->app = section->app;
+    facts->user = NULL; /* nobody, before authentication is over */
     facts->mode = shield_section_mode(section);
     facts->header = header_value;
     facts->context = r;

@@ -61,6 +61,50 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
     return keep(r, &verdict, now.mono_us);
 }
 
+/* What is kept already is added to: filters hold on to it. */
+static void keep_user(request_rec *r, shield_judged_t *judged,
+                      const l7s_verdict_t *verdict)
+{
+    uint8_t before = judged->awaits;
+    judged->knows_user = true;
+    judged->awaits = l7s_outcome_refuses(verdict->outcome) ? 0 : verdict->awaits;
+    if ((before & L7S_AWAITS_BYTES_IN) == 0) {
+        shield_answer_watch_body(r);
+    }
+    if (verdict->outcome != L7S_OUTCOME_ADMITTED) {
+        judged->verdict = apr_pmemdup(r->pool, verdict, sizeof(*verdict));
+        shield_verdict_show(r, judged->verdict);
+    }
+}
+
+const l7s_verdict_t *shield_verdict_make_user(request_rec *r,
+                                              const shield_section_t *section)
+{
+    shield_judged_t *judged = shield_judged_awaiting(r);
+    shield_request_t request;
+    l7s_verdict_t verdict = {.outcome = L7S_OUTCOME_ADMITTED};
+    l7s_pin_t *pin;
+    if (!judged || !shield_request_read(r, section, &request)) {
+        return NULL;
+    }
+    request.facts.user = r->user;
+    if (judged->verdict) {
+        verdict = *judged->verdict;
+    }
+    verdict.awaits = judged->awaits;
+    const l7s_image_t *image = shield_image_hold(&pin);
+    if (!image) {
+        return NULL;
+    }
+    request.facts.generation =
+        atomic_load_explicit(&pin->generation, memory_order_relaxed);
+    l7s_decide_user(&shield_process.shared, image, &request.facts, false,
+                    shield_now(r->request_time), &verdict);
+    l7s_segment_unpin(pin);
+    keep_user(r, judged, &verdict);
+    return judged->verdict;
+}
+
 const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode)
 {
     l7s_addr_t client;

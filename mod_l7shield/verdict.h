@@ -14,14 +14,19 @@
  * and nothing to tell. Else the verdict, kept with the request. */
 const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t *section);
 
+/* Asks the policies that count by user, when authentication is over. NULL as above. */
+const l7s_verdict_t *shield_verdict_make_user(request_rec *r,
+                                              const shield_section_t *section);
+
 /* Bans and address lists only, for hosts whose policies wait for the access checker. */
 const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode);
 
 /* What is kept with a request that has been judged. */
 typedef struct shield_judged {
     const l7s_verdict_t *verdict; /* NULL: admitted, and nothing to tell */
-    uint8_t awaits;    /* what policies count by when it is answered: L7S_AWAITS_… */
-    uint64_t begun_us; /* monotonic, when it was judged */
+    uint8_t awaits;               /* what policies have still to learn: L7S_AWAITS_… */
+    bool knows_user;              /* authentication was over, r->user is right */
+    uint64_t begun_us;            /* monotonic, when it was judged */
     uint64_t
         answered_us; /* … when its worker had passed on all of the answer; 0: unknown */
     uint64_t bytes_in; /* of its body, so far */

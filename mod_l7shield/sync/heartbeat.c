@@ -112,7 +112,7 @@ static json_t *features(void)
 {
     static const char *const names[] = {
         "spine",   "strict", "guard", "strings", "matching",  "escalate",
-        "answers", "costs",  "drop",  "geo",     "challenge",
+        "answers", "costs",  "drop",  "geo",     "challenge", "user",
     };
     json_t *out = json_array();
 

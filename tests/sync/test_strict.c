@@ -53,6 +53,19 @@ static l7s_strict_verdict_t ask(fleet_t *fleet, unsigned node, uint64_t key)
     return ask_within(fleet, node, key, SECOND_US);
 }
 
+static void wait_for_verdict(fleet_t *fleet, unsigned node)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+
+    for (unsigned i = 0; i < 250; i++) {
+        if (ask(fleet, node, 1000 + i) == L7S_STRICT_ADMITTED) {
+            return;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    fail_msg("no verdict within five seconds");
+}
+
 static int set_up(void **state)
 {
     static const l7s_hashkey_t key = {11, 22};
@@ -70,6 +83,7 @@ static int set_up(void **state)
             return -1;
         }
         sync_strict_tick(fleet->nodes[i], &key, NULL, sync_clock_now());
+        wait_for_verdict(fleet, i); /* it is connected */
     }
     *state = fleet;
     return 0;
@@ -157,19 +171,6 @@ static void test_strict_forgotten_key_begins_anew(void **state)
         verdict = ask(fleet, 0, 4); /* in the same order as the deletion */
     }
     assert_int_equal(verdict, L7S_STRICT_ADMITTED);
-}
-
-static void wait_for_verdict(fleet_t *fleet, unsigned node)
-{
-    const struct timespec pause = {.tv_nsec = 20000000};
-
-    for (unsigned i = 0; i < 250; i++) {
-        if (ask(fleet, node, 1000 + i) == L7S_STRICT_ADMITTED) {
-            return;
-        }
-        (void)nanosleep(&pause, NULL);
-    }
-    fail_msg("no verdict within five seconds");
 }
 
 static void test_strict_hung_store_costs_three_waits_and_heals(void **state)

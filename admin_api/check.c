@@ -31,9 +31,10 @@ static json_t *describe_request(const admin_check_request_t *request, const char
     {
         json_array_append_new(names, json_string(name)); /* values may be secrets */
     }
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s?}", "client", request->client_text,
-                     "method", request->method, "host", request->shown_host, "path",
-                     request->shown_path, "headers", names, "app", text_or_null(app));
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s?, s:s?}", "client",
+                     request->client_text, "method", request->method, "host",
+                     request->shown_host, "path", request->shown_path, "headers", names,
+                     "user", text_or_null(request->user), "app", text_or_null(app));
 }
 
 static const char *outcome_name(l7s_outcome_t outcome)

@@ -91,6 +91,7 @@ static bool read_members(admin_call_t *call, const json_t *body,
     }
     snprintf(out->method, sizeof out->method, "%s", member(body, "method", "GET"));
     snprintf(out->app, sizeof out->app, "%s", member(body, "app", ""));
+    snprintf(out->user, sizeof out->user, "%s", member(body, "user", ""));
     set_host(member(body, "host", ""), out->host);
     set_path(member(body, "path", "/"), out);
     set_headers(json_object_get(body, "headers"), out->headers);
@@ -137,6 +138,9 @@ static bool read_incident(admin_call_t *call, const char *id, admin_check_reques
         return false;
     }
     target = json_object_get(out->incident, "target");
+    snprintf(out->user, sizeof out->user, "%s",
+             member(json_object_get(json_object_get(out->incident, "source"), "key"),
+                    "user", ""));
     snprintf(out->method, sizeof out->method, "%s", member(target, "method", "GET"));
     set_host(member(target, "host", ""), out->host);
     set_path(member(target, "path", "/"), out);
@@ -223,6 +227,7 @@ l7s_request_t admin_check_request_facts(admin_check_request_t *request)
                            .path = request->path,
                            .target = request->target,
                            .app = request->app[0] != '\0' ? request->app : NULL,
+                           .user = request->user[0] != '\0' ? request->user : NULL,
                            .mode = L7S_MODE_ENFORCE,
                            .header = find_header,
                            .context = request,

@@ -15,6 +15,7 @@ typedef struct {
     char client_text[64];
     char method[32], host[256], path[L7S_PATH_MAX + 1], app[L7S_POLICY_NAME_MAX];
     char target[2 * L7S_PATH_MAX]; /* as it was given, with its query */
+    char user[1024];               /* "": nobody */
     /* The same as they can stand in an answer: what is not UTF-8 is replaced. */
     char shown_host[256], shown_path[L7S_PATH_MAX + 1];
     json_t *headers;  /* by their names in lower case; owned */

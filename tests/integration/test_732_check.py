@@ -323,3 +323,12 @@ def test_732_14_viewers_ask_and_operators_release(fleet):
     denied = fleet.api("POST", "/v1/check:release", body, token=viewer)
     assert (denied.status, denied.code) == (403, "forbidden")
     assert fleet.api("POST", "/v1/check:release", body, token=operator).status == 200
+
+
+def test_732_30_user_that_is_counted_by(fleet):
+    fleet.put("/v1/config", config(policy("by-user", {"throttle": {}}, detect=rate(3, 60),
+                                          count={"by": ["user"]})))
+    keys = [of_policy(check(fleet, client="127.0.6.1", **asked), "by-user")["counted_by"]
+            for asked in ({"user": "alice"}, {})]
+    assert keys == [{"user": "alice"}, {"user": None, "client": "127.0.6.1"}]
+    assert check(fleet, client="127.0.6.1", user="alice")["request"]["user"] == "alice"

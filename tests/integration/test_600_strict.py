@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from fleet import Fleet, Late, alternate, on_a_noisy_machine
+from fleet import Fleet, Late, Pulse, alternate, on_a_noisy_machine
 from httpd import Httpd, config, policy, rate, wait_until
 
 METRICS = '<Location "/l7shield-metrics">\nSetHandler l7shield-metrics\n</Location>\n'
@@ -150,15 +150,19 @@ def test_600_01_two_nodes_admit_what_one_exact_limiter_would(fleet):
 def test_600_02_waiting_takes_less_than_five_milliseconds(fleet):
     fleet.put_policy(strict("all-wait", 100000, 10))
     before, missed = waits(fleet), misses(fleet)
-    statuses, _ = alternate(fleet.nodes, 1000, 200, address="127.0.6.2")
+    with Pulse() as pulse:
+        statuses, _ = alternate(fleet.nodes, 1000, 200, address="127.0.6.2")
     after = waits(fleet)
     spread = {bound: after[bound] - before[bound] for bound in after}
     missed = misses(fleet) - missed
     print("waits:", {bound: int(value) for bound, value in spread.items()})
     assert set(statuses) == {200}
     assert spread[float("inf")] == 1000
-    if missed > 0 or spread[DEADLINE] < 990:
-        raise Late(f"{missed:.0f} misses, {spread[DEADLINE]:.0f} of 1000 in time")
+    late = 1000 - spread[DEADLINE]
+    # A verdict that the machine held up may close the link for 100 ms: twenty requests.
+    if missed > 20 * pulse.late or late > 10 + pulse.late:
+        raise Late(f"{missed:.0f} misses and {late:.0f} late; the machine was {pulse.late} "
+                   "times")
 
 
 def test_600_03_many_at_once_share_one_limit(fleet):

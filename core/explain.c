@@ -42,6 +42,17 @@ static void explain_policy(asked_t *asked, uint32_t index, l7s_explain_t *explai
     explain->policy(explain->context, &out);
 }
 
+static void explain_policies(asked_t *asked, bool by_user, l7s_explain_t *explain)
+{
+    const l7s_image_t *image = asked->matcher.image;
+
+    for (uint32_t i = 0; i < l7s_image_policies(image); i++) {
+        if ((l7s_image_policy(image, i)->by_user != 0) == by_user) {
+            explain_policy(asked, i, explain);
+        }
+    }
+}
+
 static void explain_list(asked_t *asked, uint32_t index, l7s_explain_t *explain)
 {
     const l7s_image_t *image = asked->matcher.image;
@@ -73,9 +84,8 @@ l7s_status_t l7s_explain(const l7s_image_t *image, const l7s_request_t *request,
     for (uint32_t i = 0; i < image->sections[L7S_SECTION_LISTS].count; i++) {
         explain_list(asked, i, explain);
     }
-    for (uint32_t i = 0; i < l7s_image_policies(image); i++) {
-        explain_policy(asked, i, explain);
-    }
+    explain_policies(asked, false, explain);
+    explain_policies(asked, true, explain);
     free(asked);
     return L7S_OK;
 }

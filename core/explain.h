@@ -39,7 +39,8 @@ typedef struct {
     void *context;
 } l7s_explain_t;
 
-/* Visits lists and policies in their order, with the app filled in before. */
+/* Visits lists and policies in the order in which a request meets them (those that count
+ * by user come last), with the app filled in before. */
 L7S_MUST_USE l7s_status_t l7s_explain(const l7s_image_t *image,
                                       const l7s_request_t *request,
                                       l7s_explain_t *explain);

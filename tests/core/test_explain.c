@@ -116,6 +116,22 @@ static void test_explain_names_app_lists_keys_and_limits(void **state)
     assert_null(strstr(seen.seen, "s3cret"));
 }
 
+static void test_explain_meets_policies_by_user_last(void **state)
+{
+    fixture_t *fixture = *state;
+    fixture_request_t request = fixture_request("203.0.113.7", "GET", "shop.test", "/x");
+    const char *app;
+
+    fixture_by(fixture, fixture_policy(fixture, "users", L7S_ACTION_THROTTLE, 5, 60),
+               "user");
+    fixture_policy(fixture, "all", L7S_ACTION_THROTTLE, 5, 60);
+    fixture_compile(fixture);
+    request.facts.user = "alice";
+    assert_string_equal(
+        explain(fixture, &request, &app).seen,
+        "all {\"client\":\"203.0.113.7\"} 1;users {\"user\":\"alice\"} 1;");
+}
+
 /* Is every policy that matches and counts one whose statistics grew, and is each of its
  * limits' slots there? (Only where nothing ended the evaluation.) */
 static void compare_policy(void *context, const l7s_explained_policy_t *policy)
@@ -171,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_explain_names_app_lists_keys_and_limits),
+        TEST(test_explain_meets_policies_by_user_last),
         TEST(test_explain_agrees_with_decisions),
     };
 

@@ -472,6 +472,15 @@ l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request)
     return verdict;
 }
 
+void fixture_decide_user(fixture_t *fixture, fixture_request_t *request,
+                         l7s_verdict_t *verdict)
+{
+    if ((verdict->awaits & L7S_AWAITS_USER) != 0) {
+        l7s_decide_user(&fixture->shared, fixture->image, &request->facts, false,
+                        fixture->now, verdict);
+    }
+}
+
 void fixture_answer(fixture_t *fixture, fixture_request_t *request, l7s_answer_t answer,
                     l7s_verdict_t *verdict)
 {

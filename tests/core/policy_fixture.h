@@ -94,6 +94,9 @@ typedef struct {
 fixture_request_t fixture_request(const char *client, const char *method,
                                   const char *host, const char *path);
 l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request);
+/* The second stage, if a policy waits for facts.user; `verdict` is the first one's. */
+void fixture_decide_user(fixture_t *fixture, fixture_request_t *request,
+                         l7s_verdict_t *verdict);
 /* The answer to it; `verdict` as l7s_decide_answer has it. */
 void fixture_answer(fixture_t *fixture, fixture_request_t *request, l7s_answer_t answer,
                     l7s_verdict_t *verdict);

@@ -209,6 +209,8 @@ static void random_count(fixture_t *fixture, uint64_t *seed, l7s_policy_t *polic
         "cookie:q",
         "asn",
         "country",
+        "user",
+        "user",
     };
     static const uint8_t v4[] = {8, 16, 24, 31, 32}, v6[] = {32, 48, 56, 64, 128};
 
@@ -413,6 +415,7 @@ void random_request(fixture_t *fixture, uint64_t *seed, fixture_request_t *reque
     request->facts.mode = chance(seed, 92)   ? L7S_MODE_ENFORCE
                           : chance(seed, 80) ? L7S_MODE_OBSERVE
                                              : L7S_MODE_OFF;
+    request->facts.user = chance(seed, 30) ? NULL : chance(seed, 50) ? "alice" : "bob";
     if (chance(seed, 60)) {
         request->facts.target = random_target(fixture, seed, request->facts.path);
     }

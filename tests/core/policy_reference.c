@@ -428,6 +428,8 @@ static const char *part_value(const run_t *run, const l7s_by_t *by)
         return origin(run, false);
     case L7S_PART_COUNTRY:
         return origin(run, true);
+    case L7S_PART_USER:
+        return run->request->user;
     case L7S_PART_COOKIE:
         return pair_value(run->request, L7S_FIELD_COOKIE, by->name, 0, run->all->cookie);
     default:
@@ -957,14 +959,26 @@ static bool address_speaks(run_t *run)
            lists_speak(run, L7S_EFFECT_DENY);
 }
 
-static void policies_speak(run_t *run)
+static bool counts_by_user(const l7s_policy_t *policy)
+{
+    for (size_t i = 0; i < policy->by_count; i++) {
+        if (policy->by[i].part == L7S_PART_USER) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that count by user, or all others. */
+static void policies_speak(run_t *run, bool by_user)
 {
     static char tuples[L7S_POLICIES_MAX][REFERENCE_KEY];
     size_t conforming[L7S_POLICIES_MAX], count = 0;
 
     for (size_t i = 0; i < run->all->config->policy_count; i++) {
         answer_t answer = GOES_ON;
-        if (policy_matches(run, &run->all->config->policies[i])) {
+        if (counts_by_user(&run->all->config->policies[i]) == by_user &&
+            policy_matches(run, &run->all->config->policies[i])) {
             answer = ask(run, i, tuples[i]);
         }
         if (answer == CONFORMS) {
@@ -990,7 +1004,21 @@ void reference_decide(reference_t *reference, const l7s_request_t *request, l7s_
     }
     find_app(&run);
     if (!address_speaks(&run) && run.app_mode != L7S_MODE_OFF) {
-        policies_speak(&run);
+        policies_speak(&run, false);
+    }
+    reference->verdicts[verdict->outcome]++;
+}
+
+void reference_decide_user(reference_t *reference, const l7s_request_t *request,
+                           l7s_now_t now, reference_verdict_t *verdict)
+{
+    run_t run = {.all = reference, .request = request, .now = now, .verdict = verdict};
+
+    reference->verdicts[verdict->outcome]--;
+    run.mode = l7s_mode_least(request->mode, reference->node_mode);
+    find_app(&run);
+    if (run.app_mode != L7S_MODE_OFF) {
+        policies_speak(&run, true);
     }
     reference->verdicts[verdict->outcome]++;
 }

@@ -66,6 +66,10 @@ void reference_end(reference_t *reference);
 void reference_decide(reference_t *reference, const l7s_request_t *request, l7s_now_t now,
                       reference_verdict_t *verdict);
 
+/* What policies by user add to that, once it is known. */
+void reference_decide_user(reference_t *reference, const l7s_request_t *request,
+                           l7s_now_t now, reference_verdict_t *verdict);
+
 /* A ban by hand. */
 void reference_ban(reference_t *reference, const char *key, uint64_t until_ms);
 

@@ -167,7 +167,9 @@ static void test_explain_agrees_with_decisions(void **state)
         random_config(fixture, &seed);
         fixture_compile(fixture);
         random_request(fixture, &seed, &request);
-        if (fixture_decide(fixture, &request).outcome != L7S_OUTCOME_ADMITTED ||
+        l7s_verdict_t verdict = fixture_decide(fixture, &request);
+        fixture_decide_user(fixture, &request, &verdict);
+        if (verdict.outcome != L7S_OUTCOME_ADMITTED ||
             request.facts.mode == L7S_MODE_OFF) {
             continue;
         }

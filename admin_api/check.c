@@ -44,7 +44,7 @@ static const char *outcome_name(l7s_outcome_t outcome)
         [L7S_OUTCOME_LOGGED] = "logged",     [L7S_OUTCOME_OBSERVED] = "observed",
         [L7S_OUTCOME_DENIED] = "denied",     [L7S_OUTCOME_THROTTLED] = "throttled",
         [L7S_OUTCOME_BANNED] = "banned",     [L7S_OUTCOME_LISTED] = "listed",
-        [L7S_OUTCOME_DROPPED] = "dropped",
+        [L7S_OUTCOME_DROPPED] = "dropped",   [L7S_OUTCOME_CHALLENGED] = "challenged",
     };
     const char *name = outcome < L7S_OUTCOMES ? names[outcome] : NULL;
 
@@ -84,20 +84,21 @@ static json_t *describe_lists(const admin_check_engine_t *engine)
     return out;
 }
 
-static json_t *describe_limit(const admin_check_limit_t *limit)
+static json_t *describe_limit(const admin_check_limit_t *limit, l7s_cost_t cost)
 {
     static const char *const known[] = {"unknown", "fleet", "store", "each_node"};
     const l7s_rate_t *rate = &limit->limit.rate;
     bool told = limit->known == ADMIN_KNOWN_FLEET || limit->known == ADMIN_KNOWN_STORE;
 
-    return json_pack(
-        "{s:I, s:I, s:I, s:s, s:o, s:o, s:o}", "requests", (json_int_t)rate->requests,
-        "per_seconds", (json_int_t)(rate->period_us / 1000000), "burst",
-        (json_int_t)rate->burst, "known_to", known[limit->known], "used",
-        told ? json_integer(limit->used) : json_null(), "left",
-        told ? json_integer(limit->left) : json_null(), "wait_seconds",
-        told ? json_integer((json_int_t)((limit->wait_us + 999999) / 1000000))
-             : json_null());
+    return json_pack("{s:I, s:s, s:I, s:I, s:s, s:o, s:o, s:o}", "requests",
+                     (json_int_t)rate->requests, "unit", l7s_cost_unit(cost),
+                     "per_seconds", (json_int_t)(rate->period_us / 1000000), "burst",
+                     (json_int_t)rate->burst, "known_to", known[limit->known], "used",
+                     told ? json_integer(limit->used) : json_null(), "left",
+                     told ? json_integer(limit->left) : json_null(), "wait_seconds",
+                     told
+                         ? json_integer((json_int_t)((limit->wait_us + 999999) / 1000000))
+                         : json_null());
 }
 
 /* Pointers of the predicates that do not hold: why it does not match. */
@@ -122,7 +123,8 @@ static json_t *describe_policy(const admin_check_policy_t *policy, json_t *predi
     json_t *key = policy->counts ? json_loads(policy->key, 0, NULL) : NULL;
 
     for (uint32_t i = 0; i < policy->limit_count; i++) {
-        json_array_append_new(limits, describe_limit(&policy->limits[i]));
+        json_array_append_new(limits,
+                              describe_limit(&policy->limits[i], policy->policy->cost));
     }
     return json_pack(
         "{s:s, s:s, s:s, s:b, s:o, s:O, s:o, s:o, s:b}", "name", policy->policy->name,
@@ -172,6 +174,21 @@ static json_t *lenient_nodes(const admin_daemon_t *daemon)
     return out;
 }
 
+/* What only nodes can know and somebody asks for. */
+static json_t *unknown(const admin_check_engine_t *engine,
+                       const admin_check_request_t *request)
+{
+    json_t *out = json_array();
+
+    if (l7s_image_needs_origin(engine->image) && !request->memo.has_origin) {
+        json_array_append_new(
+            out,
+            json_string("where the client comes from: the databases of countries and "
+                        "ASNs are at the nodes; ask with \"country\" and \"asn\""));
+    }
+    return out;
+}
+
 /* --- the call --- */
 
 static void reply(admin_call_t *call, admin_check_request_t *request,
@@ -182,15 +199,15 @@ static void reply(admin_call_t *call, admin_check_request_t *request,
     l7s_verdict_t verdict;
 
     l7s_decide(&engine->shared, engine->image, &facts, engine->now, &verdict);
-    admin_call_reply(call, 200,
-                     json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "request",
-                               describe_request(request, engine->app), "verdict",
-                               describe_verdict(&verdict), "stopped_by",
-                               admin_check_stopped_by(engine, bans), "bans",
-                               admin_check_bans_describe(bans), "lists",
-                               describe_lists(engine), "policies",
-                               describe_policies(engine, predicates), "lenient_nodes",
-                               lenient_nodes(call->daemon)));
+    admin_call_reply(
+        call, 200,
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "request",
+                  describe_request(request, engine->app), "verdict",
+                  describe_verdict(&verdict), "stopped_by",
+                  admin_check_stopped_by(engine, bans), "bans",
+                  admin_check_bans_describe(bans), "lists", describe_lists(engine),
+                  "policies", describe_policies(engine, predicates), "lenient_nodes",
+                  lenient_nodes(call->daemon), "unknown", unknown(engine, request)));
 }
 
 static void check(admin_call_t *call, admin_check_request_t *request,

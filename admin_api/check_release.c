@@ -59,6 +59,7 @@ static void look_at_policies(release_t *release)
         const admin_check_policy_t *policy = &release->engine.policies[i];
         if (!admin_check_policy_trips(policy) ||
             policy->policy->action < L7S_ACTION_DENY ||
+            policy->policy->action == L7S_ACTION_CHALLENGE || /* a client can pass it */
             policy->policy->mode != L7S_MODE_ENFORCE) {
             continue;
         }

@@ -41,6 +41,19 @@ static void set_path(const char *text, admin_check_request_t *out)
     l7s_path_normalise(out->target, out->path, L7S_PATH_MAX, &cut);
 }
 
+/* Databases of countries and ASNs are at the nodes: here somebody must say. */
+static void set_origin(const json_t *from, admin_check_request_t *out)
+{
+    const char *country = json_string_value(json_object_get(from, "country"));
+    json_int_t asn = json_integer_value(json_object_get(from, "asn"));
+
+    out->memo.located = out->client;
+    out->memo.has_origin = country != NULL || asn > 0;
+    out->memo.origin.asn = asn > 0 && asn <= UINT32_MAX ? (uint32_t)asn : 0;
+    snprintf(out->memo.origin.country, sizeof out->memo.origin.country, "%s",
+             country != NULL ? country : "");
+}
+
 static void set_headers(const json_t *headers, json_t *out)
 {
     const char *name;
@@ -95,7 +108,11 @@ static bool read_members(admin_call_t *call, const json_t *body,
     set_host(member(body, "host", ""), out->host);
     set_path(member(body, "path", "/"), out);
     set_headers(json_object_get(body, "headers"), out->headers);
-    return set_client(call, client, "/client", out);
+    if (!set_client(call, client, "/client", out)) {
+        return false;
+    }
+    set_origin(body, out);
+    return true;
 }
 
 /* Who a record is about: its key, else its only client. A network's key stands as
@@ -151,7 +168,11 @@ static bool read_incident(admin_call_t *call, const char *id, admin_check_reques
         json_object_set_new(out->headers, "user-agent", json_string(agent));
     }
     without_prefix(client, address);
-    return set_client(call, address, "/incident", out);
+    if (!set_client(call, address, "/incident", out)) {
+        return false;
+    }
+    set_origin(json_object_get(out->incident, "source"), out);
+    return true;
 }
 
 /* The simple case: GET with parameters. */
@@ -226,6 +247,7 @@ l7s_request_t admin_check_request_facts(admin_check_request_t *request)
                            .host = request->host,
                            .path = request->path,
                            .target = request->target,
+                           .memo = &request->memo,
                            .app = request->app[0] != '\0' ? request->app : NULL,
                            .user = request->user[0] != '\0' ? request->user : NULL,
                            .mode = L7S_MODE_ENFORCE,

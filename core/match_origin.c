@@ -21,10 +21,10 @@ const l7s_geo_place_t *l7s_matcher_origin(l7s_matcher_t *matcher)
         return &matcher->origin;
     }
     matcher->origin_known = true;
-    if (matcher->geo == NULL) {
-        memset(&matcher->origin, 0, sizeof matcher->origin);
-    } else if (memo != NULL && is_located(memo, client)) {
+    if (memo != NULL && is_located(memo, client)) {
         matcher->origin = memo->origin;
+    } else if (matcher->geo == NULL) {
+        memset(&matcher->origin, 0, sizeof matcher->origin);
     } else {
         l7s_geo_find(matcher->geo, client, &matcher->origin);
         if (memo != NULL) {

@@ -114,7 +114,7 @@ def test_732_02_what_is_left_of_a_limit_of_the_fleet(fleet):
     client = "127.0.6.2"
     fresh = of_policy(check(fleet, client=client), "limit")
     assert fresh["counted_by"] == {"client": client} and not fresh["trips"]
-    assert fresh["limits"] == [{"requests": 10, "per_seconds": 60, "burst": 10,
+    assert fresh["limits"] == [{"requests": 10, "unit": "requests", "per_seconds": 60, "burst": 10,
                                 "known_to": "fleet", "used": 0, "left": 10,
                                 "wait_seconds": 0}]
     for _ in range(20):
@@ -196,6 +196,43 @@ def test_732_05_an_incident_is_enough_to_ask(fleet):
     assert simple["verdict"] == document["verdict"]
     simple = fleet.api("GET", f"/v1/check?client={client}&path=/page.txt&pretty=true")
     assert simple.json["verdict"]["by"] == "short"
+
+
+def test_732_09_query_cookies_origin_and_plans(fleet):
+    plans = {"list": "api-keys", "attribute": "plan",
+             "rates": {"gold": [{"requests": 90, "per_seconds": 60}]},
+             "default": [{"requests": 9, "per_seconds": 60}]}
+    for node in fleet.nodes:
+        node.expects("L7S2023")  # they have no database here
+    lists = [{**LISTS[1], "entries": [{"value": "k-secret-1", "attributes": {"plan": "gold"}}]},
+             {"name": "far", "kind": "countries", "effect": "deny",
+              "entries": [{"value": "XX"}]}]
+    fleet.put("/v1/config", config(
+        policy("search", {"throttle": {}}, {
+            "query": [{"name": "q", "is": "present"}, {"name": "page", "is": "absent"}],
+            "cookies": [{"name": "sid", "is": "absent"}],
+            "any": [{"methods": ["GET"]}, {"client": {"in": ["asn:64500"]}}]},
+            detect=rate(5, 60)),
+        policy("plans", {"throttle": {}}, detect={"plans": plans},
+               count={"by": ["header:x-api-key"]}),
+        policy("volume", {"throttle": {}}, detect=rate(1000000, 60),
+               count={"cost": "bytes_out"}), lists=lists))
+    asked = {"client": "127.0.6.16", "path": "/search?q=x%20y"}
+    assert of_policy(check(fleet, **asked), "search")["matches"]
+    for change, failed in (({"path": "/search"}, ["/match/query/0"]),
+                           ({"path": "/search?q=1&page=2"}, ["/match/query/1"]),
+                           ({"headers": {"Cookie": "sid=1"}}, ["/match/cookies/0"]),
+                           ({"method": "POST"}, ["/match/any"])):
+        assert of_policy(check(fleet, **{**asked, **change}), "search")["failed"] == failed
+    document = check(fleet, **asked, method="POST", country="XX", asn=64500)
+    assert of_policy(document, "search")["matches"] and document["unknown"] == []
+    assert ("list", "far") in stops(document) and document["verdict"]["outcome"] == "listed"
+    document = check(fleet, **asked)
+    assert "country" in document["unknown"][0] and stops(document) == set()
+    assert of_policy(document, "plans")["limits"][0]["burst"] == 9
+    document = check(fleet, **asked, headers={"X-Api-Key": "k-secret-1"})
+    assert of_policy(document, "plans")["limits"][0]["burst"] == 90
+    assert of_policy(document, "volume")["limits"][0]["unit"] == "bytes"
 
 
 @pytest.mark.parametrize("path", ["/%ff%fe", "/%00", "/" + "%2e%2e/" * 200 + "login",

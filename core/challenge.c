@@ -168,7 +168,9 @@ bool l7s_pass_in_cookies(const l7s_bond_t *bond, uint64_t now_s, const char *coo
             }
         }
         cookies = strchr(cookies, ';');
-        cookies += cookies != NULL ? 1 : 0;
+        if (cookies != NULL) {
+            cookies++;
+        }
     }
     return false;
 }

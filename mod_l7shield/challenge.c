@@ -88,7 +88,9 @@ static const char *parameter(request_rec *r, const char *name)
             return ap_unescape_urlencoded(value) == OK ? value : "";
         }
         at = strchr(at, '&');
-        at += at ? 1 : 0;
+        if (at) {
+            at++;
+        }
     }
     return "";
 }

@@ -134,6 +134,7 @@ static void test_pass_in_cookies_is_found_where_cookies_are(void **state)
         {"l7shield-gate", false},
         {"%.0s", false},
         {";;;%.0s;", false},
+        {"a=b%.0s", false}, /* the last one has no semicolon */
         {"l7shield-gate=1;l7shield-gate=2;l7shield-gate=3;l7shield-gate=4;"
          "l7shield-gate=%s",
          false}, /* so many are not looked at */

@@ -8,16 +8,17 @@ from urllib.parse import urlencode
 
 import pytest
 
+from fleet import Fleet
 from httpd import config, policy, rate, wait_until
 from solver import HTML, VERIFY, Visitor, fields, solve
 
 COOKIE = "l7shield-gate"
-EXPECTED_FEW = 8  # bits, for tests that are about something else
+FEW = 8  # bits, for tests that are about something else
 
 
 def gate(kind="proof_of_work", match=None, detect=None, **options):
     if kind == "proof_of_work":
-        options.setdefault("difficulty", EXPECTED_FEW)
+        options.setdefault("difficulty", FEW)
     return policy("gate", {"challenge": {"kind": kind, **options}}, match, detect=detect)
 
 
@@ -198,6 +199,30 @@ def test_723_17_graceful_restart_and_other_children_take_a_pass(httpd):
     assert {visitor.get("/page.txt").status for _ in range(20)} == {200}
 
 
+def test_723_18_pass_holds_on_every_node_of_a_fleet():
+    """Nothing is stored for it: every node has the key."""
+    fleet = Fleet(nodes=2, children=1)
+    try:
+        fleet.start()
+        fleet.put_policy(gate())
+        one, two = fleet.nodes
+        visitor = Visitor(one)
+        asked = visitor.get("/page.txt")
+        visitor.server = two
+        assert visitor.verify(asked.body).status == 303, "asked by one, checked by the other"
+        assert [Visitor(node).get("/page.txt").status for node in (one, two)] == [403, 403]
+        for visitor.server in one, two:
+            assert visitor.get("/page.txt").status == 200
+        incident = fleet.wait_for_incident(
+            lambda item: (item["policy"] or {}).get("name") == "gate" and
+            sorted(item["nodes"]) == ["web-1", "web-2"])
+        assert incident["action"]["type"] == "challenge"
+        assert incident["counts"]["acted"] >= 2
+    finally:
+        unexpected = fleet.close()
+    assert not unexpected, "unexpected lines in the logs:\n" + "\n".join(unexpected)
+
+
 # ------------------------------------------------------------------- who is asked
 
 API = [dict(accept="*/*"), dict(accept=None), dict(accept="application/json"),
@@ -216,7 +241,7 @@ def test_723_20_programs_feeds_and_forms_are_admitted_and_counted(httpd, request
 
 @pytest.mark.parametrize("request_", API)
 def test_723_21_or_refused_where_the_policy_says_so(httpd, request_):
-    server = httpd(policies=config(gate(api_clients="refuse", status=401 + 2)))
+    server = httpd(policies=config(gate(api_clients="refuse")))
     visitor = Visitor(server)
     refused = visitor.get("/page.txt", **request_)
     assert refused.status == 403

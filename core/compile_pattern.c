@@ -5,7 +5,8 @@
  * the node's memory may be moved to.
  *
  * The compiler takes long for what counts far, like (.{1,100}a){100}: counted repeats may
- * unfold to REPEATS_MAX items, which keeps every pattern below a tenth of a second.
+ * unfold to REPEATS_MAX items, which keeps what is accepted to about a tenth of a second
+ * and what the library itself finds too large below one.
  */
 #include "compile_pattern.h"
 

@@ -214,7 +214,11 @@ char *l7s_accept_pattern(l7s_reader_t *reader, const char *text)
 {
     char error[224];
 
-    if (l7s_pattern_error(text, error, sizeof error)) {
+    /* Compiling costs time: not for a report that would not be kept. */
+    bool is_full =
+        reader->problems != NULL && reader->problems->count == L7S_PROBLEMS_MAX;
+
+    if (!is_full && l7s_pattern_error(text, error, sizeof error)) {
         l7s_reader_wrong(reader, "bad_pattern", "%s", error);
     }
     return l7s_reader_text(reader, text);

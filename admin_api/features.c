@@ -32,6 +32,7 @@ static const struct {
     {"policy", "count", NULL, "country", "geo"},
     {"policy", "count", NULL, "asn", "geo"},
     {"policy", "count", NULL, "user", "user"},
+    {"policy", "match", NULL, "signals", "signals"},
     {"list", "kind", "strings", NULL, "strings"},
     {"list", "kind", "countries", NULL, "geo"},
     {"list", "kind", "asns", NULL, "geo"},

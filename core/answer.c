@@ -9,6 +9,8 @@
 
 #include "evaluation.h"
 
+#include <string.h>
+
 static l7s_slot_t *slot_of(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
                            const l7s_image_limit_t *limit)
 {
@@ -26,6 +28,25 @@ static bool has_status(const l7s_image_t *image, l7s_run_t statuses, uint16_t st
         }
     }
     return statuses.count == 0;
+}
+
+/* Those of the policy's among the request's. False: it asks for some, and there are none.
+ */
+static bool match_signals(const l7s_image_t *image, l7s_run_t wanted,
+                          const l7s_signals_t *raised, l7s_signals_t *out)
+{
+    const uint32_t *refs = l7s_image_refs(image, wanted);
+
+    out->count = 0;
+    for (size_t i = 0; i < raised->count; i++) {
+        for (uint32_t k = 0; k < wanted.count; k++) {
+            if (strcmp(raised->items[i].name, l7s_image_text(image, refs[k])) == 0) {
+                out->items[out->count++] = raised->items[i];
+                break;
+            }
+        }
+    }
+    return wanted.count == 0 || out->count > 0;
 }
 
 /* 0: this answer is not counted. */
@@ -76,34 +97,45 @@ static void note_passed(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
 
 /* A policy that would have refused the request, had it been enforced, or asked, does not
  * charge it: observing counts as enforcing would. */
+static void charge_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip, uint32_t amount,
+                        bool was_decided)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    bool refuses = policy->action >= L7S_ACTION_DENY && trip->mode == L7S_MODE_ENFORCE;
+
+    if (l7s_trip_measure(evaluation, trip, 0) && !(was_decided && refuses)) {
+        if (!was_decided) {
+            l7s_settle_trip(evaluation, trip);
+        }
+        return;
+    }
+    debit(evaluation, trip, amount);
+    evaluation->units = policy->cost == L7S_COST_REQUESTS ? 0 : amount;
+    if (trip->limits.count == 0 || l7s_trip_measure(evaluation, trip, 0)) {
+        l7s_settle_trip(evaluation, trip);
+    } else {
+        note_passed(evaluation, trip);
+    }
+    evaluation->units = 0;
+}
+
 static void charge(l7s_evaluation_t *evaluation, uint32_t index,
                    const l7s_answer_t *answer)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
     uint32_t amount = amount_of(evaluation, policy, answer);
+    l7s_signals_t signals;
     l7s_trip_t trip;
-    bool refuses, over;
 
-    if (amount == 0 || !l7s_trip_regard(evaluation, index, &trip) ||
+    if (amount == 0 ||
+        !match_signals(evaluation->image, policy->signals, &answer->signals, &signals) ||
+        !l7s_trip_regard(evaluation, index, &trip) ||
         l7s_trip_is_simulated(evaluation, &trip)) {
         return;
     }
-    refuses = policy->action >= L7S_ACTION_DENY && trip.mode == L7S_MODE_ENFORCE;
-    over = l7s_trip_measure(evaluation, &trip, 0);
-    if (over && !(answer->was_decided && refuses)) {
-        if (!answer->was_decided) {
-            l7s_settle_trip(evaluation, &trip);
-        }
-        return;
-    }
-    debit(evaluation, &trip, amount);
-    evaluation->units = policy->cost == L7S_COST_REQUESTS ? 0 : amount;
-    if (trip.limits.count == 0 || l7s_trip_measure(evaluation, &trip, 0)) {
-        l7s_settle_trip(evaluation, &trip);
-    } else {
-        note_passed(evaluation, &trip);
-    }
-    evaluation->units = 0;
+    evaluation->signals = signals.count > 0 ? &signals : NULL;
+    charge_trip(evaluation, &trip, amount, answer->was_decided);
+    evaluation->signals = NULL;
 }
 
 /* An allow policy exempts from those behind it. */

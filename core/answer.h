@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What is decided once a request has been answered. Policies that count by the answer
- * (count.statuses, count.cost) are asked at the request's head, like all others, whether
+ * (count.statuses, count.cost,
+ * match.signals) are asked at the request's head, like all others, whether
  * the key is over its limit, but charged here. What trips here can no longer refuse the
  * request: it opens the episode and, for a ban, bans from the next request on.
  *
@@ -13,12 +14,14 @@
 
 #include "decide.h"
 #include "rule.h"
+#include "signals.h"
 
 /* What is known of the answer. */
 typedef struct {
     uint16_t status;  /* the one that the client saw */
     bool was_decided; /* l7s_decide was asked: only what waits for the answer is left */
     uint64_t amounts[L7S_COSTS]; /* 0: nothing to count; requests are always one */
+    l7s_signals_t signals;
 } l7s_answer_t;
 
 /* Counts the answer to a request that was not refused. `verdict` holds what was said

@@ -21,6 +21,14 @@ static void read_status(const char *text, l7s_policy_t *out)
     }
 }
 
+static void read_signals(l7s_reader_t *reader, const json_t *match, l7s_policy_t *out)
+{
+    size_t mark = l7s_pointer_push(&reader->at, "match");
+
+    l7s_reader_strings(reader, match, "signals", NULL, &out->signals);
+    l7s_pointer_pop(&reader->at, mark);
+}
+
 static void read_cost(const json_t *count, l7s_policy_t *out)
 {
     const char *name = l7s_reader_string(count, "cost", "requests");
@@ -87,8 +95,10 @@ static void check_action(l7s_reader_t *reader, const l7s_policy_t *policy)
         size_t mark = l7s_pointer_push(&reader->at, "action");
 
         l7s_reader_wrong_at(reader, l7s_action_name(policy->action), "acts_too_late",
-                            "the answer is on its way when count.statuses is known: "
-                            "use ban or log, or a rate, which acts on later requests");
+                            "the answer is on its way when %s: use ban or log, or a "
+                            "rate, which acts on later requests",
+                            policy->signals.count > 0 ? "signals are known"
+                                                      : "count.statuses is known");
         l7s_pointer_pop(&reader->at, mark);
     }
 }
@@ -106,9 +116,11 @@ void l7s_answer_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
             read_status(json_string_value(item), out);
         }
     }
+    read_signals(reader, json_object_get(json, "match"), out);
     read_cost(count, out);
     check_cost(reader, json, out);
-    if (out->status_count == 0 && out->cost == L7S_COST_REQUESTS) {
+    if (out->status_count == 0 && out->signals.count == 0 &&
+        out->cost == L7S_COST_REQUESTS) {
         return;
     }
     check_action(reader, out);

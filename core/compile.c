@@ -88,7 +88,8 @@ static uint8_t awaited_by(const l7s_policy_t *policy)
         [L7S_COST_HEADER] = L7S_AWAITS_ANSWER | L7S_AWAITS_HEADERS,
     };
 
-    return costs[policy->cost] | (policy->status_count > 0 ? L7S_AWAITS_ANSWER : 0);
+    return costs[policy->cost] | (policy->status_count > 0 ? L7S_AWAITS_ANSWER : 0) |
+           (policy->signals.count > 0 ? L7S_AWAITS_ANSWER | L7S_AWAITS_HEADERS : 0);
 }
 
 /* On one node alone its own counters are exact. */
@@ -228,6 +229,7 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
         .rollout = (uint8_t)policy->rollout_percent,
         .strict = asks_store(policy),
         .when_down = (uint8_t)policy->when_down,
+        .signals = l7s_builder_texts(&compiler->builder, &policy->signals, NULL),
         .statuses = compile_statuses(compiler, policy),
         .deferred = awaited_by(policy),
         .apart = asks_store(policy) || awaited_by(policy) != 0,

@@ -103,6 +103,7 @@ typedef struct {
     size_t plan_count;
     l7s_plan_t *plans;                /* by name */
     char *plan_list, *plan_attribute; /* NULL without plans */
+    l7s_strings_t signals;            /* match.signals: any of them */
     l7s_cost_t cost;
     size_t status_count;
     struct {

@@ -26,6 +26,7 @@ void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shar
     evaluation->walked = false;
     evaluation->awaits = 0;
     evaluation->units = 0;
+    evaluation->signals = NULL;
     evaluation->is_answered = false;
     evaluation->is_barred = false;
     evaluation->spoken = L7S_NONE;

@@ -43,6 +43,7 @@ static void prepare(const l7s_episodes_t *episodes, l7s_episode_t *episode,
     atomic_store_explicit(&episode->requests, 0, memory_order_relaxed);
     atomic_store_explicit(&episode->acted, 0, memory_order_relaxed);
     atomic_store_explicit(&episode->passed, 0, memory_order_relaxed);
+    atomic_store_explicit(&episode->units, 0, memory_order_relaxed);
     atomic_store_explicit(&episode->last_ms, now.wall_ms, memory_order_relaxed);
     atomic_store_explicit(&episode->ban_until_ms, 0, memory_order_relaxed);
     for (unsigned i = 0; i < 4; i++) {
@@ -52,6 +53,7 @@ static void prepare(const l7s_episodes_t *episodes, l7s_episode_t *episode,
     atomic_store_explicit(&episode->peak_per_second, 0, memory_order_relaxed);
     atomic_store_explicit(&episode->active_keys, 0, memory_order_relaxed);
     atomic_store_explicit(&episode->escalated, 0, memory_order_relaxed);
+    l7s_episode_signals_clear(episode);
     episode->facts = *facts;
     l7s_incident_mint(&episodes->mint_key, now, episode->facts.id);
 }

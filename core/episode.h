@@ -14,10 +14,19 @@
 #include "bans.h"
 #include "cell.h"
 #include "mode.h"
+#include "signals.h"
 
 #define L7S_EPISODES 4096
 #define L7S_EPISODE_QUIET_MS 60000
 #define L7S_CAMPAIGN_KEYS 32
+
+/* One of the signals that it consists of. */
+#define L7S_EPISODE_SIGNALS 6
+#define L7S_EPISODE_SIGNAL_MAX 48 /* of "name;detail" */
+typedef struct {
+    _Atomic uint32_t state, count;
+    char text[L7S_EPISODE_SIGNAL_MAX];
+} l7s_episode_signal_t;
 
 /* What the opener writes once, before the entry becomes visible. */
 typedef struct {
@@ -60,6 +69,7 @@ typedef struct {
        the last one in the second byte. */
     _Atomic uint32_t escalated;
     uint32_t reserved;
+    l7s_episode_signal_t signals[L7S_EPISODE_SIGNALS];
     l7s_episode_facts_t facts;
 } l7s_episode_t;
 
@@ -87,6 +97,17 @@ l7s_episode_t *l7s_episode_at(const l7s_episodes_t *episodes, uint32_t index,
 /* Counts one request. `tripped`: it did not conform; `acted`: it was refused. */
 void l7s_episode_count(l7s_episode_t *episode, bool tripped, bool acted,
                        l7s_hash128_t client_digest, l7s_now_t now);
+
+/* --- episode_signal.c --- */
+
+/* Counts signals of one request, as far as there is room for different ones. */
+void l7s_episode_signals(l7s_episode_t *episode, const l7s_signals_t *signals);
+/* Its opener's, before it becomes visible. */
+void l7s_episode_signals_clear(l7s_episode_t *episode);
+/* "name;detail*count,…", in the order of their first appearance; "": none. */
+#define L7S_EPISODE_SIGNALS_TEXT 384
+void l7s_episode_signals_text(const l7s_episode_t *episode,
+                              char out[L7S_EPISODE_SIGNALS_TEXT]);
 
 /* Sync process only: frees the entry. */
 void l7s_episode_close(const l7s_episodes_t *episodes, l7s_episode_t *episode);

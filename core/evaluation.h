@@ -9,6 +9,7 @@
 #define L7S_EVALUATION_H
 
 #include "plan.h"
+#include "signals.h"
 #include "tuple.h"
 
 /* A limit that the request conforms to, to be charged when it is admitted. Those of one
@@ -32,8 +33,9 @@ typedef struct {
     uint8_t awaits;   /* what policies wait for that were asked: L7S_AWAITS_… */
     bool is_answered; /* the answer is out: nothing refuses this request any more */
     bool is_barred;   /* … and a ban in force would have refused it */
-    uint64_t units;   /* charged, where these are not requests */
-    uint32_t spoken;  /* a policy whose ban was observed already, or L7S_NONE */
+    const l7s_signals_t *signals; /* that a policy matched; NULL: none */
+    uint64_t units;               /* charged, where these are not requests */
+    uint32_t spoken; /* a policy whose ban was observed already, or L7S_NONE */
     l7s_matcher_t matcher;
     l7s_tuples_t tuples;
     /* Of policies that the request conforms to. */

@@ -349,6 +349,7 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            policy->stats_row < L7S_STATS_ROWS && policy->mode <= L7S_MODE_ENFORCE &&
            policy->when_down <= L7S_DOWN_CLOSED &&
            (!policy->strict || policy->limits.count > 0) && policy->cost < L7S_COSTS &&
+           holds_refs(image, policy->signals, L7S_SECTION_TEXT) &&
            holds_run(image, L7S_SECTION_REFS, policy->statuses);
 }
 

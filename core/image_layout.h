@@ -32,7 +32,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 12
+#define L7S_IMAGE_VERSION 13
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -217,6 +217,7 @@ typedef struct {
     uint8_t apart;      /* strict or deferred: not charged with the others */
     uint8_t cost;       /* l7s_cost_t */
     uint8_t by_user;    /* asked when the user is known */
+    l7s_run_t signals;  /* refs: names, any of them; none: whatever was signalled */
     l7s_run_t statuses; /* refs: lowest << 16 | highest, any of them; none: every one */
     l7s_run_t any;      /* matches */
     l7s_image_sanction_t sanction;

@@ -307,6 +307,42 @@ static void set_record(json_t *record, const l7s_total_t *total)
     json_object_set_new(record, "counts", counts_of(total));
 }
 
+/* A back end or a module that knows the request said so: that is better evidence than any
+ * count, and of more than a flood. */
+static json_t *signalled_layer(const json_t *top, const l7s_total_t *total)
+{
+    const char *signature = l7s_signals_signature(top);
+    json_int_t observed = 0;
+    const json_t *signal = NULL;
+    size_t index = 0;
+
+    json_array_foreach(top, index, signal)
+    {
+        observed += json_integer_value(json_object_get(signal, "count"));
+    }
+    return json_pack(
+        "{s:i, s:s, s:s, s:i, s:[{s:s, s:I, s:o}]}", "osi", 7, "name", "application",
+        "signature", signature == NULL ? "unknown" : signature, "confidence_percent",
+        signature == NULL ? 50 : 90, "evidence", "metric", "signals", "observed",
+        observed, "normal", count_or_null(l7s_report_count(total->newest, "limit")));
+}
+
+static void set_signals(json_t *record, const json_t *reports, const l7s_total_t *total)
+{
+    json_t *top = l7s_signals_top(reports);
+    const char *signature = l7s_signals_signature(top);
+    const char *severity = l7s_report_text(record, "severity");
+
+    if (strcmp(l7s_report_text(total->newest, "detector"), "signal") == 0) {
+        json_object_set_new(record, "layer", signalled_layer(top, total));
+    }
+    if (signature != NULL && strcmp(signature, "remote_control") == 0 &&
+        strcmp(severity, "critical") != 0) {
+        json_object_set_new(record, "severity", json_string("high"));
+    }
+    json_object_set_new(json_object_get(record, "top"), "signals", top);
+}
+
 /* --- the interface --- */
 
 static uint64_t time_of(const json_t *record, const char *name)
@@ -359,6 +395,7 @@ json_t *l7s_incident_merge(const json_t *record, const json_t *report)
     keep_report(reports, report);
     total = l7s_total_of(reports);
     set_record(out, &total);
+    set_signals(out, reports, &total);
     set_members(out, reports, json_string_value(json_object_get(out, "id")));
     return out;
 }

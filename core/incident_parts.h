@@ -36,6 +36,12 @@ l7s_total_t l7s_total_of(const json_t *reports);
 uint64_t l7s_total_clients(const l7s_total_t *total);
 /* The most that can have been asked within one period; 0: the detector has no rate. */
 uint64_t l7s_total_per_period(const l7s_total_t *total);
+/* incident_signal.c: the signals of all reports, [{"name","detail","count"}], the most
+ * frequent first. New reference. */
+json_t *l7s_signals_top(const json_t *reports);
+/* What kind of attack a list of those stands for, or NULL where that is not known. */
+const char *l7s_signals_signature(const json_t *top);
+
 /* "low" … "critical"; 0 … 100. */
 const char *l7s_total_severity(const l7s_total_t *total);
 int l7s_total_confidence(const l7s_total_t *total);

@@ -22,16 +22,37 @@ static const struct {
     kind_t kind;
     size_t max; /* of a text, in bytes */
 } MEMBERS[] = {
-    {"node", TEXT, 63},       {"id", TEXT, 31},          {"state", TEXT, 6},
-    {"policy", TEXT, 63},     {"mode", TEXT, 7},         {"detector", TEXT, 15},
-    {"action", TEXT, 15},     {"key", KEY, 256},         {"ban_id", TEXT, 63},
-    {"app", TEXT, 63},        {"host", TEXT, 256},       {"path", TEXT, 256},
-    {"method", TEXT, 48},     {"user_agent", TEXT, 256}, {"client", TEXT, 45},
-    {"clients", TEXT, 64},    {"campaign", FLAG, 0},     {"revision", COUNT, 0},
-    {"started_ms", COUNT, 0}, {"last_ms", COUNT, 0},     {"ban_until_ms", COUNT, 0},
-    {"limit", COUNT, 0},      {"per_seconds", COUNT, 0}, {"requests", COUNT, 0},
-    {"acted", COUNT, 0},      {"passed", COUNT, 0},      {"peak_per_second", COUNT, 0},
-    {"unit", LATER_TEXT, 15}, {"units", LATER_COUNT, 0}, {"country", LATER_TEXT, 2},
+    {"node", TEXT, 63},
+    {"id", TEXT, 31},
+    {"state", TEXT, 6},
+    {"policy", TEXT, 63},
+    {"mode", TEXT, 7},
+    {"detector", TEXT, 15},
+    {"action", TEXT, 15},
+    {"key", KEY, 256},
+    {"ban_id", TEXT, 63},
+    {"app", TEXT, 63},
+    {"host", TEXT, 256},
+    {"path", TEXT, 256},
+    {"method", TEXT, 48},
+    {"user_agent", TEXT, 256},
+    {"client", TEXT, 45},
+    {"clients", TEXT, 64},
+    {"campaign", FLAG, 0},
+    {"revision", COUNT, 0},
+    {"started_ms", COUNT, 0},
+    {"last_ms", COUNT, 0},
+    {"ban_until_ms", COUNT, 0},
+    {"limit", COUNT, 0},
+    {"per_seconds", COUNT, 0},
+    {"requests", COUNT, 0},
+    {"acted", COUNT, 0},
+    {"passed", COUNT, 0},
+    {"peak_per_second", COUNT, 0},
+    {"unit", LATER_TEXT, 15},
+    {"signals", LATER_TEXT, L7S_EPISODE_SIGNALS_TEXT},
+    {"units", LATER_COUNT, 0},
+    {"country", LATER_TEXT, 2},
     {"asn", LATER_COUNT, 0},
 };
 
@@ -107,7 +128,7 @@ static void set_facts(json_t *out, const l7s_episode_facts_t *facts)
 static void set_counts(json_t *out, const l7s_episode_t *episode)
 {
     uint64_t last_ms = atomic_load(&episode->last_ms);
-    char clients[65];
+    char clients[65], signals[L7S_EPISODE_SIGNALS_TEXT];
 
     for (size_t i = 0; i < 4; i++) {
         snprintf(clients + i * 16, 17, "%016" PRIx64, atomic_load(&episode->clients[i]));
@@ -120,6 +141,10 @@ static void set_counts(json_t *out, const l7s_episode_t *episode)
     set_count(out, "acted", atomic_load(&episode->acted));
     set_count(out, "passed", atomic_load(&episode->passed));
     set_count(out, "peak_per_second", atomic_load(&episode->peak_per_second));
+    l7s_episode_signals_text(episode, signals);
+    if (signals[0] != '\0') { /* of printable ASCII */
+        json_object_set_new(out, "signals", json_string(signals));
+    }
     if (atomic_load(&episode->units) > 0) {
         set_count(out, "units", atomic_load(&episode->units));
     }

@@ -470,4 +470,5 @@ void l7s_policy_free(l7s_policy_t *policy)
     free(policy->plan_list);
     free(policy->plan_attribute);
     free(policy->spec);
+    l7s_strings_free(&policy->signals);
 }

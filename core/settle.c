@@ -158,7 +158,9 @@ static void describe_policy(const l7s_evaluation_t *evaluation, const l7s_trip_t
 
     COPY(facts->policy, text_at(evaluation, policy->name));
     COPY(facts->action, l7s_action_name(policy->action));
-    COPY(facts->detector, has_rate ? "rate" : "always");
+    COPY(facts->detector, policy->signals.count > 0 ? "signal"
+                          : has_rate                ? "rate"
+                                                    : "always");
     l7s_tuples_json(&evaluation->tuples, policy->spec, facts->key);
     facts->limit = 0;
     facts->per_seconds = 0;
@@ -205,6 +207,9 @@ static void count_episode(l7s_evaluation_t *evaluation, l7s_episode_t *episode,
     }
     l7s_episode_count(episode, tripped, acted, l7s_tuples_client(&evaluation->tuples),
                       evaluation->now);
+    if (evaluation->signals != NULL) {
+        l7s_episode_signals(episode, evaluation->signals);
+    }
     if (evaluation->units > 0) {
         atomic_fetch_add_explicit(&episode->units, evaluation->units,
                                   memory_order_relaxed);

@@ -10,6 +10,7 @@
 
 #include "shared_memory.h"
 
+#include "apr_strings.h"
 #include "http_core.h"
 #include "util_filter.h"
 
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #define COST_HEADER "L7Shield-Cost"
+#define SIGNAL_HEADER "L7Shield-Signal"
 
 static ap_filter_rec_t *answer_filter, *body_filter;
 
@@ -28,7 +30,7 @@ static uint64_t read_cost(const char *text)
     return text[strspn(text, "0123456789")] == '\0' ? strtoull(text, NULL, 10) : 0;
 }
 
-static void take_from(apr_table_t *headers, shield_judged_t *judged)
+static void take_from(const request_rec *r, apr_table_t *headers, shield_judged_t *judged)
 {
     const char *cost = apr_table_get(headers, COST_HEADER);
     if (cost) {
@@ -37,12 +39,22 @@ static void take_from(apr_table_t *headers, shield_judged_t *judged)
         }
         apr_table_unset(headers, COST_HEADER);
     }
+    if (apr_table_get(headers, SIGNAL_HEADER)) {
+        if (judged) {
+            /* Said more than once, it is one list. */
+            const char *more = apr_table_getm(r->pool, headers, SIGNAL_HEADER);
+            judged->signals = judged->signals
+                                  ? apr_pstrcat(r->pool, judged->signals, ",", more, NULL)
+                                  : more;
+        }
+        apr_table_unset(headers, SIGNAL_HEADER);
+    }
 }
 
 void shield_answer_take_headers(request_rec *r, shield_judged_t *judged)
 {
-    take_from(r->headers_out, judged);
-    take_from(r->err_headers_out, judged);
+    take_from(r, r->headers_out, judged);
+    take_from(r, r->err_headers_out, judged);
 }
 
 static bool has_end(const apr_bucket_brigade *brigade)

@@ -60,6 +60,16 @@ static void read_answer(request_rec *r, shield_judged_t *judged, l7s_now_t now,
     answer->amounts[L7S_COST_BYTES_IN] = judged->bytes_in;
     answer->amounts[L7S_COST_BUSY_MS] = busy_ms(judged, now.mono_us);
     answer->amounts[L7S_COST_HEADER] = judged->cost;
+    l7s_signals_read(&answer->signals, judged->signals);
+}
+
+/* What other modules raised, in whichever part of a chain of internal redirects. */
+static void read_variables(const request_rec *r, l7s_answer_t *answer)
+{
+    for (; r; r = r->next) {
+        l7s_signals_read(&answer->signals,
+                         apr_table_get(r->subprocess_env, "L7SHIELD_SIGNAL"));
+    }
 }
 
 static void count(request_rec *r, shield_judged_t *judged,
@@ -80,6 +90,7 @@ static void count(request_rec *r, shield_judged_t *judged,
     if (judged) {
         read_answer(r, judged, now, &answer);
     }
+    read_variables(r, &answer);
     request.facts.strict = NULL; /* it would wait */
     request.facts.user = judged && judged->knows_user ? r->user : NULL;
     verdict.awaits = 0;

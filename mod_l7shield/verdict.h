@@ -29,8 +29,9 @@ typedef struct shield_judged {
     uint64_t begun_us;            /* monotonic, when it was judged */
     uint64_t
         answered_us; /* … when its worker had passed on all of the answer; 0: unknown */
-    uint64_t bytes_in; /* of its body, so far */
-    uint64_t cost;     /* that the back end named */
+    uint64_t bytes_in;   /* of its body, so far */
+    uint64_t cost;       /* that the back end named */
+    const char *signals; /* that it raised; NULL: none */
 } shield_judged_t;
 
 /* NULL: no stage has judged it, or all that was looked at is its client's address. */

@@ -445,6 +445,59 @@ static void test_answer_cost_counts_its_statuses_only(void **state)
     assert_int_equal(spend(fixture, L7S_COST_BYTES_OUT, 0).outcome, L7S_OUTCOME_ADMITTED);
 }
 
+/* --- signals --- */
+
+static l7s_verdict_t raise_signals(fixture_t *fixture, const char *text)
+{
+    fixture_request_t request = fixture_request(CLIENT, "GET", "www.example.com", "/in");
+    l7s_verdict_t verdict = fixture_decide(fixture, &request);
+    l7s_answer_t answer = {.status = 200, .was_decided = true};
+
+    l7s_signals_read(&answer.signals, text);
+    if (!l7s_outcome_refuses(verdict.outcome) && verdict.awaits != 0) {
+        assert_true((verdict.awaits & L7S_AWAITS_HEADERS) != 0);
+        fixture_answer(fixture, &request, answer, &verdict);
+    }
+    return verdict;
+}
+
+static void test_answer_signals_are_counted_once_a_request(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_policy_t *policy =
+        fixture_policy(fixture, "guessing", L7S_ACTION_THROTTLE, 2, 60);
+    char said[L7S_EPISODE_SIGNALS_TEXT];
+
+    policy->signals = fixture_strings(fixture, "failed-login odd-login");
+    fixture_compile(fixture);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(raise_signals(fixture, NULL).outcome, L7S_OUTCOME_ADMITTED);
+        assert_int_equal(raise_signals(fixture, "other").outcome, L7S_OUTCOME_ADMITTED);
+    }
+    assert_int_equal(raise_signals(fixture, "failed-login,odd-login,other").outcome,
+                     L7S_OUTCOME_ADMITTED);
+    assert_int_equal(raise_signals(fixture, "odd-login").outcome, L7S_OUTCOME_ADMITTED);
+    assert_int_equal(raise_signals(fixture, "other,failed-login;detail=x").outcome,
+                     L7S_OUTCOME_LOGGED);
+    assert_int_equal(raise_signals(fixture, NULL).outcome, L7S_OUTCOME_THROTTLED);
+    assert_string_equal(fixture_episode(fixture, "guessing")->facts.detector, "signal");
+    l7s_episode_signals_text(fixture_episode(fixture, "guessing"), said);
+    assert_string_equal(said, "failed-login;x*1");
+}
+
+static void test_answer_one_signal_bans_the_next_request(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_policy_t *policy = fixture_policy(fixture, "shell", L7S_ACTION_BAN, 0, 0);
+
+    policy->signals = fixture_strings(fixture, "web-shell");
+    fixture_compile(fixture);
+    assert_int_equal(raise_signals(fixture, "scanner").outcome, L7S_OUTCOME_ADMITTED);
+    assert_int_equal(raise_signals(fixture, "web-shell;detail=1").outcome,
+                     L7S_OUTCOME_LOGGED);
+    assert_int_equal(raise_signals(fixture, NULL).outcome, L7S_OUTCOME_BANNED);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup(name, reset)
@@ -467,6 +520,8 @@ int main(void)
         CASE(test_answer_costs_are_counted_in_their_unit),
         CASE(test_answer_debt_of_a_cost_ends_at_one_period),
         CASE(test_answer_cost_counts_its_statuses_only),
+        CASE(test_answer_signals_are_counted_once_a_request),
+        CASE(test_answer_one_signal_bans_the_next_request),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -530,6 +530,94 @@ static void test_incident_report_without_origin_is_taken(void **state)
     json_decref(record);
 }
 
+/* A report of a policy that matches signals. */
+static json_t *signalled(const char *node, const char *id, const char *raised)
+{
+    l7s_episode_t episode;
+    l7s_signals_t signals = {0};
+
+    begin(&episode, id);
+    count(&episode, 1, 1, 1, 5);
+    set(episode.facts.detector, sizeof episode.facts.detector, "signal");
+    l7s_signals_read(&signals, raised);
+    l7s_episode_signals(&episode, &signals);
+    return l7s_incident_report(node, &episode, false);
+}
+
+static void test_incident_merge_signals_name_the_attack_and_its_rules(void **state)
+{
+    static const struct {
+        const char *raised, *signature;
+        int confidence;
+    } cases[] = {
+        {"web-shell;detail=953100", "remote_control", 90},
+        {"remote-command,other", "remote_control", 90},
+        {"failed-login", "credential_guessing", 90},
+        {"scanner", "scanning", 90},
+        {"my-own", "unknown", 50},
+    };
+    json_t *record = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        record = merge(NULL, signalled("web-1", ID_A, cases[i].raised));
+        assert_text(record, "kind", "signal");
+        assert_integer(record, "layer/osi", 7);
+        assert_text(record, "layer/signature", cases[i].signature);
+        assert_integer(record, "layer/confidence_percent", cases[i].confidence);
+        assert_text(record, "layer/evidence/0/metric", "signals");
+        json_decref(record);
+    }
+    record = merge(NULL, signalled("web-1", ID_A, "remote-command;detail=932100"));
+    record = merge(record, signalled("web-2", ID_B,
+                                     "remote-command;detail=932160,"
+                                     "remote-command;detail=932100"));
+    assert_text(record, "severity", "high");
+    assert_text(record, "top/signals/0/name", "remote-command");
+    assert_text(record, "top/signals/0/detail", "932100");
+    assert_integer(record, "top/signals/0/count", 2);
+    assert_text(record, "top/signals/1/detail", "932160");
+    assert_integer(record, "top/signals/1/count", 1);
+    assert_int_equal(json_array_size(get(record, "top/signals")), 2);
+    json_decref(record);
+}
+
+static void test_incident_merge_damaged_signals_are_left_out(void **state)
+{
+    json_t *from = signalled("web-1", ID_A, "a"), *record = NULL;
+
+    (void)state;
+    json_object_set_new(from, "signals",
+                        json_string("*,*5,a*,b;*1,,c;d*99999999999999999999"));
+    record = merge(NULL, from);
+    assert_true(json_array_size(get(record, "top/signals")) <= 3);
+    json_decref(record);
+    from = signalled("web-1", ID_A, "a");
+    json_object_set_new(from, "signals", json_integer(1));
+    assert_int_equal(l7s_incident_report_check(from), L7S_INVALID);
+    json_decref(from);
+}
+
+static void test_incident_merge_cost_is_measured_in_its_unit(void **state)
+{
+    l7s_episode_t episode;
+    json_t *record = NULL;
+
+    (void)state;
+    begin(&episode, ID_A);
+    count(&episode, 10, 1, 5, 30);
+    set(episode.facts.unit, sizeof episode.facts.unit, "bytes");
+    atomic_store(&episode.units, 500);
+    record = merge(NULL, l7s_incident_report("web-1", &episode, false));
+    assert_text(record, "measure/unit", "bytes");
+    assert_integer(record, "measure/observed", 520);
+    json_decref(record);
+    atomic_store(&episode.last_ms, at(120)); /* two periods */
+    record = merge(NULL, l7s_incident_report("web-1", &episode, false));
+    assert_integer(record, "measure/observed", 270);
+    json_decref(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,6 +638,9 @@ int main(void)
         cmocka_unit_test(test_incident_report_check_minted_id_passes),
         cmocka_unit_test(test_incident_merge_foreign_members_are_not_kept),
         cmocka_unit_test(test_incident_same_full_record_takes_no_more_episodes),
+        cmocka_unit_test(test_incident_merge_signals_name_the_attack_and_its_rules),
+        cmocka_unit_test(test_incident_merge_damaged_signals_are_left_out),
+        cmocka_unit_test(test_incident_merge_cost_is_measured_in_its_unit),
     };
 
     return cmocka_run_group_tests_name("incident", tests, NULL, NULL);

@@ -86,6 +86,8 @@ def seeds(checkout):
         "challenge": [b"a=b; l7shield-gate=" + b"69558c00695598102" + b"A" * 23 + b"; c=d\n" +
                       b"69558c0069558e5808" + b"B" * 22 + b"\n1234\n/page?a=b\n",
                       b"l7shield-gate=;l7shield-gate\n\n0\n//evil.example\n"],
+        "signals": [b"failed-login, remote-command;detail=932160\nweb-shell;x=1;detail=a.b:c/d",
+                   b"a;detail=,b;;c, ,;detail=1\n" + b"x" * 70 + b";detail=" + b"y" * 40],
         "path": [b"\xff/a/%2e%2E/b//c/./d?x\n/a/*/c/**\nWWW.Example.COM:80\n*.example.com",
                  b"\x08/long/path/../..%2f%25\n/*.php\n[2001:DB8::1]:443\n[2001:db8::1]"],
         "payload": [dumps(BAN), dumps({**BAN, "op": "lift", "hold_until_ms": 1700000600000}),

@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #define MS_PER_DAY ((uint64_t)86400000)
-#define LAST_MS ((uint64_t)253402300799999) /* 9999-12-31T23:59:59.999Z */
 
 typedef struct {
     unsigned year, month, day;
@@ -44,7 +43,7 @@ static int64_t day_of_date(date_t date)
 
 void l7s_time_text(uint64_t wall_ms, char out[L7S_TIME_TEXT])
 {
-    uint64_t ms = wall_ms < LAST_MS ? wall_ms : LAST_MS;
+    uint64_t ms = wall_ms < L7S_TIME_LAST_MS ? wall_ms : L7S_TIME_LAST_MS;
     date_t date = date_of_day(ms / MS_PER_DAY);
     unsigned of_day = (unsigned)(ms % MS_PER_DAY);
     snprintf(out, L7S_TIME_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", date.year % 10000,

@@ -17,6 +17,7 @@ typedef struct {
 
 /* RFC 3339, UTC, milliseconds: "2026-01-31T23:59:59.123Z" and a NUL. */
 #define L7S_TIME_TEXT 25
+#define L7S_TIME_LAST_MS ((uint64_t)253402300799999) /* 9999-12-31T23:59:59.999Z */
 void l7s_time_text(uint64_t wall_ms, char out[L7S_TIME_TEXT]);
 
 /* Reads RFC 3339 with any offset and fraction. Returns false when it is not one. */

@@ -60,7 +60,7 @@ static json_t *time_or_null(uint64_t ms)
 {
     char text[L7S_TIME_TEXT];
 
-    if (ms == 0 || ms > (uint64_t)253402300799999) { /* none, or without an end */
+    if (ms == 0 || ms > L7S_TIME_LAST_MS) { /* none, or without an end */
         return json_null();
     }
     l7s_time_text(ms, text);

@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* The last ones came later: a node of an older version leaves them out. */
-typedef enum { TEXT, COUNT, FLAG, KEY, LATER_TEXT, LATER_COUNT } kind_t;
+typedef enum { TEXT, COUNT, MOMENT, FLAG, KEY, LATER_TEXT, LATER_COUNT } kind_t;
 
 static const struct {
     const char *name;
@@ -40,8 +40,8 @@ static const struct {
     {"clients", TEXT, 64},
     {"campaign", FLAG, 0},
     {"revision", COUNT, 0},
-    {"started_ms", COUNT, 0},
-    {"last_ms", COUNT, 0},
+    {"started_ms", MOMENT, 0},
+    {"last_ms", MOMENT, 0},
     {"ban_until_ms", COUNT, 0},
     {"limit", COUNT, 0},
     {"per_seconds", COUNT, 0},
@@ -238,6 +238,9 @@ static bool member_fits(const json_t *value, kind_t kind, size_t max)
         return json_is_string(value) && json_string_length(value) <= max;
     case COUNT:
         return l7s_json_integer(value, &count) && count >= 0 && count <= COUNT_MAX;
+    case MOMENT: /* a record shows it as text: it must be one */
+        return l7s_json_integer(value, &count) && count > 0 &&
+               (uint64_t)count <= L7S_TIME_LAST_MS;
     case FLAG:
         return json_is_boolean(value);
     case KEY:

@@ -451,6 +451,8 @@ static void test_incident_report_check_anything_odd_is_refused(void **state)
         {"requests", "\"1\""},
         {"acted", "1.5"},
         {"acted", "9007199254740993"},
+        {"started_ms", "0"},
+        {"last_ms", "253402300800000"}, /* year 10000 */
         {"campaign", "1"},
         {"method", "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\""},
     };

@@ -33,6 +33,7 @@ static const struct {
     {"policy", "count", NULL, "asn", "geo"},
     {"policy", "count", NULL, "user", "user"},
     {"policy", "match", NULL, "signals", "signals"},
+    {"policy", "detect", NULL, "concurrency", "concurrency"},
     {"list", "kind", "strings", NULL, "strings"},
     {"list", "kind", "countries", NULL, "geo"},
     {"list", "kind", "asns", NULL, "geo"},

@@ -91,7 +91,8 @@ static bool hits(const l7s_config_t *config, const l7s_policy_t *policy,
          !is_loopback(addr));
     bool over = policy->expires_ms != 0 && policy->expires_ms <= now_ms;
     /* What it counts may be a few answers, or none. */
-    bool waits = policy->status_count > 0 || policy->signals.count > 0;
+    bool waits =
+        policy->status_count > 0 || policy->signals.count > 0 || policy->concurrency > 0;
     if (!acts || over || waits || policy->mode != L7S_MODE_ENFORCE ||
         policy->rate_count > 0 || policy->any_count > 0 ||
         !holds_always(config, &policy->match, addr, now_ms)) {

@@ -144,6 +144,7 @@ static bool ends(l7s_evaluation_t *evaluation, uint32_t index)
     l7s_trip_t trip;
 
     return l7s_image_policy(evaluation->image, index)->action == L7S_ACTION_ALLOW &&
+           l7s_image_policy(evaluation->image, index)->concurrency == 0 &&
            l7s_trip_regard(evaluation, index, &trip) && trip.limits.count == 0 &&
            trip.mode == L7S_MODE_ENFORCE;
 }

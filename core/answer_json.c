@@ -103,6 +103,52 @@ static void check_action(l7s_reader_t *reader, const l7s_policy_t *policy)
     }
 }
 
+/* What is in flight has not been answered, and is known to this node only. */
+static void check_concurrency(l7s_reader_t *reader, const json_t *json,
+                              const l7s_policy_t *policy)
+{
+    if (policy->status_count > 0 || policy->signals.count > 0 ||
+        policy->cost != L7S_COST_REQUESTS) {
+        size_t mark = l7s_pointer_push(&reader->at, "detect");
+
+        l7s_reader_wrong_at(reader, "concurrency", "not_allowed",
+                            "what is in flight has no answer yet: leave count.statuses, "
+                            "count.cost and match.signals out");
+        l7s_pointer_pop(&reader->at, mark);
+    }
+    for (size_t i = 0; i < policy->by_count; i++) {
+        if (policy->by[i].part == L7S_PART_USER) {
+            size_t mark = l7s_pointer_push(&reader->at, "detect");
+
+            l7s_reader_wrong_at(reader, "concurrency", "not_allowed",
+                                "who a user is becomes known too late to be held back: "
+                                "count by something else");
+            l7s_pointer_pop(&reader->at, mark);
+        }
+    }
+    if (strcmp(l7s_reader_string(json, "scope", "node"), "node") != 0) {
+        l7s_reader_wrong_at(reader, "scope", "node_only",
+                            "requests in flight are counted by each node for itself: "
+                            "write \"node\", or leave it out");
+    }
+    if (policy->strict) {
+        l7s_reader_wrong_at(reader, "consistency", "node_only",
+                            "requests in flight are counted by each node for itself: "
+                            "leave it out");
+    }
+}
+
+static void read_concurrency(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out)
+{
+    const json_t *own = json_object_get(json_object_get(json, "detect"), "concurrency");
+
+    if (own != NULL) {
+        out->concurrency = (uint32_t)l7s_reader_integer(own, "max", 1);
+        out->fleet = false;
+        check_concurrency(reader, json, out);
+    }
+}
+
 void l7s_answer_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out)
 {
     const json_t *count = json_object_get(json, "count");
@@ -119,6 +165,10 @@ void l7s_answer_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     read_signals(reader, json_object_get(json, "match"), out);
     read_cost(count, out);
     check_cost(reader, json, out);
+    read_concurrency(reader, json, out);
+    if (out->concurrency > 0) {
+        return;
+    }
     if (out->status_count == 0 && out->signals.count == 0 &&
         out->cost == L7S_COST_REQUESTS) {
         return;

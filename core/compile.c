@@ -235,6 +235,7 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
         .apart = asks_store(policy) || awaited_by(policy) != 0,
         .by_user = needs_user(policy),
         .cost = (uint8_t)policy->cost,
+        .concurrency = policy->concurrency,
     };
     out.identity = l7s_limit_identity(compiler->count_key, policy->name,
                                       policy->spec != NULL ? policy->spec : "", 0);

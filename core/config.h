@@ -104,6 +104,7 @@ typedef struct {
     l7s_plan_t *plans;                /* by name */
     char *plan_list, *plan_attribute; /* NULL without plans */
     l7s_strings_t signals;            /* match.signals: any of them */
+    uint32_t concurrency;             /* requests in flight; 0: not the detector */
     l7s_cost_t cost;
     size_t status_count;
     struct {

@@ -31,6 +31,7 @@ void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shar
     evaluation->is_barred = false;
     evaluation->spoken = L7S_NONE;
     evaluation->charge_count = 0;
+    evaluation->flight_count = 0;
     evaluation->has_strict = false;
     l7s_matcher_begin(&evaluation->matcher, image, request);
     evaluation->matcher.geo = shared->geo;
@@ -220,6 +221,9 @@ static __attribute__((noinline)) bool ask_closely(l7s_evaluation_t *evaluation,
     if (others_banned && find_ban(evaluation, &trip, &ended)) {
         return ended;
     }
+    if (policy->concurrency > 0) {
+        return l7s_ask_flight(evaluation, &trip);
+    }
     if (policy->deferred) {
         return ask_deferred(evaluation, &trip);
     }
@@ -274,10 +278,12 @@ static __attribute__((flatten)) void ask_all(l7s_evaluation_t *evaluation)
 
 /* --- the whole --- */
 
-/* An admitted request is charged here, then in the store, then for good. */
+/* An admitted request takes its places in flight, is charged here, then in the store,
+ * then for good. */
 static void charge(l7s_evaluation_t *evaluation)
 {
-    if (l7s_charge(evaluation) &&
+    if ((evaluation->flight_count == 0 || l7s_charge_flight(evaluation)) &&
+        l7s_charge(evaluation) &&
         (!evaluation->has_strict || l7s_charge_strict(evaluation))) {
         l7s_charge_book(evaluation);
     }
@@ -317,8 +323,12 @@ static void decide(l7s_evaluation_t *evaluation)
         keep(evaluation, false);
     }
     ask_all(evaluation);
-    if (!l7s_outcome_refuses(evaluation->verdict->outcome)) {
-        charge(evaluation);
+    if (l7s_outcome_refuses(evaluation->verdict->outcome)) {
+        return;
+    }
+    charge(evaluation);
+    if (l7s_outcome_refuses(evaluation->verdict->outcome)) {
+        l7s_decide_over(evaluation->shared, &evaluation->verdict->held);
     }
 }
 
@@ -329,6 +339,8 @@ void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
 
     verdict->outcome = L7S_OUTCOME_ADMITTED;
     verdict->awaits = 0;
+    verdict->held.count = 0;
+    verdict->held.owner = request->owner;
     l7s_evaluation_begin(&evaluation, shared, image, request, now, verdict);
     if (evaluation.mode == L7S_MODE_OFF) {
         return;

@@ -56,6 +56,7 @@ typedef struct {
     l7s_client_memo_t *memo;      /* or NULL */
     l7s_index_memo_t *index_memo; /* or NULL; with it … */
     uint64_t generation;          /* … a number of the image's own, never 0 */
+    int32_t owner; /* the process that holds its place in flight; 0: none is taken */
     /* Asks the store about the limits of a strict policy and may wait for it until the
      * question's deadline. NULL: this node's own counters decide. */
     l7s_strict_verdict_t (*strict)(void *context, l7s_strict_question_t *question);
@@ -83,10 +84,21 @@ static inline bool l7s_outcome_refuses(l7s_outcome_t outcome)
     return outcome >= L7S_OUTCOME_DENIED;
 }
 
-/* For ADMITTED only `outcome` is set (and awaits); for the others the strings are
+/* A request takes its place in flight for so many policies at most; for further ones it
+ * goes uncounted. */
+#define L7S_FLIGHTS_PER_REQUEST 4
+typedef struct {
+    uint32_t count;
+    int32_t owner;
+    uint32_t places[L7S_FLIGHTS_PER_REQUEST];
+} l7s_held_t;
+
+/* For ADMITTED only `outcome` is set (and awaits,
+ * held); for the others the strings are
  * too ("" where there is nothing to say). */
 typedef struct {
     l7s_outcome_t outcome;
+    l7s_held_t held; /* set by l7s_decide: places in flight */
     uint8_t awaits;  /* set by l7s_decide: what policies have still to learn */
     uint16_t status; /* of the refusal; DROPPED: of one where dropping will not do */
     uint32_t retry_after_seconds; /* 0: not known (a ban without an end) */
@@ -114,6 +126,9 @@ void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
 void l7s_decide_user(const l7s_shared_t *shared, const l7s_image_t *image,
                      const l7s_request_t *request, bool answered, l7s_now_t now,
                      l7s_verdict_t *verdict);
+
+/* The request is over: gives back its places in flight. More than once is harmless. */
+void l7s_decide_over(const l7s_shared_t *shared, l7s_held_t *held);
 
 /* Could an address alone be refused? Mostly not: two compares. */
 bool l7s_addresses_matter(const l7s_shared_t *shared, const l7s_image_t *image);

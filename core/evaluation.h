@@ -30,9 +30,11 @@ typedef struct {
     l7s_mode_t mode;     /* of the stage: request and node */
     l7s_mode_t app_mode; /* the app's too, once the index has been walked */
     bool walked;
-    uint8_t awaits;   /* what policies wait for that were asked: L7S_AWAITS_… */
-    bool is_answered; /* the answer is out: nothing refuses this request any more */
-    bool is_barred;   /* … and a ban in force would have refused it */
+    uint8_t awaits;        /* what policies wait for that were asked: L7S_AWAITS_… */
+    bool is_answered;      /* the answer is out: nothing refuses this request any more */
+    bool is_barred;        /* … and a ban in force would have refused it */
+    uint32_t flight_count; /* policies that limit what is in flight */
+    uint32_t flights[L7S_FLIGHTS_PER_REQUEST];
     const l7s_signals_t *signals; /* that a policy matched; NULL: none */
     uint64_t units;               /* charged, where these are not requests */
     uint32_t spoken; /* a policy whose ban was observed already, or L7S_NONE */
@@ -136,6 +138,14 @@ void l7s_evaluation_walk(l7s_evaluation_t *evaluation);
 /* Asks and charges all that l7s_decide would have, about a request that has been answered
  * without being asked about. False: a list, a ban or the mode exempts it. */
 bool l7s_decide_late(l7s_evaluation_t *evaluation);
+
+/* --- charge_flight.c --- */
+
+/* Are as many requests in flight as the policy lets? True: that ends the evaluation. */
+bool l7s_ask_flight(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
+
+/* Takes the places that were found free. False: one was gone, and that refuses it. */
+bool l7s_charge_flight(l7s_evaluation_t *evaluation);
 
 /* --- charge.c --- */
 

@@ -5,6 +5,7 @@
  * without looking again. It promises memory safety, not sense: sets may hold bits that
  * stand for nothing, and readers bound those.
  */
+#include "flight.h"
 #include "image_layout.h"
 #include "stats.h"
 
@@ -349,6 +350,7 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            policy->stats_row < L7S_STATS_ROWS && policy->mode <= L7S_MODE_ENFORCE &&
            policy->when_down <= L7S_DOWN_CLOSED &&
            (!policy->strict || policy->limits.count > 0) && policy->cost < L7S_COSTS &&
+           policy->concurrency <= L7S_FLIGHT_MAX &&
            holds_refs(image, policy->signals, L7S_SECTION_TEXT) &&
            holds_run(image, L7S_SECTION_REFS, policy->statuses);
 }

@@ -32,7 +32,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 13
+#define L7S_IMAGE_VERSION 14
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -221,6 +221,8 @@ typedef struct {
     l7s_run_t statuses; /* refs: lowest << 16 | highest, any of them; none: every one */
     l7s_run_t any;      /* matches */
     l7s_image_sanction_t sanction;
+    uint32_t concurrency; /* the most requests in flight; 0: not its detector */
+    uint32_t unused;
 } l7s_image_policy_t;
 
 typedef struct {

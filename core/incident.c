@@ -169,6 +169,13 @@ static json_t *measure_of(const l7s_total_t *total)
     uint64_t observed = seconds == 0 ? total->requests : l7s_total_per_period(total);
     const char *unit = l7s_report_text(total->newest, "unit");
 
+    if (strcmp(l7s_report_text(total->newest, "detector"), "concurrency") == 0) {
+        uint64_t limit = l7s_report_count(total->newest, "limit");
+        /* One more than may be: nobody looks further. */
+        return json_pack("{s:I, s:I, s:n, s:s}", "observed", (json_int_t)limit + 1,
+                         "limit", (json_int_t)limit, "per_seconds", "unit",
+                         "requests_in_flight");
+    }
     return json_pack("{s:I, s:o, s:o, s:s}", "observed", (json_int_t)observed, "limit",
                      count_or_null(l7s_report_count(total->newest, "limit")),
                      "per_seconds", count_or_null(seconds), "unit",

@@ -116,12 +116,16 @@ static json_t *detect_of(const json_t *policy)
     const json_t *detect = json_object_get(policy, "detect");
     const json_t *rate = json_object_get(detect, "rate");
     const json_t *plans = json_object_get(detect, "plans");
+    const json_t *concurrency = json_object_get(detect, "concurrency");
     json_t *out = json_object();
 
     if (rate != NULL) {
         json_object_set_new(out, "rate", rates_of(rate));
     } else if (plans != NULL) {
         json_object_set_new(out, "plans", plans_of(plans));
+    } else if (concurrency != NULL) {
+        json_object_set_new(out, "concurrency", json_object());
+        set_integer(json_object_get(out, "concurrency"), "max", concurrency, 1);
     } else {
         json_object_set_new(out, "always", json_object());
     }
@@ -185,6 +189,12 @@ static json_t *escalate_of(const json_t *policy)
     return out;
 }
 
+/* Does its detector count for each node alone, whatever is written? */
+static bool is_of_node(const json_t *policy)
+{
+    return json_object_get(json_object_get(policy, "detect"), "concurrency") != NULL;
+}
+
 json_t *l7s_policy_effective(const json_t *policy)
 {
     json_t *out = json_deep_copy(policy), *counting = l7s_policy_counting(policy);
@@ -195,7 +205,7 @@ json_t *l7s_policy_effective(const json_t *policy)
     set_default(out, "priority", json_integer(100));
     set_default(out, "match", json_object());
     json_object_update(out, counting);
-    set_default(out, "scope", json_string("fleet"));
+    set_default(out, "scope", json_string(is_of_node(policy) ? "node" : "fleet"));
     set_default(out, "consistency", json_string("eventual"));
     set_default(out, "when_store_down", json_string("local"));
     json_object_set_new(out, "action", action_of(policy));

@@ -53,8 +53,10 @@ static void lay_out(l7s_segment_t *header, uint64_t size)
     header->episodes_at =
         align(header->bans_at + l7s_bans_memory(header->ban_capacity), PAGE);
     header->mailbox_at = align(header->episodes_at + episodes_memory(), PAGE);
-    header->dirty_at =
+    header->flights_at =
         align(header->mailbox_at + L7S_MAILBOX_CELLS * sizeof(l7s_mailbox_cell_t), PAGE);
+    header->dirty_at =
+        align(header->flights_at + L7S_FLIGHTS * sizeof(l7s_flight_t), PAGE);
 
     uint64_t end = size / PAGE * PAGE - 2 * header->arena_size;
     uint64_t bucket = L7S_BUCKET_SLOTS * sizeof(l7s_slot_t);
@@ -106,10 +108,10 @@ static bool same_layout(const l7s_segment_t *a, const l7s_segment_t *b)
     return a->pins_at == b->pins_at && a->stats_at == b->stats_at &&
            a->guard_at == b->guard_at && a->bans_at == b->bans_at &&
            a->episodes_at == b->episodes_at && a->mailbox_at == b->mailbox_at &&
-           a->dirty_at == b->dirty_at && a->table_at == b->table_at &&
-           a->arena_at[0] == b->arena_at[0] && a->arena_at[1] == b->arena_at[1] &&
-           a->arena_size == b->arena_size && a->buckets == b->buckets &&
-           a->ban_capacity == b->ban_capacity;
+           a->flights_at == b->flights_at && a->dirty_at == b->dirty_at &&
+           a->table_at == b->table_at && a->arena_at[0] == b->arena_at[0] &&
+           a->arena_at[1] == b->arena_at[1] && a->arena_size == b->arena_size &&
+           a->buckets == b->buckets && a->ban_capacity == b->ban_capacity;
 }
 
 l7s_status_t l7s_segment_attach(void *memory, size_t size, l7s_shared_t *out)
@@ -147,6 +149,9 @@ l7s_status_t l7s_segment_attach(void *memory, size_t size, l7s_shared_t *out)
                      .mint_key = header->mint_key},
         .mailbox = {.head = &header->mailbox,
                     .cells = (l7s_mailbox_cell_t *)(base + header->mailbox_at)},
+        .flights = {.chunks = (l7s_flight_t *)(base + header->flights_at),
+                    .tickets = &header->flight_tickets,
+                    .overflowed = &header->flights_overflowed},
         .table = {.slots = (l7s_slot_t *)(base + header->table_at),
                   .dirty = (_Atomic uint64_t *)(base + header->dirty_at),
                   .stats = &header->table_stats,

@@ -12,6 +12,7 @@
  *   +--------------------+ bans       head and slots
  *   +--------------------+ episodes
  *   +--------------------+ mailbox    where workers wait for the store
+ *   +--------------------+ flights    requests in flight, by key
  *   +--------------------+ dirty      one bit per slot
  *   +--------------------+ table      64-byte slots in buckets
  *   +--------------------+ arena 0    image of even generations
@@ -26,6 +27,7 @@
 
 #include "bans.h"
 #include "episode.h"
+#include "flight.h"
 #include "geo.h"
 #include "guard.h"
 #include "mailbox.h"
@@ -35,7 +37,7 @@
 #include <pthread.h>
 
 #define L7S_SEGMENT_MAGIC 0x3164656968733774ULL
-#define L7S_SEGMENT_VERSION 7
+#define L7S_SEGMENT_VERSION 8
 #define L7S_SEGMENT_SIZE_MIN ((size_t)16 << 20)
 #define L7S_PINS 4096
 
@@ -54,8 +56,8 @@ typedef struct {
     uint32_t version;
     uint32_t header_size;
     uint64_t size;
-    uint64_t pins_at, stats_at, guard_at, bans_at, episodes_at, mailbox_at, dirty_at,
-        table_at;
+    uint64_t pins_at, stats_at, guard_at, bans_at, episodes_at, mailbox_at, flights_at,
+        dirty_at, table_at;
     uint64_t arena_at[2];
     uint64_t arena_size;
     uint32_t buckets, ban_capacity;
@@ -93,6 +95,7 @@ typedef struct {
     _Atomic uint64_t episodes_dropped;
     _Atomic uint64_t unpinned; /* requests admitted because no pin was free (alarm) */
     _Atomic uint64_t episode_tickets;
+    _Atomic uint64_t flight_tickets, flights_overflowed;
     _Alignas(64) _Atomic uint64_t verdicts[16]; /* by l7s_outcome_t */
     l7s_mailbox_head_t mailbox;
 } l7s_segment_t;
@@ -106,6 +109,7 @@ typedef struct {
     l7s_bans_t bans;
     l7s_episodes_t episodes;
     l7s_mailbox_t mailbox;
+    l7s_flights_t flights;
     l7s_table_t table;
     const l7s_geo_t
         *geo; /* this process' own; NULL: nobody knows where clients come from */

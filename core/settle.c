@@ -160,9 +160,10 @@ static void describe_policy(const l7s_evaluation_t *evaluation, const l7s_trip_t
     COPY(facts->action, l7s_action_name(policy->action));
     COPY(facts->detector, policy->signals.count > 0 ? "signal"
                           : has_rate                ? "rate"
+                          : policy->concurrency > 0 ? "concurrency"
                                                     : "always");
     l7s_tuples_json(&evaluation->tuples, policy->spec, facts->key);
-    facts->limit = 0;
+    facts->limit = policy->concurrency;
     facts->per_seconds = 0;
     if (has_rate) {
         uint32_t limit = trip->limit != L7S_NONE ? trip->limit : trip->limits.first;

@@ -79,6 +79,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->context = r;
     facts->memo = peer ? &peer->client : NULL;
     facts->index_memo = peer ? &peer->index : NULL;
+    facts->owner = 0;
     facts->strict = shield_strict_ask;
     facts->scratch = shield_scratch;
     return true;

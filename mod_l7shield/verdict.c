@@ -19,6 +19,20 @@ static void set_judged(request_rec *r, const shield_judged_t *judged)
 
 static const shield_judged_t admitted = {.verdict = NULL};
 
+static apr_status_t leave(void *held)
+{
+    l7s_decide_over(&shield_process.shared, held);
+    return APR_SUCCESS;
+}
+
+/* The request's memory lives as long as the request is in flight: until all of its answer
+ * has been sent, or its connection is gone. */
+static void hold(request_rec *r, const l7s_held_t *held)
+{
+    l7s_held_t *own = apr_pmemdup(r->pool, held, sizeof(*held));
+    apr_pool_cleanup_register(r->pool, own, leave, apr_pool_cleanup_null);
+}
+
 static const l7s_verdict_t *keep(request_rec *r, const l7s_verdict_t *verdict,
                                  uint64_t now_us)
 {
@@ -55,9 +69,13 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
     }
     request.facts.generation =
         atomic_load_explicit(&pin->generation, memory_order_relaxed);
+    request.facts.owner = atomic_load_explicit(&pin->owner, memory_order_relaxed);
     l7s_now_t now = shield_now(r->request_time);
     l7s_decide(&shield_process.shared, image, &request.facts, now, &verdict);
     l7s_segment_unpin(pin);
+    if (verdict.held.count > 0) {
+        hold(r, &verdict.held);
+    }
     return keep(r, &verdict, now.mono_us);
 }
 

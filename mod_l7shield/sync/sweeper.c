@@ -24,7 +24,8 @@ typedef struct {
     sync_log_gate_t gate;
 } alarm_t;
 
-#define ALARMS 5
+#define ALARMS 6
+#define FLIGHTS_MS 1000 /* between two looks for requests of dead processes */
 
 struct sync_sweeper {
     const l7s_shared_t *shared;
@@ -32,7 +33,8 @@ struct sync_sweeper {
     l7s_now_t now;
     bool fleet;
     uint32_t position, step;
-    l7s_cell_watch_t watch;
+    l7s_cell_watch_t watch, flights_watch;
+    uint64_t flights_due_ms; /* mono */
     alarm_t alarms[ALARMS];
 };
 
@@ -54,6 +56,11 @@ static void set_alarms(sync_sweeper_t *sweeper)
          .tag = "L7S2075",
          .sentence = "requests were admitted unjudged because more threads than expected "
                      "evaluate policies"},
+        {.counter = &header->flights_overflowed,
+         .tag = "L7S2077",
+         .sentence =
+             "requests were not counted while they were in flight because too many "
+             "keys had some"},
         {.counter = &sweeper->shared->bans.head->dropped,
          .tag = "L7S2064",
          .sentence = "bans were not recorded because the table of bans is full"}};
@@ -157,6 +164,10 @@ void sync_sweeper_tick(sync_sweeper_t *sweeper, const l7s_image_t *image, l7s_no
     sweeper->position = (sweeper->position + step) % size;
     if (sweeper->position == 0) {
         l7s_segment_recover_pins(sweeper->shared);
+    }
+    if (sync_mono_ms(now) >= sweeper->flights_due_ms) {
+        sweeper->flights_due_ms = sync_mono_ms(now) + FLIGHTS_MS;
+        (void)l7s_flights_recover(&sweeper->shared->flights, &sweeper->flights_watch);
     }
     for (size_t i = 0; i < ALARMS; i++) {
         raise_alarm(&sweeper->alarms[i], sync_mono_ms(now));

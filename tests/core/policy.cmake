@@ -4,6 +4,7 @@ target_link_libraries(policy_fixture PUBLIC l7s_json)
 
 l7s_unit(answer policy_fixture)
 l7s_unit(ban_id l7s_core)
+l7s_unit(charge_flight policy_fixture)
 l7s_unit(charge_strict policy_fixture)
 l7s_unit(compile policy_fixture)
 l7s_unit(decide policy_fixture)

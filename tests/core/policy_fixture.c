@@ -50,6 +50,9 @@ void fixture_open(fixture_t *fixture, uint32_t buckets)
     shared->episodes.running = memory(L7S_EPISODES * sizeof *shared->episodes.running);
     shared->episodes.dropped = &header->episodes_dropped;
     shared->episodes.tickets = &header->episode_tickets;
+    shared->flights.chunks = memory(L7S_FLIGHTS * sizeof *shared->flights.chunks);
+    shared->flights.tickets = &header->flight_tickets;
+    shared->flights.overflowed = &header->flights_overflowed;
     shared->table.buckets = buckets;
     shared->table.slots = memory((size_t)buckets * L7S_BUCKET_SLOTS * sizeof(l7s_slot_t));
     shared->table.dirty = memory((size_t)buckets * L7S_BUCKET_SLOTS / 8);
@@ -94,6 +97,7 @@ void fixture_close(fixture_t *fixture)
     free(fixture->shared.bans.head);
     free(fixture->shared.episodes.entries);
     free(fixture->shared.episodes.running);
+    free(fixture->shared.flights.chunks);
     free(fixture->shared.table.slots);
     free(fixture->shared.table.dirty);
     free(fixture->image_memory);
@@ -125,6 +129,7 @@ void fixture_reset(fixture_t *fixture)
     memset(shared->bans.head, 0, l7s_bans_memory(FIXTURE_BANS));
     memset(shared->table.slots, 0, slots * sizeof *shared->table.slots);
     memset(shared->table.dirty, 0, slots / 8);
+    memset(shared->flights.chunks, 0, L7S_FLIGHTS * sizeof *shared->flights.chunks);
     close_episodes(&shared->episodes);
     memset(&fixture->config, 0, sizeof fixture->config);
     fixture->config.policies =

@@ -10,6 +10,13 @@
 
 enum { TOP_MAX = 10 };
 
+static void add_count(json_t *sums, const char *name, json_int_t count)
+{
+    json_int_t before = json_integer_value(json_object_get(sums, name));
+
+    json_object_set_new(sums, name, json_integer(before + count));
+}
+
 /* One entry per "name;detail" in `sums`, an object of counts. Whoever wrote the text may
  * have been another version, or worse: it is bounded, and what does not parse is left
  * out. */
@@ -24,11 +31,10 @@ static void add_text(json_t *sums, const char *text)
         snprintf(one, sizeof one, "%.*s", (int)(length < 79 ? length : 79), text);
         star = strrchr(one, '*');
         if (star != NULL && star > one) {
+            unsigned long long count = strtoull(star + 1, NULL, 10);
+
             *star = '\0';
-            json_object_set_new(
-                sums, one,
-                json_integer(json_integer_value(json_object_get(sums, one)) +
-                             atoll(star + 1)));
+            add_count(sums, one, count < UINT32_MAX ? (json_int_t)count : UINT32_MAX);
         }
         text += length + (text[length] == ',');
     }

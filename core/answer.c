@@ -91,7 +91,7 @@ static void note_passed(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
         slot_of(evaluation, trip, l7s_limit_at(evaluation, trip->limits.first));
 
     if (slot != NULL && atomic_load_explicit(&slot->episode, memory_order_relaxed) != 0) {
-        l7s_settle_passed(evaluation, trip->policy, slot);
+        l7s_record_passed(evaluation, trip->policy, slot);
     }
 }
 

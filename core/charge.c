@@ -137,7 +137,7 @@ static inline void book(l7s_evaluation_t *evaluation, const l7s_charge_t *charge
     }
     if (atomic_load_explicit(&charge->slot->episode, memory_order_relaxed) != 0 &&
         limit->place == 0) {
-        l7s_settle_passed(evaluation, limit->policy, charge->slot);
+        l7s_record_passed(evaluation, limit->policy, charge->slot);
     }
 }
 

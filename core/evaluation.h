@@ -2,8 +2,8 @@
  *
  * One request being decided: what decide.c (who is asked, in which order), trip.c (one
  * policy regarded closely), charge.c (who is charged), answer.c (what is known when it
- * has been answered) and settle.c (what follows: verdict, episode, ban, statistics)
- * share.
+ * has been answered) settle.c (what follows: verdict, ban, statistics) and
+ * record.c (episodes) share.
  */
 #ifndef L7S_EVALUATION_H
 #define L7S_EVALUATION_H
@@ -11,6 +11,7 @@
 #include "plan.h"
 #include "signals.h"
 #include "tuple.h"
+#include <string.h>
 
 /* A limit that the request conforms to, to be charged when it is admitted. Those of one
  * policy stand together. */
@@ -80,11 +81,6 @@ bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode
  */
 bool l7s_settle_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
 
-/* The request was admitted and the slot of the policy's first limit carries an episode:
- * counts there, if it still runs. */
-__attribute__((noinline)) void l7s_settle_passed(l7s_evaluation_t *evaluation,
-                                                 uint32_t policy, l7s_slot_t *slot);
-
 /* The store gave no verdict, and the policy says closed. True: the request is refused. */
 bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip);
 
@@ -98,6 +94,26 @@ l7s_exam_t l7s_examine(const l7s_evaluation_t *evaluation, const l7s_trip_t *tri
 /* Puts what the client has to answer into the verdict. */
 void l7s_examine_begin(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
                        l7s_verdict_t *verdict);
+
+/* --- record.c --- */
+
+/* The episode of the trip's key, opened when it is new. NULL: there is no room. */
+l7s_episode_t *l7s_record_episode(const l7s_evaluation_t *evaluation,
+                                  const l7s_trip_t *trip, const char *ban_id);
+
+/* Counts this request in its episode (may be NULL). */
+void l7s_record_count(l7s_evaluation_t *evaluation, l7s_episode_t *episode, bool tripped,
+                      bool acted);
+
+/* Leaves the episode with the key's slot, so that admitted requests find it and the slot
+ * is not evicted while it runs. */
+void l7s_record_link(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                     const l7s_episode_t *episode);
+
+/* The request was admitted and the slot of the policy's first limit carries an episode:
+ * counts there, if it still runs. */
+__attribute__((noinline)) void l7s_record_passed(l7s_evaluation_t *evaluation,
+                                                 uint32_t policy, l7s_slot_t *slot);
 
 /* --- escalate.c --- */
 
@@ -181,6 +197,30 @@ static inline const l7s_image_limit_t *l7s_limit_at(const l7s_evaluation_t *eval
     return (const l7s_image_limit_t *)l7s_image_section(evaluation->image,
                                                         L7S_SECTION_LIMITS) +
            limit;
+}
+
+static inline const char *l7s_text_at(const l7s_evaluation_t *evaluation, uint32_t offset)
+{
+    return l7s_image_text(evaluation->image, offset);
+}
+
+/* Cuts what does not fit. */
+static inline void l7s_copy_text(char *out, size_t capacity, const char *text)
+{
+    size_t length = strlen(text);
+
+    length = length < capacity ? length : capacity - 1;
+    memcpy(out, text, length);
+    out[length] = '\0';
+}
+
+#define L7S_COPY(out, text) l7s_copy_text(out, sizeof(out), text)
+
+static inline uint32_t l7s_whole_seconds(uint64_t us)
+{
+    uint64_t seconds = us / 1000000 + (us % 1000000 != 0);
+
+    return seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
 }
 
 static inline void l7s_count_up(_Atomic uint64_t *counter)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What follows when a list, a ban or a policy speaks about a request: the verdict, the
- * episode, the ban, the statistics. Only requests that somebody objects to come here, yet
- * under attack these are most: an episode's facts are put together only when it opens.
+ * ban, the statistics, and what record.c keeps of it. Only requests that somebody objects
+ * to come here.
  *
  * An observing ban policy records its ban too, under a digest that no tuple has: it is
  * found by its own policy only, refuses nobody and never leaves the node.
@@ -19,23 +19,6 @@ static const l7s_hash128_t SHADOW = {0x6f62736572766564ULL, 0x776f756c64206261UL
 /* Service unavailable: it is not the client's fault, and soon better. */
 #define UNANSWERED_STATUS 503
 #define UNANSWERED_RETRY_S 2
-
-/* Cuts what does not fit. */
-static void copy_text(char *out, size_t capacity, const char *text)
-{
-    size_t length = strlen(text);
-
-    length = length < capacity ? length : capacity - 1;
-    memcpy(out, text, length);
-    out[length] = '\0';
-}
-
-#define COPY(out, text) copy_text(out, sizeof(out), text)
-
-static const char *text_at(const l7s_evaluation_t *evaluation, uint32_t offset)
-{
-    return l7s_image_text(evaluation->image, offset);
-}
 
 /* --- verdict --- */
 
@@ -71,8 +54,8 @@ static l7s_verdict_t *take_verdict(l7s_evaluation_t *evaluation, l7s_outcome_t o
     verdict->outcome = outcome;
     verdict->status = 0;
     verdict->retry_after_seconds = 0;
-    COPY(verdict->action, would ? "would_" : "");
-    copy_text(verdict->action + (would ? 6 : 0), sizeof verdict->action - 6, action);
+    L7S_COPY(verdict->action, would ? "would_" : "");
+    l7s_copy_text(verdict->action + (would ? 6 : 0), sizeof verdict->action - 6, action);
     verdict->policy[0] = '\0';
     verdict->incident[0] = '\0';
     verdict->key[0] = '\0';
@@ -88,13 +71,6 @@ static void write_client(l7s_verdict_t *verdict, const char *part, const l7s_cid
     memcpy(verdict->key, part, length);
     verdict->key[length] = '=';
     l7s_cidr_text(cidr, verdict->key + length + 1);
-}
-
-static uint32_t whole_seconds(uint64_t us)
-{
-    uint64_t seconds = us / 1000000 + (us % 1000000 != 0);
-
-    return seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
 }
 
 bool l7s_settle_listed(l7s_evaluation_t *evaluation, const l7s_image_list_t *list,
@@ -113,7 +89,7 @@ bool l7s_settle_listed(l7s_evaluation_t *evaluation, const l7s_image_list_t *lis
     verdict = take_verdict(evaluation, outcome, allow ? "allow" : "deny");
     if (verdict != NULL) {
         verdict->status = allow ? 0 : 403;
-        COPY(verdict->policy, text_at(evaluation, list->name));
+        L7S_COPY(verdict->policy, l7s_text_at(evaluation, list->name));
         write_client(verdict, "client", &client);
     }
     return outcome != L7S_OUTCOME_OBSERVED;
@@ -125,151 +101,6 @@ static void note_acted(const l7s_evaluation_t *evaluation, uint32_t policy)
     l7s_guard_acted(&evaluation->shared->guard,
                     l7s_image_policy(evaluation->image, policy)->stats_row,
                     &evaluation->request->client);
-}
-
-/* --- episodes --- */
-
-static void describe_request(const l7s_evaluation_t *evaluation,
-                             l7s_episode_facts_t *facts)
-{
-    const l7s_geo_place_t *origin = l7s_matcher_origin(evaluation->tuples.matcher);
-    const l7s_request_t *request = evaluation->request;
-    const char *agent = NULL;
-
-    if (request->header != NULL) {
-        agent = request->header(request->context, "user-agent");
-    }
-    COPY(facts->app, evaluation->matcher.app != NULL ? evaluation->matcher.app : "");
-    COPY(facts->host, request->host);
-    COPY(facts->path, request->path);
-    COPY(facts->method, request->method);
-    COPY(facts->user_agent, agent != NULL ? agent : "");
-    facts->client = request->client;
-    facts->asn = origin->asn;
-    COPY(facts->country, origin->country);
-}
-
-/* The limit that was exceeded, or the first one, if there is one. */
-static void describe_policy(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
-                            l7s_episode_facts_t *facts)
-{
-    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
-    bool has_rate = trip->limits.count > 0;
-
-    COPY(facts->policy, text_at(evaluation, policy->name));
-    COPY(facts->action, l7s_action_name(policy->action));
-    COPY(facts->detector, policy->signals.count > 0 ? "signal"
-                          : has_rate                ? "rate"
-                          : policy->concurrency > 0 ? "concurrency"
-                                                    : "always");
-    l7s_tuples_json(&evaluation->tuples, policy->spec, facts->key);
-    facts->limit = policy->concurrency;
-    facts->per_seconds = 0;
-    if (has_rate) {
-        uint32_t limit = trip->limit != L7S_NONE ? trip->limit : trip->limits.first;
-        const l7s_rate_t *rate = &l7s_limit_at(evaluation, limit)->rate;
-        facts->limit = rate->requests;
-        facts->per_seconds = whole_seconds(rate->period_us);
-        COPY(facts->unit, l7s_cost_unit((l7s_cost_t)policy->cost));
-    }
-}
-
-static __attribute__((noinline)) l7s_episode_t *
-open_episode(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
-             const char *ban_id)
-{
-    l7s_episode_facts_t facts;
-
-    memset(&facts, 0, sizeof facts);
-    describe_request(evaluation, &facts);
-    describe_policy(evaluation, trip, &facts);
-    COPY(facts.ban_id, ban_id);
-    facts.revision = evaluation->image->revision;
-    facts.started_ms = evaluation->now.wall_ms;
-    facts.mode = trip->mode;
-    return l7s_episode_open(&evaluation->shared->episodes, trip->key, &facts,
-                            evaluation->now);
-}
-
-/* The episode of the trip's key, opened when it is new. NULL: there is no room. */
-static l7s_episode_t *episode_of(const l7s_evaluation_t *evaluation,
-                                 const l7s_trip_t *trip, const char *ban_id)
-{
-    l7s_episode_t *episode = l7s_episode_find(&evaluation->shared->episodes, trip->key);
-
-    return episode != NULL ? episode : open_episode(evaluation, trip, ban_id);
-}
-
-static void count_episode(l7s_evaluation_t *evaluation, l7s_episode_t *episode,
-                          bool tripped, bool acted)
-{
-    if (episode == NULL) {
-        return;
-    }
-    l7s_episode_count(episode, tripped, acted, l7s_tuples_client(&evaluation->tuples),
-                      evaluation->now);
-    if (evaluation->signals != NULL) {
-        l7s_episode_signals(episode, evaluation->signals);
-    }
-    if (evaluation->units > 0) {
-        atomic_fetch_add_explicit(&episode->units, evaluation->units,
-                                  memory_order_relaxed);
-    }
-}
-
-/* Leaves the episode with the key's slot, so that admitted requests find it and the slot
- * is not evicted while it runs. */
-static void link_slot(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
-                      const l7s_episode_t *episode)
-{
-    uint32_t index = l7s_episode_index(&evaluation->shared->episodes, episode);
-    l7s_hash128_t identity;
-    l7s_slot_t *slot;
-
-    if (trip->limits.count == 0) {
-        return;
-    }
-    identity = l7s_limit_at(evaluation, trip->limits.first)->identity;
-    slot = l7s_table_find(&evaluation->shared->table,
-                          l7s_hash128_xor(trip->digest, identity));
-    if (slot != NULL &&
-        atomic_load_explicit(&slot->episode, memory_order_relaxed) != index) {
-        atomic_store_explicit(&slot->episode, index, memory_order_relaxed);
-    }
-}
-
-/* A key beyond the campaign's first ones points to the campaign, which has a key of its
- * own: there the policy's name tells. */
-static l7s_episode_t *episode_of_slot(const l7s_evaluation_t *evaluation, uint32_t index,
-                                      l7s_hash128_t key, const char *policy)
-{
-    const l7s_episodes_t *episodes = &evaluation->shared->episodes;
-    l7s_episode_t *episode = l7s_episode_at(episodes, index, key);
-
-    if (episode != NULL || index == 0 || index > L7S_EPISODES) {
-        return episode;
-    }
-    episode = &episodes->entries[index - 1];
-    return atomic_load_explicit(&episode->key_lo, memory_order_acquire) >=
-                       L7S_CELL_TICKETS &&
-                   episode->facts.campaign && strcmp(episode->facts.policy, policy) == 0
-               ? episode
-               : NULL;
-}
-
-void l7s_settle_passed(l7s_evaluation_t *evaluation, uint32_t index, l7s_slot_t *slot)
-{
-    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-    l7s_hash128_t key =
-        l7s_hash128_xor(evaluation->tuples.digests[policy->spec], policy->identity);
-    uint32_t place = atomic_load_explicit(&slot->episode, memory_order_relaxed);
-    l7s_episode_t *episode =
-        episode_of_slot(evaluation, place, key, text_at(evaluation, policy->name));
-
-    if (episode == NULL) { /* it is over */
-        atomic_store_explicit(&slot->episode, 0, memory_order_relaxed);
-    }
-    count_episode(evaluation, episode, false, false);
 }
 
 /* --- bans --- */
@@ -292,7 +123,7 @@ static uint32_t ban_retry_after(const l7s_evaluation_t *evaluation, uint64_t unt
         return 0;
     }
     until_ms -= now_ms;
-    return until_ms > UINT32_MAX ? UINT32_MAX : whole_seconds(until_ms * 1000);
+    return until_ms > UINT32_MAX ? UINT32_MAX : l7s_whole_seconds(until_ms * 1000);
 }
 
 /* Who a trip would ban: an address where the tuple is one, else the tuple's digest. */
@@ -334,9 +165,9 @@ static bool record_ban(const l7s_evaluation_t *evaluation, const l7s_trip_t *tri
     ban.until_ms = ban.since_ms + trip->sanction.seconds * 1000ULL;
     ban.status = trip->sanction.status;
     ban.origin = L7S_ORIGIN_NODE;
-    COPY(ban.policy, text_at(evaluation, policy->name));
-    COPY(ban.response, text_at(evaluation, trip->sanction.response));
-    COPY(ban.incident, episode != NULL ? episode->facts.id : "");
+    L7S_COPY(ban.policy, l7s_text_at(evaluation, policy->name));
+    L7S_COPY(ban.response, l7s_text_at(evaluation, trip->sanction.response));
+    L7S_COPY(ban.incident, episode != NULL ? episode->facts.id : "");
     if (trip->mode != L7S_MODE_ENFORCE) {
         ban.digest = shadow_of(trip);
         ban.is_address = false;
@@ -379,7 +210,7 @@ static l7s_episode_t *episode_of_ban(l7s_evaluation_t *evaluation, const l7s_ban
         trip.digest = *l7s_tuples_digest(&evaluation->tuples, record->spec);
     }
     trip.key = l7s_hash128_xor(trip.digest, record->identity);
-    episode = episode_of(evaluation, &trip, ban->id);
+    episode = l7s_record_episode(evaluation, &trip, ban->id);
     if (episode != NULL) {
         raise_until(episode, ban->until_ms);
     }
@@ -391,8 +222,8 @@ static void fill_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, uint32_
 {
     verdict->status = ban->status;
     verdict->retry_after_seconds = ban_retry_after(evaluation, ban->until_ms);
-    COPY(verdict->policy, ban->policy);
-    COPY(verdict->response, ban->response);
+    L7S_COPY(verdict->policy, ban->policy);
+    L7S_COPY(verdict->response, ban->response);
     if (ban->is_address) {
         bool one = strncmp(ban->id, "ip:", 3) == 0 || ban->network.prefix == 64;
         write_client(verdict, one ? "client" : "network", &ban->network);
@@ -438,12 +269,12 @@ bool l7s_settle_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, l7s_mode
             mode = l7s_mode_least(mode, L7S_MODE_OBSERVE);
         }
         episode = episode_of_ban(evaluation, ban, policy, mode);
-        count_episode(evaluation, episode, true, acted);
+        l7s_record_count(evaluation, episode, true, acted);
         l7s_count_up(acted ? &row->acted : &row->would_act);
     }
     if (verdict != NULL) {
         fill_ban(evaluation, ban, policy, verdict);
-        COPY(verdict->incident, episode != NULL ? episode->facts.id : ban->incident);
+        L7S_COPY(verdict->incident, episode != NULL ? episode->facts.id : ban->incident);
     }
     evaluation->spoken = policy;
     return acted;
@@ -482,10 +313,10 @@ static void fill_trip(l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
     verdict->status = sanction->action >= L7S_ACTION_DENY ? sanction->status : 0;
     verdict->retry_after_seconds = sanction->action == L7S_ACTION_BAN
                                        ? sanction->seconds
-                                       : whole_seconds(trip->wait_us);
-    COPY(verdict->policy, text_at(evaluation, policy->name));
-    COPY(verdict->response, text_at(evaluation, sanction->response));
-    COPY(verdict->incident, episode != NULL ? episode->facts.id : "");
+                                       : l7s_whole_seconds(trip->wait_us);
+    L7S_COPY(verdict->policy, l7s_text_at(evaluation, policy->name));
+    L7S_COPY(verdict->response, l7s_text_at(evaluation, sanction->response));
+    L7S_COPY(verdict->incident, episode != NULL ? episode->facts.id : "");
     l7s_tuples_text(&evaluation->tuples, policy->spec, verdict->key);
     if (outcome == L7S_OUTCOME_CHALLENGED && trip->exam == L7S_EXAM_OWED) {
         l7s_examine_begin(evaluation, trip, verdict);
@@ -518,15 +349,15 @@ static l7s_episode_t *act(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 
     if (trip->simulated) {
         trip->sanction.action = L7S_ACTION_BAN;
-        return episode_of(evaluation, trip, "");
+        return l7s_record_episode(evaluation, trip, "");
     }
     named.id[0] = '\0';
     if (policy->may_ban) {
         memset(&named, 0, sizeof named);
         name_ban(evaluation, trip, &named);
     }
-    episode =
-        episode_of(evaluation, trip, trip->mode == L7S_MODE_ENFORCE ? named.id : "");
+    episode = l7s_record_episode(evaluation, trip,
+                                 trip->mode == L7S_MODE_ENFORCE ? named.id : "");
     if (policy->steps.count > 0 && policy->action != L7S_ACTION_BAN) {
         l7s_escalate_episode(evaluation, trip, episode);
     }
@@ -538,10 +369,10 @@ static l7s_episode_t *act(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 
 static void settle_log(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
 {
-    l7s_episode_t *episode = episode_of(evaluation, trip, "");
+    l7s_episode_t *episode = l7s_record_episode(evaluation, trip, "");
 
-    count_episode(evaluation, episode, true, false);
-    link_slot(evaluation, trip, episode);
+    l7s_record_count(evaluation, episode, true, false);
+    l7s_record_link(evaluation, trip, episode);
     l7s_count_up(&l7s_stats_of(evaluation, trip->policy)->logged);
     fill_trip(evaluation, trip, L7S_OUTCOME_LOGGED, episode);
 }
@@ -552,9 +383,9 @@ static bool is_excused(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
     trip->exam = l7s_examine(evaluation, trip);
     if (trip->exam == L7S_EXAM_PASSED) {
-        count_episode(evaluation,
-                      l7s_episode_find(&evaluation->shared->episodes, trip->key), false,
-                      false);
+        l7s_record_count(evaluation,
+                         l7s_episode_find(&evaluation->shared->episodes, trip->key),
+                         false, false);
     } else if (trip->exam == L7S_EXAM_EXEMPT) {
         settle_log(evaluation, trip);
     }
@@ -580,8 +411,8 @@ static bool settle_refusal(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
     if (acted) {
         note_acted(evaluation, trip->policy);
     }
-    count_episode(evaluation, episode, true, acted);
-    link_slot(evaluation, trip, episode);
+    l7s_record_count(evaluation, episode, true, acted);
+    l7s_record_link(evaluation, trip, episode);
     l7s_count_up(acted ? &row->acted : &row->would_act);
     fill_trip(evaluation, trip,
               acted ? refusal_of((l7s_action_t)trip->sanction.action)
@@ -605,10 +436,10 @@ static void settle_answered(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
         l7s_count_up(acted ? &row->acted : &row->would_act);
     }
     if (episode != NULL) {
-        count_episode(evaluation, episode, true, false);
+        l7s_record_count(evaluation, episode, true, false);
         l7s_count_up(&episode->passed);
     }
-    link_slot(evaluation, trip, episode);
+    l7s_record_link(evaluation, trip, episode);
     fill_trip(evaluation, trip, L7S_OUTCOME_LOGGED, episode);
 }
 
@@ -629,8 +460,8 @@ bool l7s_settle_unanswered(l7s_evaluation_t *evaluation, const l7s_trip_t *trip)
     if (verdict != NULL) {
         verdict->status = UNANSWERED_STATUS;
         verdict->retry_after_seconds = UNANSWERED_RETRY_S;
-        COPY(verdict->policy, text_at(evaluation, policy->name));
-        COPY(verdict->response, text_at(evaluation, policy->sanction.response));
+        L7S_COPY(verdict->policy, l7s_text_at(evaluation, policy->name));
+        L7S_COPY(verdict->response, l7s_text_at(evaluation, policy->sanction.response));
         l7s_tuples_text(&evaluation->tuples, policy->spec, verdict->key);
     }
     return acted;

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the episode of a key keeps of its requests. Under attack most requests come here:
+ * an episode's facts are put together only when it opens.
+ */
+#include "evaluation.h"
+
+#include <string.h>
+
+static void describe_request(const l7s_evaluation_t *evaluation,
+                             l7s_episode_facts_t *facts)
+{
+    const l7s_geo_place_t *origin = l7s_matcher_origin(evaluation->tuples.matcher);
+    const l7s_request_t *request = evaluation->request;
+    const char *agent = NULL;
+
+    if (request->header != NULL) {
+        agent = request->header(request->context, "user-agent");
+    }
+    L7S_COPY(facts->app, evaluation->matcher.app != NULL ? evaluation->matcher.app : "");
+    L7S_COPY(facts->host, request->host);
+    L7S_COPY(facts->path, request->path);
+    L7S_COPY(facts->method, request->method);
+    L7S_COPY(facts->user_agent, agent != NULL ? agent : "");
+    facts->client = request->client;
+    facts->asn = origin->asn;
+    L7S_COPY(facts->country, origin->country);
+}
+
+/* The limit that was exceeded, or the first one, if there is one. */
+static void describe_policy(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                            l7s_episode_facts_t *facts)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
+    bool has_rate = trip->limits.count > 0;
+
+    L7S_COPY(facts->policy, l7s_text_at(evaluation, policy->name));
+    L7S_COPY(facts->action, l7s_action_name(policy->action));
+    L7S_COPY(facts->detector, policy->signals.count > 0 ? "signal"
+                              : has_rate                ? "rate"
+                              : policy->concurrency > 0 ? "concurrency"
+                                                        : "always");
+    l7s_tuples_json(&evaluation->tuples, policy->spec, facts->key);
+    facts->limit = policy->concurrency;
+    facts->per_seconds = 0;
+    if (has_rate) {
+        uint32_t limit = trip->limit != L7S_NONE ? trip->limit : trip->limits.first;
+        const l7s_rate_t *rate = &l7s_limit_at(evaluation, limit)->rate;
+        facts->limit = rate->requests;
+        facts->per_seconds = l7s_whole_seconds(rate->period_us);
+        L7S_COPY(facts->unit, l7s_cost_unit((l7s_cost_t)policy->cost));
+    }
+}
+
+static __attribute__((noinline)) l7s_episode_t *
+open_episode(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+             const char *ban_id)
+{
+    l7s_episode_facts_t facts;
+
+    memset(&facts, 0, sizeof facts);
+    describe_request(evaluation, &facts);
+    describe_policy(evaluation, trip, &facts);
+    L7S_COPY(facts.ban_id, ban_id);
+    facts.revision = evaluation->image->revision;
+    facts.started_ms = evaluation->now.wall_ms;
+    facts.mode = trip->mode;
+    return l7s_episode_open(&evaluation->shared->episodes, trip->key, &facts,
+                            evaluation->now);
+}
+
+l7s_episode_t *l7s_record_episode(const l7s_evaluation_t *evaluation,
+                                  const l7s_trip_t *trip, const char *ban_id)
+{
+    l7s_episode_t *episode = l7s_episode_find(&evaluation->shared->episodes, trip->key);
+
+    return episode != NULL ? episode : open_episode(evaluation, trip, ban_id);
+}
+
+void l7s_record_count(l7s_evaluation_t *evaluation, l7s_episode_t *episode, bool tripped,
+                      bool acted)
+{
+    if (episode == NULL) {
+        return;
+    }
+    l7s_episode_count(episode, tripped, acted, l7s_tuples_client(&evaluation->tuples),
+                      evaluation->now);
+    if (evaluation->signals != NULL) {
+        l7s_episode_signals(episode, evaluation->signals);
+    }
+    if (evaluation->units > 0) {
+        atomic_fetch_add_explicit(&episode->units, evaluation->units,
+                                  memory_order_relaxed);
+    }
+}
+
+void l7s_record_link(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                     const l7s_episode_t *episode)
+{
+    uint32_t index = l7s_episode_index(&evaluation->shared->episodes, episode);
+    l7s_hash128_t identity;
+    l7s_slot_t *slot;
+
+    if (trip->limits.count == 0) {
+        return;
+    }
+    identity = l7s_limit_at(evaluation, trip->limits.first)->identity;
+    slot = l7s_table_find(&evaluation->shared->table,
+                          l7s_hash128_xor(trip->digest, identity));
+    if (slot != NULL &&
+        atomic_load_explicit(&slot->episode, memory_order_relaxed) != index) {
+        atomic_store_explicit(&slot->episode, index, memory_order_relaxed);
+    }
+}
+
+/* A key beyond the campaign's first ones points to the campaign, which has a key of its
+ * own: there the policy's name tells. */
+static l7s_episode_t *episode_of_slot(const l7s_evaluation_t *evaluation, uint32_t index,
+                                      l7s_hash128_t key, const char *policy)
+{
+    const l7s_episodes_t *episodes = &evaluation->shared->episodes;
+    l7s_episode_t *episode = l7s_episode_at(episodes, index, key);
+
+    if (episode != NULL || index == 0 || index > L7S_EPISODES) {
+        return episode;
+    }
+    episode = &episodes->entries[index - 1];
+    return atomic_load_explicit(&episode->key_lo, memory_order_acquire) >=
+                       L7S_CELL_TICKETS &&
+                   episode->facts.campaign && strcmp(episode->facts.policy, policy) == 0
+               ? episode
+               : NULL;
+}
+
+void l7s_record_passed(l7s_evaluation_t *evaluation, uint32_t index, l7s_slot_t *slot)
+{
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
+    l7s_hash128_t key =
+        l7s_hash128_xor(evaluation->tuples.digests[policy->spec], policy->identity);
+    uint32_t place = atomic_load_explicit(&slot->episode, memory_order_relaxed);
+    l7s_episode_t *episode =
+        episode_of_slot(evaluation, place, key, l7s_text_at(evaluation, policy->name));
+
+    if (episode == NULL) { /* it is over */
+        atomic_store_explicit(&slot->episode, 0, memory_order_relaxed);
+    }
+    l7s_record_count(evaluation, episode, false, false);
+}

@@ -102,7 +102,7 @@ def test_724_06_cookie_challenge_needs_no_javascript(httpd, browser):
 def test_724_07_page_tells_assistive_technology_what_happens(httpd, browser):
     """While it works on something that takes it far longer than this test."""
     page_of(gated(httpd, difficulty=24), browser)
-    browser.wait(lambda: browser.evaluate("document.getElementById('bar').value") > 0, 20,
+    browser.wait(lambda: browser.evaluate("document.getElementById('bar')?.value > 0"), 20,
                  "progress")
     outline = browser.outline()
     assert ("heading", "One moment") in outline

@@ -6,7 +6,7 @@
 #ifndef ADMIN_DAEMON_H
 #define ADMIN_DAEMON_H
 
-#include "call.h"
+#include "http/call.h"
 #include "options.h"
 #include <stdatomic.h>
 

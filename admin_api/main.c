@@ -5,15 +5,15 @@
  * and logs to stderr: systemd does the rest. A dead memcached is no reason not to start.
  */
 #include "../core/bus/trust.h"
-#include "auth.h"
-#include "collector.h"
-#include "commands.h"
-#include "http_stats.h"
-#include "keys.h"
+#include "commands/commands.h"
+#include "fleet/collector.h"
+#include "fleet/keys.h"
+#include "fleet/publisher.h"
+#include "http/auth.h"
+#include "http/http_stats.h"
+#include "http/server.h"
 #include "log.h"
-#include "publisher.h"
-#include "server.h"
-#include "store.h"
+#include "store/store.h"
 #include "worker.h"
 
 #include <pthread.h>

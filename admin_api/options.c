@@ -4,9 +4,9 @@
  * one schema checks both and an error has the same pointer wherever the value came from.
  */
 #include "options.h"
-#include "../core/config.h"
-#include "../core/schema.h"
-#include "listen.h"
+#include "../core/json/config.h"
+#include "../core/json/schema.h"
+#include "http/listen.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -5,8 +5,8 @@
  * the same one.
  */
 #include "ban_file.h"
-#include "../../core/ban_json.h"
-#include "../../core/config.h"
+#include "../../core/json/ban_json.h"
+#include "../../core/json/config.h"
 #include "clock.h"
 #include "file.h"
 #include "log.h"

@@ -5,9 +5,9 @@
  * entries are seen behind it; the daemon's whole set brings what stood in it.
  */
 #include "ban_log.h"
-#include "../../core/ban_json.h"
 #include "../../core/bus/quota.h"
-#include "../../core/config.h"
+#include "../../core/json/ban_json.h"
+#include "../../core/json/config.h"
 #include "log.h"
 #include <stdlib.h>
 #include <string.h>

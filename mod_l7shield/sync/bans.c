@@ -5,8 +5,8 @@
  * whoever made it there.
  */
 #include "bans.h"
-#include "../../core/ban_json.h"
 #include "../../core/escalate.h"
+#include "../../core/json/ban_json.h"
 #include "../../core/key.h"
 #include "clock.h"
 #include "forgive.h"

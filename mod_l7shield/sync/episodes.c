@@ -4,7 +4,7 @@
  * this needs no memory that could grow.
  */
 #include "episodes.h"
-#include "../../core/incident.h"
+#include "../../core/json/incident.h"
 #include "log.h"
 #include <stdio.h>
 #include <stdlib.h>

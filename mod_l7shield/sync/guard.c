@@ -5,7 +5,7 @@
  * same policy.
  */
 #include "guard.h"
-#include "../../core/incident.h"
+#include "../../core/json/incident.h"
 #include "clock.h"
 #include "log.h"
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #ifndef SYNC_GUARD_H
 #define SYNC_GUARD_H
 
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include "../../core/segment.h"
 #include "spool.h"
 

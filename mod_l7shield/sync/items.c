@@ -4,7 +4,7 @@
  * one is the daemon's is told by config epoch and time, both under its signature.
  */
 #include "items.h"
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #define SYNC_MODE_H
 
 #include "../../core/bus/item.h"
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include "../../core/segment.h"
 
 typedef struct sync_mode sync_mode_t;

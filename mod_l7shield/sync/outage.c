@@ -4,7 +4,7 @@
  * ends what nobody reports any longer, such as what a killed process had begun.
  */
 #include "outage.h"
-#include "../../core/incident.h"
+#include "../../core/json/incident.h"
 #include "log.h"
 #include <stdlib.h>
 

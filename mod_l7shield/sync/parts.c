@@ -5,7 +5,7 @@
  * per manifest, two manifests).
  */
 #include "parts.h"
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

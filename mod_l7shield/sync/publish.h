@@ -7,8 +7,8 @@
 #ifndef SYNC_PUBLISH_H
 #define SYNC_PUBLISH_H
 
-#include "../../core/config.h"
 #include "../../core/image.h"
+#include "../../core/json/config.h"
 #include "../../core/segment.h"
 
 typedef struct sync_publisher sync_publisher_t;

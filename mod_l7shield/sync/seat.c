@@ -5,7 +5,7 @@
  * a secret of the segment, so a restarted sync process takes its own seat again.
  */
 #include "seat.h"
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include "file.h"
 #include "heartbeat.h"
 #include "log.h"

@@ -7,7 +7,7 @@
  * rollout.
  */
 #include "snapshot_file.h"
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include "assembly.h"
 #include "file.h"
 #include <stdio.h>

@@ -7,7 +7,7 @@
  *   | sent, not acknowledged | waiting              |
  */
 #include "spool.h"
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include "file.h"
 #include "log.h"
 #include <errno.h>

@@ -5,7 +5,7 @@
 #ifndef STORED_H
 #define STORED_H
 
-#include "../../admin_api/store.h"
+#include "../../admin_api/store/store.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

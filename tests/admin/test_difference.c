@@ -2,7 +2,7 @@
  *
  * Differences between documents, as people read them in the history.
  */
-#include "../../admin_api/difference.h"
+#include "../../admin_api/store/difference.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * The raw request target; what needs a connection is tested whole in
  * test_330_http_guard.py.
  */
-#include "../../admin_api/guard.h"
+#include "../../admin_api/http/guard.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

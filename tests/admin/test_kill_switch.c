@@ -2,7 +2,7 @@
  *
  * Who is obeyed when the API and an emergency speak one after the other.
  */
-#include "../../admin_api/kill_switch.h"
+#include "../../admin_api/fleet/kill_switch.h"
 #include "../../core/mode.h"
 // clang-format off
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  *
  * Accept and Content-Type headers.
  */
-#include "../../admin_api/media.h"
+#include "../../admin_api/http/media.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

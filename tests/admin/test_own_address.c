@@ -2,7 +2,7 @@
  *
  * Which policies shut out the address that writes them.
  */
-#include "../../admin_api/own_address.h"
+#include "../../admin_api/resources/own_address.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

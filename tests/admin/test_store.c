@@ -2,7 +2,7 @@
  *
  * Opening the store, its transactions, and what it refuses.
  */
-#include "../../admin_api/store_events.h"
+#include "../../admin_api/store/store_events.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

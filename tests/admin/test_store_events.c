@@ -3,7 +3,7 @@
  * Incidents, bans and nodes: what the filters find, in which order, and what retention
  * takes away.
  */
-#include "../../admin_api/store_events.h"
+#include "../../admin_api/store/store_events.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * Objects and their history: any kept revision can be put together again, and what is
  * forgotten is forgotten without a hole.
  */
-#include "../../admin_api/store_objects.h"
+#include "../../admin_api/store/store_objects.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

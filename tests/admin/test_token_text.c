@@ -2,7 +2,7 @@
  *
  * Tokens as text: form, checksum, and that no single typo passes.
  */
-#include "../../admin_api/token_text.h"
+#include "../../admin_api/http/token_text.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

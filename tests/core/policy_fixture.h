@@ -8,8 +8,8 @@
 #define POLICY_FIXTURE_H
 
 #include "../../core/answer.h"
-#include "../../core/compile.h"
 #include "../../core/decide.h"
+#include "../../core/json/compile.h"
 #include "../../core/path.h"
 
 #define FIXTURE_BANS 1024

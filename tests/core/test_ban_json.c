@@ -2,7 +2,7 @@
  *
  * Bans there and back, and what is refused on the way back.
  */
-#include "../../core/ban_json.h"
+#include "../../core/json/ban_json.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

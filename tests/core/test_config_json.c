@@ -3,7 +3,7 @@
  * Whole configurations and single objects, by the documents in data/: valid/ must pass,
  * invalid/ must fail with exactly the problems that stand in the file.
  */
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>

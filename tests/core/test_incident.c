@@ -4,9 +4,9 @@
  * report arrives, the record has the form of the contract, and nothing that a client sent
  * breaks it.
  */
-#include "../../core/incident.h"
+#include "../../core/json/incident.h"
+#include "../../core/json/schema.h"
 #include "../../core/rule.h"
-#include "../../core/schema.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

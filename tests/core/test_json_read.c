@@ -3,7 +3,7 @@
  * The JSON reader against JSONTestSuite (where L7S_CONFORMANCE_DATA names the folder that
  * holds it), and its own limits.
  */
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  *
  * Lists: their way into the model, and the largest one that is allowed.
  */
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * Regular expressions: what is refused and why, what is found, how long the worst takes.
  */
-#include "../../core/compile_pattern.h"
 #include "../../core/image_layout.h"
+#include "../../core/json/compile_pattern.h"
 #include "../../core/pairs.h"
 #include "../../core/pattern.h"
 #include "policy_fixture.h"

@@ -2,7 +2,7 @@
  *
  * A policy's way into the model, the identity of its counters, its effective form.
  */
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -4,7 +4,7 @@
  * L7S_CONFORMANCE_DATA names the folder that holds it), and what is our own: messages,
  * pointers, refusals at compilation.
  */
-#include "../../core/schema.h"
+#include "../../core/json/schema.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

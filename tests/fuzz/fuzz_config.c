@@ -4,7 +4,7 @@
  * image, decisions. Takes a whole document, or one object as tests/core/data has them:
  * {"kind":…,"name":…,"document":…}.
  */
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 #include "../core/policy_fixture.h"
 #include "input.h"
 

@@ -4,11 +4,11 @@
  * anything. Mode items, manifests, bans and reports of incidents; whatever their checks
  * let through is used as the product uses it.
  */
-#include "../../core/ban_json.h"
 #include "../../core/bus/manifest.h"
-#include "../../core/config.h"
-#include "../../core/incident.h"
-#include "../../core/schema.h"
+#include "../../core/json/ban_json.h"
+#include "../../core/json/config.h"
+#include "../../core/json/incident.h"
+#include "../../core/json/schema.h"
 #include "input.h"
 
 #define BANS 64

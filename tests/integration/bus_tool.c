@@ -4,7 +4,7 @@
  * has no httpd behind it. `usage` says how it is called; bus.py calls it.
  */
 #include "../../core/bus/manifest.h"
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -4,8 +4,8 @@
  * {"method","path","status","type","body"} (path: the template of the contract) and
  * answers each with one line: empty, or the problems of the body.
  */
-#include "../../core/json_pointer.h"
-#include "../../core/schema.h"
+#include "../../core/json/json_pointer.h"
+#include "../../core/json/schema.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -13,7 +13,7 @@
  *     seats · log INDEX · incident NODE SEQUENCE   what stands there
  */
 #include "../../core/bus/manifest.h"
-#include "../../core/config.h"
+#include "../../core/json/config.h"
 
 #include <signal.h>
 #include <stdio.h>

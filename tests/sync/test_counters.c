@@ -4,7 +4,7 @@
  * a fake clock. The rules themselves are tested with fleet.h; here it is their wiring.
  */
 #include "../../core/bus/meta.h"
-#include "../../core/compile.h"
+#include "../../core/json/compile.h"
 #include "../../mod_l7shield/sync/counters.h"
 #include "../../mod_l7shield/sync/news.h"
 #include "unit.h"

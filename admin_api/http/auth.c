@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Authentication (auth.h). Failures are counted in a table of fixed size by a keyed hash
+ * of the address; addresses that meet in one slot share its budget.
+ */
+#include "auth.h"
+#include "../../core/bus/trust.h"
+#include "../log.h"
+#include "../store/store_objects.h"
+#include "token_text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gnutls/gnutls.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Ten failures at once, then one each six seconds. */
+#define FAILURE_INTERVAL_MS 6000
+#define FAILURE_BURST 10
+#define FAILURE_SLOTS 1024
+/* The last use of a token is written at most this often. */
+#define USED_INTERVAL_MS 60000
+
+struct admin_auth {
+    admin_store_t *store;
+    l7s_hashkey_t key;
+    pthread_mutex_t lock;                   /* for the next line */
+    uint64_t failures_until[FAILURE_SLOTS]; /* theoretical arrival time, wall ms */
+};
+
+static const char *const role_names[] = {"nobody",   "metrics", "viewer",
+                                         "operator", "editor",  "admin"};
+
+const char *admin_role_name(admin_role_t role)
+{
+    return role <= ADMIN_ADMIN ? role_names[role] : "nobody";
+}
+
+bool admin_role_parse(const char *name, admin_role_t *out)
+{
+    for (int role = ADMIN_METRICS; role <= ADMIN_ADMIN; role++) {
+        if (strcmp(role_names[role], name) == 0) {
+            *out = (admin_role_t)role;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool admin_role_allows(admin_role_t role, admin_role_t needed)
+{
+    return role >= needed;
+}
+
+l7s_status_t admin_auth_create(admin_store_t *store, admin_auth_t **out)
+{
+    admin_auth_t *auth = calloc(1, sizeof *auth);
+    if (auth == NULL) {
+        return L7S_NO_MEMORY;
+    }
+    auth->store = store;
+    l7s_status_t status = l7s_random(&auth->key, sizeof auth->key);
+    if (status != L7S_OK) {
+        free(auth);
+        return status;
+    }
+    pthread_mutex_init(&auth->lock, NULL);
+    *out = auth;
+    return L7S_OK;
+}
+
+void admin_auth_free(admin_auth_t *auth)
+{
+    if (auth != NULL) {
+        pthread_mutex_destroy(&auth->lock);
+        free(auth);
+    }
+}
+
+/* Counts one failure. False: there were too many. */
+static bool count_failure(admin_auth_t *auth, const uint8_t *peer, uint64_t now_ms)
+{
+    if (peer == NULL) {
+        return true;
+    }
+    size_t slot = l7s_siphash64(&auth->key, peer, 16) % FAILURE_SLOTS;
+    pthread_mutex_lock(&auth->lock);
+    uint64_t *until = &auth->failures_until[slot];
+    /* A clock that was set back must not lock anybody out for long. */
+    if (*until < now_ms || *until > now_ms + FAILURE_BURST * FAILURE_INTERVAL_MS) {
+        *until = now_ms;
+    }
+    bool within = *until + FAILURE_INTERVAL_MS <=
+                  now_ms + (uint64_t)FAILURE_BURST * FAILURE_INTERVAL_MS;
+    if (within) {
+        *until += FAILURE_INTERVAL_MS;
+    }
+    pthread_mutex_unlock(&auth->lock);
+    return within;
+}
+
+static bool valid(admin_auth_t *auth, const char *text, uint64_t now_ms,
+                  admin_identity_t *out)
+{
+    char id[ADMIN_TOKEN_ID];
+    uint8_t hash[32];
+    admin_token_t token;
+    if (!admin_token_read(text, id, hash) ||
+        admin_token_by_id(auth->store, id, &token) != L7S_OK) {
+        return false;
+    }
+    json_decref(token.spec);
+    if (gnutls_memcmp(token.hash, hash, sizeof hash) != 0 ||
+        (token.expires_ms != 0 && token.expires_ms <= now_ms)) {
+        return false;
+    }
+    out->role = token.role;
+    snprintf(out->principal, sizeof out->principal, "token:%s", token.name);
+    if (now_ms > token.last_used_ms + USED_INTERVAL_MS) {
+        admin_token_used(auth->store, id, now_ms);
+    }
+    return true;
+}
+
+admin_auth_result_t admin_auth_token(admin_auth_t *auth, const char *authorization,
+                                     const uint8_t *peer, uint64_t now_ms,
+                                     admin_identity_t *out)
+{
+    *out = (admin_identity_t){.role = ADMIN_NOBODY};
+    if (authorization == NULL) {
+        return ADMIN_AUTH_MISSING;
+    }
+    bool bearer = strncasecmp(authorization, "Bearer ", 7) == 0;
+    if (bearer && valid(auth, authorization + 7, now_ms, out)) {
+        return ADMIN_AUTH_OK;
+    }
+    return count_failure(auth, peer, now_ms) ? ADMIN_AUTH_WRONG : ADMIN_AUTH_LIMITED;
+}
+
+admin_auth_result_t admin_auth_peer(int fd, admin_identity_t *out)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    *out = (admin_identity_t){.role = ADMIN_NOBODY};
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 ||
+        (peer.uid != 0 && peer.uid != geteuid())) {
+        return ADMIN_AUTH_MISSING;
+    }
+    out->role = ADMIN_ADMIN;
+    struct passwd entry, *found = NULL;
+    char names[1024];
+    if (getpwuid_r(peer.uid, &entry, names, sizeof names, &found) == 0 && found != NULL) {
+        snprintf(out->principal, sizeof out->principal, "unix:%.60s", entry.pw_name);
+    } else {
+        snprintf(out->principal, sizeof out->principal, "unix:%u", (unsigned)peer.uid);
+    }
+    return ADMIN_AUTH_OK;
+}
+
+/* Written beside its place and renamed: a reader never sees half a token. */
+static bool write_secret_file(const char *path, const char *text)
+{
+    char temporary[512], line[ADMIN_TOKEN_TEXT + 1];
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >=
+        sizeof temporary) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    int size = snprintf(line, sizeof line, "%s\n", text);
+    unlink(temporary);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return false;
+    }
+    bool good = write(fd, line, (size_t)size) == size && fsync(fd) == 0;
+    good = close(fd) == 0 && good;
+    return good && rename(temporary, path) == 0;
+}
+
+static bool note_any(void *context, const admin_token_t *token)
+{
+    (void)token;
+    *(bool *)context = true;
+    return false;
+}
+
+static l7s_status_t store_token(admin_store_t *store, const admin_token_t *token)
+{
+    l7s_status_t status = admin_store_begin(store, ADMIN_CONFIG_DB);
+    if (status != L7S_OK) {
+        return status;
+    }
+    status = admin_token_put(store, token);
+    if (status != L7S_OK) {
+        admin_store_rollback(store, ADMIN_CONFIG_DB);
+        return status;
+    }
+    return admin_store_commit(store, ADMIN_CONFIG_DB);
+}
+
+/* The file comes first: when the commit fails, the next start makes another token. */
+l7s_status_t admin_auth_bootstrap(admin_store_t *store, const char *token_file,
+                                  uint64_t now_ms, char why[256])
+{
+    bool any = false;
+    snprintf(why, 256, "the store of tokens cannot be read or written");
+    l7s_status_t status = admin_token_each(store, "", note_any, &any);
+    if (status != L7S_OK || any) {
+        return status;
+    }
+    admin_token_t token = {
+        .name = "admin", .role = ADMIN_ADMIN, .created_ms = now_ms, .rotated_ms = now_ms};
+    char text[ADMIN_TOKEN_TEXT];
+    status = admin_token_mint(text, token.id, token.hash);
+    if (status != L7S_OK) {
+        return status;
+    }
+    if (!write_secret_file(token_file, text)) {
+        snprintf(why, 256, "%.180s: %s", token_file, strerror(errno));
+        return L7S_IO;
+    }
+    token.spec = json_pack("{s:s, s:s}", "name", "admin", "role", "admin");
+    status = token.spec == NULL ? L7S_NO_MEMORY : store_token(store, &token);
+    json_decref(token.spec);
+    if (status == L7S_OK) {
+        admin_log(ADMIN_INFO, "L7S3010", "wrote the first admin token to %s", token_file);
+    }
+    return status;
+}

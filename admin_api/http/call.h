@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One API call as a resource handler sees it: what was asked, by whom, and the answer it
+ * fills in. Handlers know neither libmicrohttpd nor the socket; server.c owns both, frees
+ * everything in the completion callback and writes the envelope of errors.
+ */
+#ifndef ADMIN_CALL_H
+#define ADMIN_CALL_H
+
+#include "../../core/status.h"
+#include <jansson.h>
+#include <stdint.h>
+
+typedef struct admin_daemon admin_daemon_t; /* daemon.h */
+
+typedef enum {
+    ADMIN_NOBODY = 0,
+    ADMIN_METRICS = 1, /* beside the ladder: /metrics only */
+    ADMIN_VIEWER = 2,
+    ADMIN_OPERATOR = 3,
+    ADMIN_EDITOR = 4,
+    ADMIN_ADMIN = 5
+} admin_role_t;
+
+#define ADMIN_PARAMETERS_MAX 3
+
+typedef struct admin_call {
+    admin_daemon_t *daemon;
+    /* request, borrowed for the call */
+    const char *method, *path;
+    const char
+        *parameters[ADMIN_PARAMETERS_MAX]; /* {name} parts of the route, in order */
+    admin_role_t role;
+    const char *principal; /* token name, "unix:root" */
+    const char *if_match, *if_none_match, *reason, *accept;
+    bool dry_run, pretty, view_spec, force;
+    json_t *body; /* parsed and schema-checked; NULL without one */
+    uint64_t now_ms;
+    /* query parameters that the route declares; NULL when absent */
+    const char *(*query)(const struct admin_call *call, const char *name);
+    /* of a parameter that may repeat: the value number `index`, NULL after the last */
+    const char *(*query_at)(const struct admin_call *call, const char *name,
+                            size_t index);
+    void *server;        /* server.c's own */
+    const uint8_t *peer; /* 16 bytes, v4-mapped; NULL over the unix socket */
+
+    /* answer */
+    unsigned status;
+    json_t *reply; /* owned; NULL with `text` or for 204 */
+    char *text;    /* owned; with `content_type`, instead of reply */
+    const char *content_type;
+    char etag[72];    /* with quotes; "" = none */
+    int changed;      /* Shield-Changed: -1 = no header, 0, 1 */
+    int64_t revision; /* Shield-Revision: < 0 = no header */
+    char location[160];
+    uint32_t retry_after_seconds;
+    const char *code; /* of a problem, with status >= 400 */
+    char detail[256];
+    l7s_problems_t problems;
+} admin_call_t;
+
+/* The one way to answer with an error: sets status from the code's row (problem.c). */
+void admin_call_problem(admin_call_t *call, const char *code, const char *format, ...)
+    L7S_PRINTF(3, 4);
+/* 200 with a JSON body; steals `reply`. */
+void admin_call_reply(admin_call_t *call, unsigned status, json_t *reply);
+
+typedef void (*admin_handler_fn)(admin_call_t *call);
+
+#endif

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From head to handler (request.h). Each check either passes or fills in the call's
+ * problem; what it is answered with is decided nowhere else.
+ */
+#include "request.h"
+#include "../../core/json/config.h"
+#include "../../core/json/schema.h"
+#include "../../core/json/utf8.h"
+#include "../worker.h"
+#include "auth.h"
+#include "guard.h"
+#include "media.h"
+#include "problem.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+static const char *header(const admin_request_t *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+/* -- query parameters -- */
+
+typedef struct {
+    const char *name, *found;
+    size_t index, seen;
+} lookup_t;
+
+static enum MHD_Result look(void *context, enum MHD_ValueKind kind, const char *key,
+                            const char *value)
+{
+    (void)kind;
+    lookup_t *lookup = context;
+    if (strcmp(key, lookup->name) != 0 || lookup->seen++ != lookup->index) {
+        return MHD_YES;
+    }
+    lookup->found = value == NULL ? "" : value;
+    return MHD_NO;
+}
+
+static const char *query_at(const admin_call_t *call, const char *name, size_t index)
+{
+    const admin_request_t *request = call->server;
+    lookup_t lookup = {.name = name, .index = index};
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, look, &lookup);
+    return lookup.found;
+}
+
+static const char *query(const admin_call_t *call, const char *name)
+{
+    return query_at(call, name, 0);
+}
+
+static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind,
+                                       const char *key, const char *value)
+{
+    (void)kind;
+    (void)value;
+    admin_request_t *request = context;
+    admin_call_t *call = &request->call;
+    int known = admin_route_parameter(request->route, key);
+    if (known == 0) {
+        char nearest[40];
+        admin_route_suggest(request->route, key, nearest);
+        admin_call_problem(call, "unknown_parameter",
+                           "Unknown query parameter \"%.80s\"%s%s%s", key,
+                           nearest[0] == '\0' ? "." : "; did you mean \"", nearest,
+                           nearest[0] == '\0' ? "" : "\"?");
+        return MHD_NO;
+    }
+    if (known == 1 && query_at(call, key, 1) != NULL) {
+        admin_call_problem(call, "invalid_parameter",
+                           "The query parameter \"%.80s\" may come once only.", key);
+        return MHD_NO;
+    }
+    return MHD_YES;
+}
+
+/* Absent is false; anything but true and false is an error. */
+static bool flag(admin_call_t *call, const char *name)
+{
+    const char *value = query(call, name);
+    if (value == NULL || strcmp(value, "false") == 0) {
+        return false;
+    }
+    if (strcmp(value, "true") != 0 && call->status == 0) {
+        admin_call_problem(call, "invalid_parameter",
+                           "The query parameter \"%s\" is true or false.", name);
+    }
+    return true;
+}
+
+static bool check_parameters(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, check_parameter,
+                              request);
+    if (call->status != 0) {
+        return false;
+    }
+    call->pretty = flag(call, "pretty");
+    call->dry_run = flag(call, "dry_run");
+    call->force = flag(call, "force");
+    const char *view = query(call, "view");
+    if (view != NULL && strcmp(view, "spec") != 0 && strcmp(view, "full") != 0) {
+        admin_call_problem(call, "invalid_parameter",
+                           "The query parameter \"view\" is \"spec\" or \"full\".");
+    }
+    call->view_spec = view != NULL && strcmp(view, "spec") == 0;
+    return call->status == 0;
+}
+
+/* -- media types -- */
+
+static bool check_accept(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    unsigned produces = request->route->produces;
+    const char *accept = call->accept;
+    if (accept == NULL || admin_media_accepts(accept, "application/problem+json") ||
+        ((produces & ADMIN_PRODUCES_JSON) != 0 &&
+         admin_media_accepts(accept, "application/json")) ||
+        ((produces & ADMIN_PRODUCES_NDJSON) != 0 &&
+         admin_media_accepts(accept, "application/x-ndjson")) ||
+        ((produces & ADMIN_PRODUCES_TEXT) != 0 &&
+         admin_media_accepts(accept, "text/plain"))) {
+        return true;
+    }
+    admin_call_problem(
+        call, "not_acceptable", "This answers %s%s%s.",
+        (produces & ADMIN_PRODUCES_JSON) != 0 ? "application/json" : "text/plain",
+        (produces & ADMIN_PRODUCES_NDJSON) != 0 ? ", application/x-ndjson" : "",
+        (produces & ADMIN_PRODUCES_TEXT) != 0 && (produces & ADMIN_PRODUCES_JSON) != 0
+            ? ", text/plain"
+            : "");
+    return false;
+}
+
+static bool has_body(const admin_request_t *request)
+{
+    const char *length = header(request, "Content-Length");
+    return header(request, "Transfer-Encoding") != NULL ||
+           (length != NULL && strspn(length, "0") != strlen(length));
+}
+
+static bool check_body_head(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    const admin_route_t *route = request->route;
+    if (!has_body(request)) {
+        return true; /* a missing one is found when it is parsed */
+    }
+    if (route->body_max == ADMIN_BODY_NONE) {
+        admin_call_problem(call, "unexpected_body", "%s %s takes no body.", call->method,
+                           call->path);
+        return false;
+    }
+    const char *type = header(request, "Content-Type");
+    bool patch = strcmp(route->method, "PATCH") == 0;
+    if (type == NULL ||
+        !(admin_media_is(type, "application/json") ||
+          (patch && admin_media_is(type, "application/merge-patch+json")))) {
+        admin_call_problem(call, "unsupported_media_type",
+                           "Send the header \"Content-Type: application/json\"%s.",
+                           patch ? " or application/merge-patch+json" : "");
+        return false;
+    }
+    const char *length = header(request, "Content-Length");
+    if (length != NULL && strtoull(length, NULL, 10) > route->body_max) {
+        admin_call_problem(call, "body_too_large", "At most %zu bytes are allowed here.",
+                           route->body_max);
+        return false;
+    }
+    return true;
+}
+
+/* -- who, and may they -- */
+
+static admin_auth_result_t identify(admin_request_t *request, admin_identity_t *identity)
+{
+    admin_call_t *call = &request->call;
+    const char *authorization = header(request, "Authorization");
+    if (request->listen == ADMIN_LISTEN_UNIX && authorization == NULL) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+            request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        return info == NULL ? ADMIN_AUTH_MISSING
+                            : admin_auth_peer(info->connect_fd, identity);
+    }
+    return admin_auth_token(call->daemon->auth, authorization, call->peer, call->now_ms,
+                            identity);
+}
+
+static bool check_who(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    admin_role_t needed = request->route->role;
+    if (needed == ADMIN_NOBODY) {
+        return true;
+    }
+    admin_identity_t identity;
+    switch (identify(request, &identity)) {
+    case ADMIN_AUTH_OK:
+        break;
+    case ADMIN_AUTH_MISSING:
+        admin_call_problem(call, "unauthenticated",
+                           "Send the header \"Authorization: Bearer TOKEN\".");
+        return false;
+    case ADMIN_AUTH_WRONG:
+        admin_call_problem(call, "unauthenticated", "This token is not valid.");
+        return false;
+    case ADMIN_AUTH_LIMITED:
+        admin_call_problem(call, "too_many_failures",
+                           "This token is not valid, and neither were others before it.");
+        call->retry_after_seconds = 6;
+        return false;
+    }
+    call->role = identity.role;
+    snprintf(request->principal, sizeof request->principal, "%s", identity.principal);
+    call->principal = request->principal;
+    if (!admin_role_allows(identity.role, needed)) {
+        admin_call_problem(call, "forbidden", "This needs the role %s; %s has %s.",
+                           admin_role_name(needed), call->principal,
+                           admin_role_name(identity.role));
+        return false;
+    }
+    return true;
+}
+
+static bool check_http(admin_request_t *request, const char *target, const char *version)
+{
+    admin_call_t *call = &request->call;
+    char why[ADMIN_GUARD_TEXT];
+    if (target[0] != '\0') {
+        admin_call_problem(call, "malformed_request", "%s", target);
+    } else if (!admin_guard_headers(request->connection, version, why)) {
+        admin_call_problem(call, "malformed_request", "%s", why);
+    } else if (!admin_guard_host(request->connection, request->listen != ADMIN_LISTEN_TCP,
+                                 why)) {
+        admin_call_problem(call, "host_not_allowed", "%s", why);
+    } else if (!admin_guard_origin(request->connection,
+                                   request->listen == ADMIN_LISTEN_TLS)) {
+        admin_call_problem(call, "origin_not_allowed",
+                           "The Origin header must name this server.");
+    }
+    return call->status == 0;
+}
+
+static bool find_route(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    switch (admin_route_find(call->method, request->cut_path, &request->route,
+                             call->parameters, request->allow)) {
+    case ADMIN_ROUTE_NO_PATH:
+        admin_call_problem(call, "not_found", "There is no such resource.");
+        return false;
+    case ADMIN_ROUTE_NO_METHOD:
+        admin_call_problem(call, "method_not_allowed", "Allowed here: %s.",
+                           request->allow);
+        return false;
+    default:
+        return true;
+    }
+}
+
+#define REASON_MAX 256
+
+static bool valid_text(const char *text)
+{
+    size_t size;
+    for (; *text != '\0'; text += size) {
+        size = l7s_utf8_sequence(text);
+        if (size == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum MHD_Result check_parameter_text(void *context, enum MHD_ValueKind kind,
+                                            const char *key, const char *value)
+{
+    (void)kind;
+    bool *good = context;
+    *good = *good && valid_text(key) && (value == NULL || valid_text(value));
+    return *good ? MHD_YES : MHD_NO;
+}
+
+/* Whatever may end up in a document must be UTF-8. Also notes the headers that handlers
+ * see. */
+static bool check_text(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    bool good = valid_text(call->path);
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND,
+                              check_parameter_text, &good);
+    call->if_match = header(request, "If-Match");
+    call->if_none_match = header(request, "If-None-Match");
+    call->reason = header(request, "Shield-Reason");
+    call->accept = header(request, "Accept");
+    if (!good) {
+        admin_call_problem(call, "malformed_request", "Path and query must be UTF-8.");
+    } else if (call->reason != NULL &&
+               (strlen(call->reason) > REASON_MAX || !valid_text(call->reason))) {
+        admin_call_problem(call, "malformed_request",
+                           "Shield-Reason is at most %d bytes of UTF-8.", REASON_MAX);
+    }
+    return call->status == 0;
+}
+
+void admin_request_check(admin_request_t *request, const char *target,
+                         const char *version)
+{
+    bool sound = check_http(request, target, version);
+    request->refused = !sound || !check_text(request) || !find_route(request) ||
+                       !check_who(request) || !check_parameters(request) ||
+                       !check_accept(request) || !check_body_head(request);
+    /* An answer before the body ends the connection. So it is kept back, since most
+     * clients look for it only after they have sent everything, unless nobody can tell
+     * where this request ends, or the client asked before sending. */
+    bool asked = has_body(request) && header(request, "Expect") != NULL;
+    request->closes = request->refused && (!sound || asked);
+}
+
+/* -- body and handler -- */
+
+/* A body that nobody wants is read to its end, but not for ever. */
+#define DRAIN_MAX ((size_t)64 << 20)
+
+bool admin_request_body(admin_request_t *request, const char *data, size_t size)
+{
+    if (request->refused || request->too_large ||
+        request->body_size + size > request->route->body_max) {
+        request->too_large = !request->refused;
+        request->body_size += size;
+        return request->body_size <= DRAIN_MAX;
+    }
+    if (request->body_size + size > request->body_capacity) {
+        size_t capacity = request->body_capacity == 0 ? 4096 : request->body_capacity;
+        while (capacity < request->body_size + size) {
+            capacity *= 2;
+        }
+        char *grown = realloc(request->body, capacity);
+        if (grown == NULL) {
+            return false;
+        }
+        request->body = grown;
+        request->body_capacity = capacity;
+    }
+    memcpy(request->body + request->body_size, data, size);
+    request->body_size += size;
+    return true;
+}
+
+bool admin_request_reads(const admin_request_t *request)
+{
+    return strcmp(request->route->method, "GET") == 0;
+}
+
+/* NDJSON and the formats for firewalls are not cut into pages. */
+static bool wants_everything(const admin_request_t *request)
+{
+    const char *accept = request->call.accept;
+    return (request->route->produces & ADMIN_PRODUCES_NDJSON) != 0 &&
+           ((accept != NULL && strcasestr(accept, "application/x-ndjson") != NULL) ||
+            query(&request->call, "format") != NULL);
+}
+
+bool admin_request_waits(const admin_request_t *request)
+{
+    return request->route->waits || !admin_request_reads(request) ||
+           wants_everything(request);
+}
+
+static bool parse_body(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    if (request->route->body_max == ADMIN_BODY_NONE) {
+        return true;
+    }
+    if (request->too_large) {
+        admin_call_problem(call, "body_too_large", "At most %zu bytes are allowed here.",
+                           request->route->body_max);
+        return false;
+    }
+    if (request->body_size == 0) {
+        admin_call_problem(call, "invalid_json",
+                           "The body is empty; send a JSON object.");
+        return false;
+    }
+    call->body = l7s_json_read(request->body, request->body_size, &call->problems);
+    free(request->body);
+    request->body = NULL;
+    if (call->body == NULL) {
+        admin_call_problem(call, "invalid_json", "%s",
+                           call->problems.count > 0 ? call->problems.items[0].message
+                                                    : "The body is not JSON.");
+        return false;
+    }
+    const l7s_schema_t *schema = request->route->schema == NULL
+                                     ? NULL
+                                     : l7s_openapi_schema(request->route->schema);
+    if (schema != NULL &&
+        l7s_schema_validate(schema, call->body, &call->problems) != L7S_OK) {
+        admin_call_invalid(call);
+        return false;
+    }
+    if (!json_is_object(call->body)) {
+        l7s_problems_add(&call->problems, "", "type", "the body is a JSON object");
+        admin_call_invalid(call);
+        return false;
+    }
+    return true;
+}
+
+void admin_request_run(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    call->now_ms = admin_wall_ms();
+    if (parse_body(request)) {
+        request->route->handler(call);
+    }
+    if (call->status == 0) {
+        admin_call_problem(call, "internal_error", "The handler gave no answer.");
+    }
+}
+
+/* -- life -- */
+
+static uint64_t mono_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void read_peer(admin_request_t *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (request->listen == ADMIN_LISTEN_UNIX || info == NULL ||
+        info->client_addr == NULL) {
+        return;
+    }
+    if (info->client_addr->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const void *)info->client_addr;
+        memset(request->peer + 10, 0xff, 2);
+        memcpy(request->peer + 12, &v4->sin_addr, 4);
+    } else if (info->client_addr->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const void *)info->client_addr;
+        memcpy(request->peer, &v6->sin6_addr, 16);
+    }
+    request->call.peer = request->peer;
+}
+
+admin_request_t *admin_request_create(admin_daemon_t *daemon,
+                                      struct MHD_Connection *connection,
+                                      admin_listen_t listen, const char *method,
+                                      const char *path)
+{
+    admin_request_t *request = calloc(1, sizeof *request);
+    if (request == NULL) {
+        return NULL;
+    }
+    request->connection = connection;
+    request->listen = listen;
+    request->started_us = mono_us();
+    request->path = strdup(path);
+    request->cut_path = strdup(path);
+    request->call = (admin_call_t){.daemon = daemon,
+                                   .method = method,
+                                   .path = request->path,
+                                   .now_ms = admin_wall_ms(),
+                                   .query = query,
+                                   .query_at = query_at,
+                                   .server = request,
+                                   .changed = -1,
+                                   .revision = -1};
+    if (request->path == NULL || request->cut_path == NULL) {
+        admin_request_free(request);
+        return NULL;
+    }
+    read_peer(request);
+    return request;
+}
+
+void admin_request_free(admin_request_t *request)
+{
+    json_decref(request->call.body);
+    json_decref(request->call.reply);
+    free(request->call.text);
+    free(request->body);
+    free(request->path);
+    free(request->cut_path);
+    free(request);
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libmicrohttpd (server.h). Quick reads run in its own threads; whatever writes or waits
+ * is suspended and runs in a thread of its own, so that a slow commit or a rollout that
+ * somebody waits for never holds up the others.
+ */
+#include "server.h"
+#include "../log.h"
+#include "deadline.h"
+#include "guard.h"
+#include "listen.h"
+#include "request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TCP_THREADS 4
+#define TCP_CONNECTIONS 512
+#define UNIX_CONNECTIONS 64
+#define CALL_THREADS_MAX 64
+#define READ_THREADS_MAX                                                                 \
+    48 /* who waits for a rollout leaves room for the kill switch                        \
+        */
+#define CONNECTION_MEMORY (64 * 1024)
+#define IDLE_SECONDS 30
+#define HEAD_MS 10000
+#define NEXT_HEAD_MS ((IDLE_SECONDS + 10) * 1000)
+#define BODY_MS 120000
+#define LAST_ANSWERS_SECONDS 2
+#define FILE_MAX (256 * 1024)
+
+typedef struct {
+    admin_server_t *server;
+    admin_listen_t listen;
+    struct MHD_Daemon *mhd;
+    int fd; /* libmicrohttpd's once it runs */
+} listener_t;
+
+struct admin_server {
+    admin_daemon_t *daemon;
+    admin_deadlines_t *deadlines;
+    listener_t tcp, local;
+    char *cert, *key;
+    pthread_mutex_t lock; /* for the rest */
+    pthread_cond_t idle;
+    unsigned calls;   /* threads that run a handler */
+    unsigned answers; /* requests of such threads that are not completely answered */
+    bool closing;     /* no new ones */
+};
+
+/* -- calls in threads of their own -- */
+
+typedef struct {
+    admin_server_t *server;
+    admin_request_t *request;
+} errand_t;
+
+static void *run_call(void *context)
+{
+    errand_t *errand = context;
+    admin_server_t *server = errand->server;
+    admin_request_t *request = errand->request;
+    free(errand);
+    admin_request_run(request);
+    struct MHD_Connection *connection = request->connection;
+    atomic_store(&request->done, true);
+    MHD_resume_connection(connection);
+    pthread_mutex_lock(&server->lock);
+    server->calls--;
+    pthread_cond_signal(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+    return NULL;
+}
+
+static bool reserve_thread(admin_server_t *server, unsigned max)
+{
+    pthread_mutex_lock(&server->lock);
+    bool free_one = server->calls < max && !server->closing;
+    server->calls += free_one;
+    server->answers += free_one;
+    pthread_mutex_unlock(&server->lock);
+    return free_one;
+}
+
+static void release_thread(admin_server_t *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->calls--;
+    server->answers--;
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* False: no thread to be had; the connection is not suspended. */
+static bool start_call(admin_server_t *server, admin_request_t *request)
+{
+    errand_t *errand = malloc(sizeof *errand);
+    unsigned max = admin_request_reads(request) ? READ_THREADS_MAX : CALL_THREADS_MAX;
+    if (errand == NULL || !reserve_thread(server, max)) {
+        free(errand);
+        return false;
+    }
+    *errand = (errand_t){server, request};
+    pthread_attr_t detached;
+    pthread_t thread;
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&detached, 1024 * 1024);
+    /* Suspended first: the thread may finish and resume before this function returns. */
+    MHD_suspend_connection(request->connection);
+    request->threaded = true;
+    bool started = pthread_create(&thread, &detached, run_call, errand) == 0;
+    pthread_attr_destroy(&detached);
+    if (!started) {
+        request->threaded = false;
+        MHD_resume_connection(request->connection);
+        release_thread(server);
+        free(errand);
+    }
+    return started;
+}
+
+/* -- libmicrohttpd's callbacks -- */
+
+static admin_deadline_t *deadline_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info == NULL ? NULL : info->socket_context;
+}
+
+static void *on_target(void *context, const char *target,
+                       struct MHD_Connection *connection)
+{
+    (void)context;
+    (void)connection;
+    return (void *)(uintptr_t)admin_guard_target(target);
+}
+
+static enum MHD_Result refuse_busy(admin_request_t *request)
+{
+    admin_call_problem(&request->call, "busy", "Too many calls wait here; try again.");
+    request->call.retry_after_seconds = 1;
+    return admin_request_send(request);
+}
+
+static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
+{
+    admin_deadline_set(deadline_of(request->connection), 0);
+    if (request->refused) {
+        return request->closes ? MHD_YES : admin_request_send(request);
+    }
+    if (atomic_load(&request->done)) {
+        return admin_request_send(request);
+    }
+    if (request->started) {
+        return MHD_YES; /* woken for nothing */
+    }
+    request->started = true;
+    if (!admin_request_waits(request)) {
+        admin_request_run(request);
+        return admin_request_send(request);
+    }
+    return start_call(server, request) ? MHD_YES : refuse_busy(request);
+}
+
+static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connection,
+                             const char *url, const char *method, const char *version,
+                             void **state)
+{
+    const char *target = *state == NULL ? "" : *state;
+    *state = NULL;
+    admin_request_t *request = admin_request_create(listener->server->daemon, connection,
+                                                    listener->listen, method, url);
+    if (request == NULL) {
+        return MHD_NO;
+    }
+    *state = request;
+    admin_deadline_set(deadline_of(connection), BODY_MS);
+    admin_request_check(request, target, version);
+    return request->closes ? admin_request_send(request) : MHD_YES;
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *url, const char *method,
+                                  const char *version, const char *upload,
+                                  size_t *upload_size, void **state)
+{
+    listener_t *listener = context;
+    if (*state == NULL || admin_guard_is_verdict(*state)) {
+        return begin(listener, connection, url, method, version, state);
+    }
+    admin_request_t *request = *state;
+    if (*upload_size > 0) {
+        bool more = admin_request_body(request, upload, *upload_size);
+        *upload_size = 0;
+        return more ? MHD_YES : MHD_NO;
+    }
+    return finish(listener->server, request);
+}
+
+static void note_answered(admin_server_t *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->answers--;
+    pthread_cond_signal(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)code;
+    listener_t *listener = context;
+    if (*state != NULL && !admin_guard_is_verdict(*state)) {
+        if (((admin_request_t *)*state)->threaded) {
+            note_answered(listener->server);
+        }
+        admin_request_free(*state);
+    }
+    *state = NULL;
+    admin_deadline_set(deadline_of(connection), NEXT_HEAD_MS);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection,
+                          void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+    listener_t *listener = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *socket_context = info == NULL ? NULL
+                                       : admin_deadline_begin(listener->server->deadlines,
+                                                              info->connect_fd, HEAD_MS);
+    } else {
+        admin_deadline_end(*socket_context);
+        *socket_context = NULL;
+    }
+}
+
+static void on_mhd_error(void *context, const char *format, va_list arguments)
+{
+    (void)context;
+    char text[256];
+    vsnprintf(text, sizeof text, format, arguments);
+    size_t size = strlen(text);
+    while (size > 0 && text[size - 1] == '\n') {
+        text[--size] = '\0';
+    }
+    admin_log(ADMIN_DEBUG, "L7S3020", "libmicrohttpd: %s", text);
+}
+
+/* -- listening -- */
+
+static bool run(listener_t *listener, unsigned threads, unsigned connections)
+{
+    admin_server_t *server = listener->server;
+    bool tls = listener->listen == ADMIN_LISTEN_TLS;
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *)(uintptr_t) "SECURE192:SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {MHD_OPTION_END, 0, NULL}};
+    listener->mhd = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            (tls ? MHD_USE_TLS : 0),
+        0, NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_error,
+        NULL, MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_LIMIT,
+        connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, listener, MHD_OPTION_ARRAY, tls ? options : options + 3,
+        threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads,
+        MHD_OPTION_END);
+    return listener->mhd != NULL;
+}
+
+static char *read_file(const char *path, char why[256])
+{
+    char *text = malloc(FILE_MAX + 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = text == NULL || fd < 0 ? -1 : read(fd, text, FILE_MAX);
+    if (size < 0) {
+        snprintf(why, 256, "%.180s: %s", path, strerror(errno));
+        free(text);
+        text = NULL;
+    } else {
+        text[size] = '\0';
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return text;
+}
+
+static bool start_tcp(admin_server_t *server, char why[256])
+{
+    const admin_options_t *options = server->daemon->options;
+    listener_t *tcp = &server->tcp;
+    tcp->listen = options->tls_cert != NULL ? ADMIN_LISTEN_TLS : ADMIN_LISTEN_TCP;
+    if (options->tls_cert != NULL) {
+        server->cert = read_file(options->tls_cert, why);
+        server->key = server->cert == NULL ? NULL : read_file(options->tls_key, why);
+        if (server->key == NULL) {
+            return false;
+        }
+    }
+    tcp->fd = admin_listen_tcp(options->listen, why);
+    if (tcp->fd < 0) {
+        return false;
+    }
+    if (!run(tcp, TCP_THREADS, TCP_CONNECTIONS)) {
+        snprintf(why, 256, "the HTTP server cannot start%s",
+                 server->cert == NULL ? "" : "; do tls.cert and tls.key fit together?");
+        return false;
+    }
+    admin_listen_log(tcp->fd, tcp->listen == ADMIN_LISTEN_TLS);
+    return true;
+}
+
+static bool start_local(admin_server_t *server, char why[256])
+{
+    const char *path = server->daemon->options->unix_socket;
+    if (path == NULL) {
+        return true;
+    }
+    server->local.listen = ADMIN_LISTEN_UNIX;
+    server->local.fd = admin_listen_unix(path, why);
+    if (server->local.fd < 0) {
+        return false;
+    }
+    if (!run(&server->local, 1, UNIX_CONNECTIONS)) {
+        snprintf(why, 256, "the unix socket's server cannot start");
+        return false;
+    }
+    admin_log(ADMIN_INFO, "L7S3002", "listening on unix socket %s", path);
+    return true;
+}
+
+l7s_status_t admin_server_start(admin_daemon_t *daemon, char why[256],
+                                admin_server_t **out)
+{
+    admin_server_t *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return L7S_NO_MEMORY;
+    }
+    server->daemon = daemon;
+    server->tcp = (listener_t){.server = server, .fd = -1};
+    server->local = (listener_t){.server = server, .fd = -1};
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_cond_init(&server->idle, NULL);
+    l7s_status_t status = admin_deadlines_create(&server->deadlines);
+    if (status == L7S_OK && (!start_tcp(server, why) || !start_local(server, why))) {
+        status = L7S_IO;
+    }
+    if (status != L7S_OK) {
+        admin_server_stop(server);
+        return status;
+    }
+    *out = server;
+    return L7S_OK;
+}
+
+static void stop_listener(listener_t *listener)
+{
+    if (listener->mhd != NULL) {
+        MHD_stop_daemon(listener->mhd); /* closes the socket */
+    } else if (listener->fd >= 0) {
+        close(listener->fd);
+    }
+}
+
+/* libmicrohttpd must not stop while connections are suspended; and who waited for an
+ * answer gets it, unless it takes it too slowly. */
+static void wait_until_idle(admin_server_t *server)
+{
+    struct timespec until;
+    pthread_mutex_lock(&server->lock);
+    server->closing = true;
+    while (server->calls > 0) {
+        pthread_cond_wait(&server->idle, &server->lock);
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LAST_ANSWERS_SECONDS;
+    int waited = 0;
+    while (server->answers > 0 && waited == 0) {
+        waited = pthread_cond_timedwait(&server->idle, &server->lock, &until);
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+void admin_server_stop(admin_server_t *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    wait_until_idle(server);
+    stop_listener(&server->local);
+    stop_listener(&server->tcp);
+    if (server->local.fd >= 0) {
+        unlink(server->daemon->options->unix_socket);
+    }
+    admin_deadlines_free(server->deadlines);
+    pthread_mutex_destroy(&server->lock);
+    pthread_cond_destroy(&server->idle);
+    free(server->cert);
+    free(server->key);
+    free(server);
+}

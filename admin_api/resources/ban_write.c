@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Changes of bans (ban_write.h). The ban log is written after the commit and never waited
+ * for: what does not get there comes with the next snapshot.
+ */
+#include "ban_write.h"
+
+#include "../fleet/publisher.h"
+#include "../http/problem.h"
+#include <stdlib.h>
+#include <string.h>
+
+bool admin_ban_write_begin(admin_call_t *call, admin_ban_write_t *write)
+{
+    *write = (admin_ban_write_t){.call = call, .store = call->daemon->store};
+    l7s_status_t status = admin_store_begin_durable(write->store);
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+        return false;
+    }
+    size_t count = admin_ban_record_count(write->store, call->now_ms);
+    write->room = count < ADMIN_BANS_MAX ? ADMIN_BANS_MAX - count : 0;
+    write->entries = json_array();
+    return true;
+}
+
+bool admin_ban_write_end(admin_ban_write_t *write, l7s_status_t status)
+{
+    admin_call_t *call = write->call;
+    json_t *entries = write->entries;
+    bool changed = json_array_size(entries) > 0;
+    if (status == L7S_OK && changed && !call->dry_run) {
+        status = admin_store_commit(write->store, ADMIN_EVENTS_DB);
+    } else {
+        admin_store_rollback(write->store, ADMIN_EVENTS_DB);
+    }
+    if (status == L7S_TOO_BIG) {
+        admin_call_problem(call, "too_many", "At most %d bans can be in force.",
+                           ADMIN_BANS_MAX);
+    } else if (status != L7S_OK) {
+        admin_call_failed(call, status);
+    }
+    if (status != L7S_OK) {
+        json_decref(entries);
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(entries) && !call->dry_run; i++) {
+        admin_publisher_ban(call->daemon->publisher,
+                            json_incref(json_array_get(entries, i)));
+    }
+    json_decref(entries);
+    call->changed = changed ? 1 : 0;
+    call->revision = admin_store_revision(write->store);
+    return true;
+}
+
+void admin_ban_write_refuse(admin_ban_write_t *write)
+{
+    admin_store_rollback(write->store, ADMIN_EVENTS_DB);
+    json_decref(write->entries);
+}
+
+bool admin_ban_hold(admin_call_t *call, uint64_t *hold_until_ms)
+{
+    const char *text = call->query(call, "hold_seconds");
+    char *end;
+    *hold_until_ms = call->now_ms;
+    if (text == NULL) {
+        return true;
+    }
+    unsigned long seconds = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' ||
+        seconds > ADMIN_HOLD_SECONDS_MAX) {
+        admin_call_problem(call, "invalid_parameter",
+                           "hold_seconds must be an integer from 0 to %d.",
+                           ADMIN_HOLD_SECONDS_MAX);
+        return false;
+    }
+    *hold_until_ms += (uint64_t)seconds * 1000;
+    return true;
+}
+
+json_t *admin_ban_write_spec(const admin_ban_write_t *write, json_t *document)
+{
+    return json_pack("{s:O, s:s?, s:I}", "document", document, "by",
+                     write->call->principal, "revision",
+                     (json_int_t)admin_store_revision(write->store));
+}
+
+void admin_ban_etag(const admin_ban_record_t *record, char out[ADMIN_ETAG_MAX])
+{
+    json_t *document = admin_ban_document(record);
+    if (document == NULL || admin_etag(document, out) != L7S_OK) {
+        out[0] = '\0';
+    }
+    json_decref(document);
+}
+
+l7s_status_t admin_ban_write_put(admin_ban_write_t *write, admin_ban_input_t *input,
+                                 const admin_ban_record_t *known,
+                                 admin_ban_outcome_t *outcome)
+{
+    char before[ADMIN_ETAG_MAX] = "", after[ADMIN_ETAG_MAX] = "";
+    bool active = known != NULL && !known->lifted;
+    *outcome = active ? ADMIN_BAN_UPDATED : ADMIN_BAN_CREATED;
+    if (known != NULL && known->lifted && known->hold_until_ms > write->call->now_ms) {
+        return L7S_CONFLICT;
+    }
+    if (!active && write->room == 0) {
+        return L7S_TOO_BIG;
+    }
+    write->room -= active ? 0 : 1;
+    l7s_status_t status = admin_etag(input->document, after);
+    if (active && known->spec != NULL) {
+        admin_ban_etag(known, before);
+    }
+    if (status == L7S_OK && strcmp(before, after) == 0) {
+        *outcome = ADMIN_BAN_UNCHANGED;
+        return L7S_OK;
+    }
+    if (status == L7S_OK) {
+        status = admin_ban_digest(write->call->daemon, &input->ban.network,
+                                  &input->ban.digest);
+    }
+    json_t *spec = admin_ban_write_spec(write, input->document);
+    if (status == L7S_OK) {
+        status = spec == NULL ? L7S_NO_MEMORY
+                              : admin_ban_record_put(write->store, &input->ban, spec);
+    }
+    json_decref(spec);
+    if (status == L7S_OK) {
+        json_array_append_new(write->entries, l7s_ban_to_json(&input->ban));
+    }
+    return status;
+}
+
+l7s_status_t admin_ban_write_lift(admin_ban_write_t *write, const l7s_ban_t *ban)
+{
+    json_t *entry;
+    l7s_status_t status = admin_ban_record_lift(write->store, ban, write->call->now_ms,
+                                                write->hold_until_ms, &entry);
+    if (status == L7S_OK) {
+        json_array_append_new(write->entries, entry);
+    }
+    return status;
+}

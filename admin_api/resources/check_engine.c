@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See check_engine.h. Numbers of memcached mean here what they mean to a node that sees a
+ * key for the first time (core/fleet.h).
+ */
+#include "check_engine.h"
+
+#include "../../core/bus/meta.h"
+#include "../../core/bus/pool.h"
+#include "../../core/fleet.h"
+#include "../../core/json/compile.h"
+#include "../../core/strict.h"
+#include "../fleet/keys.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define READ_BUDGET_MS 100
+#define IMAGE_ALIGNMENT 64
+
+static l7s_now_t read_clock(uint64_t now_ms)
+{
+    struct timespec mono;
+
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    return (l7s_now_t){(uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000,
+                       now_ms};
+}
+
+static l7s_status_t read_keys(const admin_daemon_t *daemon, admin_check_engine_t *engine)
+{
+    const l7s_trust_t *trust = admin_keys_hold(daemon->keys);
+    const char *id = l7s_trust_secret_id(trust);
+    l7s_status_t status = l7s_trust_count_key(trust, id, &engine->count_key);
+
+    if (status == L7S_OK) {
+        status = l7s_trust_name_key(trust, id, &engine->name_key);
+    }
+    admin_keys_let_go(daemon->keys, trust);
+    return status;
+}
+
+static l7s_status_t compile(admin_check_engine_t *engine)
+{
+    uint64_t expiry, now_ms = engine->now.wall_ms;
+    size_t size = 0;
+    l7s_status_t status = l7s_image_compile(engine->config, &engine->count_key, 1, now_ms,
+                                            NULL, NULL, 0, &size, &expiry);
+
+    if (status != L7S_TOO_BIG || size == SIZE_MAX) {
+        return status == L7S_OK ? L7S_IO : status;
+    }
+    size = (size + IMAGE_ALIGNMENT - 1) / IMAGE_ALIGNMENT * IMAGE_ALIGNMENT;
+    engine->image_memory = aligned_alloc(IMAGE_ALIGNMENT, size);
+    if (engine->image_memory == NULL) {
+        return L7S_NO_MEMORY;
+    }
+    status = l7s_image_compile(engine->config, &engine->count_key, 1, now_ms, NULL,
+                               engine->image_memory, size, &size, &expiry);
+    if (status == L7S_OK) {
+        engine->image = l7s_image_check(engine->image_memory, size);
+        status = engine->image != NULL ? L7S_OK : L7S_INVALID;
+    }
+    return status;
+}
+
+/* Its pages come into being when they are touched, which few are. */
+static l7s_status_t make_segment(admin_check_engine_t *engine)
+{
+    uint8_t random[48];
+    void *memory = mmap(NULL, L7S_SEGMENT_SIZE_MIN, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (memory == MAP_FAILED) {
+        return L7S_NO_MEMORY;
+    }
+    engine->segment = memory;
+    l7s_status_t status = l7s_random(random, sizeof random);
+    if (status == L7S_OK) {
+        status = l7s_segment_format(memory, L7S_SEGMENT_SIZE_MIN, random);
+    }
+    if (status == L7S_OK) {
+        status = l7s_segment_attach(memory, L7S_SEGMENT_SIZE_MIN, &engine->shared);
+    }
+    if (status == L7S_OK) {
+        bool over = engine->config->mode_until_ms != 0 &&
+                    engine->config->mode_until_ms <= engine->now.wall_ms;
+        atomic_store(&engine->shared.header->mode,
+                     (uint32_t)(over ? L7S_MODE_ENFORCE : engine->config->mode));
+    }
+    return status;
+}
+
+l7s_status_t admin_check_engine_open(const admin_daemon_t *daemon, const json_t *document,
+                                     uint64_t now_ms, admin_check_engine_t *out)
+{
+    l7s_problems_t problems = {.count = 0};
+
+    memset(out, 0, sizeof *out);
+    out->now = read_clock(now_ms);
+    l7s_status_t status = l7s_config_parse(document, &problems, &out->config);
+    if (status == L7S_OK) {
+        status = read_keys(daemon, out);
+    }
+    if (status == L7S_OK) {
+        status = compile(out);
+    }
+    if (status == L7S_OK) {
+        status = make_segment(out);
+    }
+    if (status == L7S_OK) {
+        out->policies = calloc(out->config->policy_count + 1, sizeof *out->policies);
+        out->lists = calloc(out->config->list_count + 1, sizeof *out->lists);
+        status = out->policies == NULL || out->lists == NULL ? L7S_NO_MEMORY : L7S_OK;
+    }
+    return status;
+}
+
+void admin_check_engine_close(admin_check_engine_t *engine)
+{
+    if (engine->segment != NULL) {
+        munmap(engine->segment, L7S_SEGMENT_SIZE_MIN);
+    }
+    free(engine->policies);
+    free(engine->lists);
+    free(engine->image_memory);
+    l7s_config_free(engine->config);
+}
+
+/* --- who matches --- */
+
+static const l7s_policy_t *policy_named(const l7s_config_t *config, const char *name)
+{
+    for (size_t i = 0; i < config->policy_count; i++) {
+        if (strcmp(config->policies[i].name, name) == 0) {
+            return &config->policies[i];
+        }
+    }
+    return NULL;
+}
+
+static void take_policy(void *context, const l7s_explained_policy_t *policy)
+{
+    admin_check_engine_t *engine = context;
+    admin_check_policy_t *out = &engine->policies[engine->policy_count++];
+
+    out->policy = policy_named(engine->config, policy->name);
+    out->matches = policy->matches;
+    out->counts = policy->counts;
+    out->digest = policy->digest;
+    memcpy(out->key, policy->key, strlen(policy->key) + 1);
+    out->limit_count = policy->counts ? policy->limit_count : 0;
+    for (uint32_t i = 0; i < out->limit_count; i++) {
+        out->limits[i].limit = policy->limits[i];
+        out->limits[i].key = l7s_hash128_xor(policy->digest, policy->limits[i].identity);
+    }
+}
+
+/* Lists stand in the image as in the configuration. */
+static void take_list(void *context, const l7s_explained_list_t *list)
+{
+    admin_check_engine_t *engine = context;
+    size_t index = engine->list_count++;
+
+    engine->lists[index] = (admin_check_list_t){&engine->config->lists[index],
+                                                list->contains, list->applies};
+}
+
+/* --- what memcached knows --- */
+
+typedef struct {
+    admin_check_limit_t *limit;
+    uint32_t period;
+    uint64_t began_ms;
+} purpose_t;
+
+typedef struct {
+    admin_check_engine_t *engine;
+    l7s_pool_t *pool; /* for routes only */
+    size_t count;
+    l7s_meta_op_t *ops;
+    purpose_t *purposes;
+} reading_t;
+
+static void ask(reading_t *reading, admin_check_limit_t *limit, uint32_t period,
+                uint64_t began_ms)
+{
+    l7s_meta_op_t *op = &reading->ops[reading->count];
+
+    reading->purposes[reading->count++] = (purpose_t){limit, period, began_ms};
+    if (limit->limit.strict) {
+        l7s_strict_name(&reading->engine->name_key, limit->key, op->key);
+    } else {
+        l7s_fleet_counter_name(&reading->engine->name_key, limit->key, period, op->key);
+    }
+    op->server = (uint32_t)l7s_pool_route(reading->pool, op->key);
+}
+
+/* Right after a new period began the number of the one before says more. */
+static void ask_limit(reading_t *reading, admin_check_limit_t *limit)
+{
+    uint64_t began_ms, before_ms, wall_ms = reading->engine->now.wall_ms;
+    const l7s_rate_t *rate = &limit->limit.rate;
+
+    if (limit->limit.strict) {
+        ask(reading, limit, 0, 0);
+    } else if (limit->limit.fleet) {
+        uint32_t period = l7s_fleet_period(rate, limit->key, wall_ms, &began_ms);
+        ask(reading, limit, period, began_ms);
+        period = l7s_fleet_period(rate, limit->key, began_ms - 1, &before_ms);
+        ask(reading, limit, period, before_ms);
+    } else {
+        limit->known = ADMIN_KNOWN_NODES;
+    }
+}
+
+/* Tokens of the bucket that are in use as this number tells. */
+static uint64_t units_of(const reading_t *reading, const purpose_t *purpose,
+                         const l7s_meta_op_t *op)
+{
+    const l7s_rate_t *rate = &purpose->limit->limit.rate;
+    uint64_t wall_ms = reading->engine->now.wall_ms;
+    l7s_fleet_view_t view = {.total = 0};
+
+    if (purpose->limit->limit.strict) {
+        l7s_strict_tat_t tat = l7s_strict_found(rate, op->value, wall_ms * 1000);
+        return l7s_strict_used(rate, tat.tat, wall_ms * 1000);
+    }
+    uint64_t since = wall_ms > purpose->began_ms ? wall_ms - purpose->began_ms : 0;
+    uint64_t elapsed = l7s_fleet_elapsed_ms(rate, since, op->left_s);
+    return l7s_fleet_learn(rate, &view, purpose->period, op->value, 0, elapsed) *
+           rate->period_us;
+}
+
+static void charge(admin_check_engine_t *engine, admin_check_limit_t *limit,
+                   uint64_t units)
+{
+    const l7s_rate_t *rate = &limit->limit.rate;
+    l7s_slot_t *slot = l7s_table_claim(&engine->shared.table, limit->key, limit->limit.id,
+                                       rate, engine->now);
+
+    if (slot == NULL) {
+        return;
+    }
+    uint64_t seen = l7s_bucket_used(rate, atomic_load(&slot->tat), engine->now.mono_us);
+    if (units > seen) {
+        l7s_strict_learn(rate, &slot->tat, engine->now.mono_us, units);
+    }
+}
+
+static void settle(reading_t *reading, size_t i)
+{
+    const purpose_t *purpose = &reading->purposes[i];
+    const l7s_meta_op_t *op = &reading->ops[i];
+    bool answered = op->status == L7S_META_OK || op->status == L7S_META_NOT_FOUND;
+
+    if (answered && purpose->limit->known == ADMIN_KNOWN_NOT) {
+        purpose->limit->known =
+            purpose->limit->limit.strict ? ADMIN_KNOWN_STORE : ADMIN_KNOWN_FLEET;
+    }
+    if (op->status == L7S_META_OK) {
+        charge(reading->engine, purpose->limit, units_of(reading, purpose, op));
+    }
+}
+
+static void measure(admin_check_engine_t *engine, admin_check_limit_t *limit)
+{
+    const l7s_rate_t *rate = &limit->limit.rate;
+    const l7s_slot_t *slot = l7s_table_find(&engine->shared.table, limit->key);
+    uint64_t now_us = engine->now.mono_us;
+    uint64_t tat =
+        slot != NULL ? atomic_load(&slot->tat) : l7s_bucket_fresh(rate, now_us);
+
+    limit->left = l7s_bucket_headroom(rate, tat, now_us);
+    limit->used = rate->burst - limit->left;
+    limit->wait_us = l7s_bucket_wait_us(rate, tat, now_us, 1);
+}
+
+static l7s_status_t run(reading_t *reading, const admin_daemon_t *daemon)
+{
+    l7s_meta_t *meta = NULL;
+    l7s_status_t status =
+        l7s_meta_create(daemon->options->servers, daemon->options->server_count, &meta);
+
+    if (status == L7S_OK) {
+        l7s_meta_run(meta, reading->ops, reading->count, READ_BUDGET_MS,
+                     reading->engine->now.mono_us / 1000);
+        for (size_t i = 0; i < reading->count; i++) {
+            settle(reading, i);
+        }
+    }
+    l7s_meta_free(meta);
+    return status;
+}
+
+static l7s_status_t read_counters(admin_check_engine_t *engine,
+                                  const admin_daemon_t *daemon)
+{
+    size_t most = 2 * L7S_RATES_MAX * engine->policy_count + 1;
+    reading_t reading = {.engine = engine,
+                         .ops = calloc(most, sizeof *reading.ops),
+                         .purposes = calloc(most, sizeof *reading.purposes)};
+    bool alone = daemon->options->server_count == 0; /* nobody to ask */
+    l7s_status_t status =
+        reading.ops == NULL || reading.purposes == NULL ? L7S_NO_MEMORY
+        : alone                                         ? L7S_OK
+                : l7s_pool_create(daemon->options->servers, daemon->options->server_count,
+                                  READ_BUDGET_MS, &reading.pool);
+
+    for (size_t i = 0; i < engine->policy_count && status == L7S_OK && !alone; i++) {
+        for (uint32_t k = 0; k < engine->policies[i].limit_count; k++) {
+            ask_limit(&reading, &engine->policies[i].limits[k]);
+        }
+    }
+    if (status == L7S_OK && reading.count > 0) {
+        status = run(&reading, daemon);
+    }
+    for (size_t i = 0; i < engine->policy_count && status == L7S_OK; i++) {
+        for (uint32_t k = 0; k < engine->policies[i].limit_count; k++) {
+            measure(engine, &engine->policies[i].limits[k]);
+        }
+    }
+    if (reading.pool != NULL) {
+        l7s_pool_free(reading.pool);
+    }
+    free(reading.ops);
+    free(reading.purposes);
+    return status;
+}
+
+l7s_status_t admin_check_engine_explain(admin_check_engine_t *engine,
+                                        const admin_daemon_t *daemon,
+                                        const l7s_request_t *request)
+{
+    l7s_explain_t explain = {.policy = take_policy, .list = take_list, .context = engine};
+    l7s_status_t status = l7s_explain(engine->image, request, &explain);
+
+    if (status != L7S_OK) {
+        return status;
+    }
+    strncpy(engine->app, explain.app != NULL ? explain.app : "", sizeof engine->app - 1);
+    engine->app_mode = explain.app_mode;
+    return read_counters(engine, daemon);
+}
+
+bool admin_check_policy_trips(const admin_check_policy_t *policy)
+{
+    bool over = policy->limit_count == 0;
+
+    for (uint32_t i = 0; i < policy->limit_count; i++) {
+        over |= policy->limits[i].left == 0;
+    }
+    return policy->matches && policy->counts && over;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Changing the configuration (edit.h). The writer's mutex is held from the first look at
+ * the object to the commit, so nothing can come between a precondition and its change.
+ */
+#include "edit.h"
+#include "../../core/clock.h"
+#include "../../core/json/config.h"
+#include "../fleet/publisher.h"
+#include "../http/problem.h"
+#include "features.h"
+#include "own_address.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool admin_edit_begin(admin_call_t *call)
+{
+    l7s_status_t status = admin_store_begin(call->daemon->store, ADMIN_CONFIG_DB);
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+    }
+    return status == L7S_OK;
+}
+
+void admin_edit_abort(admin_call_t *call)
+{
+    admin_store_rollback(call->daemon->store, ADMIN_CONFIG_DB);
+}
+
+/* Is `etag` in the list of an If-Match or If-None-Match header? Weak ones never match. */
+static bool lists_etag(const char *header, const char *etag)
+{
+    size_t size = strlen(etag);
+    for (const char *at = strstr(header, etag); at != NULL;
+         at = strstr(at + size, etag)) {
+        bool weak = at >= header + 2 && at[-1] == '/' && at[-2] == 'W';
+        if (!weak) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool admin_edit_precondition(admin_call_t *call, const char *etag)
+{
+    const char *match = call->if_match, *none = call->if_none_match;
+    if (match != NULL) {
+        bool holds = etag != NULL && (strcmp(match, "*") == 0 || lists_etag(match, etag));
+        if (!holds) {
+            admin_call_problem(call, "precondition_failed",
+                               etag == NULL ? "If-Match: there is no such object."
+                                            : "If-Match: the object has changed since.");
+            return false;
+        }
+    }
+    if (none != NULL && etag != NULL &&
+        (strcmp(none, "*") == 0 || lists_etag(none, etag))) {
+        admin_call_problem(call, "precondition_failed",
+                           "If-None-Match: the object exists.");
+        return false;
+    }
+    return true;
+}
+
+static bool named(const json_t *object, const char *name)
+{
+    const char *own = json_string_value(json_object_get(object, "name"));
+    return own != NULL && strcmp(own, name) == 0;
+}
+
+/* Puts one change into the document. Returns the index of the object, -1 when it is gone
+ * or has none. */
+static long apply(json_t *document, const admin_change_t *change)
+{
+    const char *member = admin_kind_member(change->kind);
+    if (member == NULL) {
+        json_object_set(document, change->kind, change->spec);
+        return -1;
+    }
+    json_t *array = json_object_get(document, member), *item;
+    size_t index, place = json_array_size(array);
+    json_array_foreach(array, index, item)
+    {
+        if (named(item, change->name)) {
+            place = index;
+            break;
+        }
+    }
+    if (change->spec == NULL) {
+        json_array_remove(array, place);
+        return -1;
+    }
+    if (place == json_array_size(array)) {
+        json_array_append(array, change->spec);
+    } else {
+        json_array_set(array, place, change->spec);
+    }
+    return (long)place;
+}
+
+/* Makes the pointers of problems in the changed object relative to it. False when a
+ * problem lies elsewhere. */
+static bool make_relative(l7s_problems_t *problems, const char *member, long index)
+{
+    char prefix[64];
+    bool object = strcmp(member, "settings") != 0;
+    int size = object ? snprintf(prefix, sizeof prefix, "/%s/%ld", member, index)
+                      : snprintf(prefix, sizeof prefix, "/settings");
+    bool all = true;
+    for (size_t i = 0; i < problems->count; i++) {
+        char *pointer = problems->items[i].pointer;
+        if ((index >= 0 || !object) && strncmp(pointer, prefix, (size_t)size) == 0 &&
+            (pointer[size] == '/' || pointer[size] == '\0')) {
+            memmove(pointer, pointer + size, strlen(pointer + size) + 1);
+        } else {
+            all = false;
+        }
+    }
+    return all;
+}
+
+/* Somebody else's object does not hold any more: nearly always a reference to what shall
+ * be deleted. */
+static void reply_conflict(admin_call_t *call, const json_t *document,
+                           const admin_change_t *change)
+{
+    const char *rest = call->problems.items[0].pointer;
+    char member[32] = "";
+    size_t index = 0;
+    if (sscanf(rest, "/%31[a-z]/%zu", member, &index) != 2) {
+        admin_call_invalid(call);
+        return;
+    }
+    const json_t *other = json_array_get(json_object_get(document, member), index);
+    const char *name = json_string_value(json_object_get(other, "name"));
+    bool deleted_list = change->spec == NULL && strcmp(change->kind, "list") == 0;
+    admin_call_problem(call, deleted_list ? "list_in_use" : "still_referenced",
+                       "%s \"%s\" needs it: %s.", member, name == NULL ? "" : name,
+                       call->problems.items[0].message);
+}
+
+/* The name in the path is the object's; one in the document must agree. */
+static void check_name(l7s_problems_t *problems, const admin_change_t *change)
+{
+    const char *given = json_string_value(json_object_get(change->spec, "name"));
+    if (given != NULL && strcmp(given, change->name) != 0) {
+        l7s_problems_add(problems, "/name", "name_mismatch",
+                         "the path says \"%.63s\": leave the name out or write this one",
+                         change->name);
+    }
+}
+
+/* Nobody shuts out themselves by accident. */
+static void check_own_address(admin_call_t *call, const l7s_config_t *config,
+                              const admin_change_t *changes, size_t count)
+{
+    for (size_t i = 0; i < count && call->peer != NULL && !call->force; i++) {
+        if (changes[i].spec != NULL && strcmp(changes[i].kind, "policy") == 0 &&
+            admin_own_address_hit(config, changes[i].name, call->peer, call->now_ms)) {
+            admin_call_problem(call, "bans_own_address",
+                               "The policy \"%.63s\" would act on each request of the "
+                               "address that you call from. Put that address on an allow "
+                               "list, or add ?force=true.",
+                               changes[i].name);
+            return;
+        }
+    }
+}
+
+static bool check(admin_call_t *call, const admin_change_t *changes, size_t count)
+{
+    int64_t revision;
+    json_t *document = admin_config_document(call->daemon->store, &revision);
+    if (document == NULL) {
+        admin_call_failed(call, L7S_IO);
+        return false;
+    }
+    long index = -1;
+    for (size_t i = 0; i < count; i++) {
+        index = apply(document, &changes[i]);
+    }
+    l7s_config_t *config = NULL;
+    l7s_status_t status = l7s_config_parse(document, &call->problems, &config);
+    const char *member = admin_kind_member(changes[0].kind);
+    bool own = count != 1 || make_relative(&call->problems,
+                                           member == NULL ? "settings" : member, index);
+    if (count == 1) {
+        check_name(&call->problems, &changes[0]);
+    }
+    if (!own) {
+        reply_conflict(call, document, &changes[0]);
+    } else if (status == L7S_INVALID || call->problems.count > 0) {
+        admin_call_invalid(call);
+    } else if (status != L7S_OK) {
+        admin_call_failed(call, status);
+    } else if (admin_features_check(call, changes, count)) {
+        check_own_address(call, config, changes, count);
+    }
+    l7s_config_free(config);
+    json_decref(document);
+    return call->code == NULL;
+}
+
+bool admin_edit_commit(admin_call_t *call, const admin_change_t *changes, size_t count)
+{
+    admin_store_t *store = call->daemon->store;
+    if (count == 0) {
+        call->changed = 0;
+        call->revision = admin_store_revision(store);
+        admin_edit_abort(call);
+        return true;
+    }
+    if (!check(call, changes, count)) {
+        admin_edit_abort(call);
+        return false;
+    }
+    call->changed = 1;
+    if (call->dry_run) {
+        call->revision = admin_store_revision(store);
+        admin_edit_abort(call);
+        return true;
+    }
+    l7s_status_t status =
+        admin_revision_write(store, changes, count, call->principal, call->reason,
+                             call->now_ms, &call->revision);
+    if (status != L7S_OK) {
+        admin_edit_abort(call);
+    } else {
+        status = admin_store_commit(store, ADMIN_CONFIG_DB);
+    }
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+        return false;
+    }
+    admin_publisher_kick(call->daemon->publisher);
+    return true;
+}
+
+json_t *admin_edit_spec(const json_t *body, const char *name)
+{
+    json_t *spec = json_object();
+    if (spec == NULL) {
+        return NULL;
+    }
+    if (json_object_get(body, "name") == NULL) {
+        json_object_set_new(spec, "name", json_string(name));
+    }
+    json_object_update(spec, (json_t *)body);
+    json_object_del(spec, "status");
+    return spec;
+}
+
+/* As deep as the reader lets a body be (32). */
+json_t *admin_edit_merge(const json_t *target, const json_t *patch)
+{
+    if (!json_is_object(patch)) {
+        return json_incref((json_t *)patch);
+    }
+    json_t *merged = json_is_object(target) ? json_copy((json_t *)target) : json_object();
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)patch, key, value)
+    {
+        if (json_is_null(value)) {
+            json_object_del(merged, key);
+        } else {
+            json_object_set_new(merged, key,
+                                admin_edit_merge(json_object_get(merged, key), value));
+        }
+    }
+    return merged;
+}
+
+json_t *admin_edit_status(const admin_object_t *object)
+{
+    char created[L7S_TIME_TEXT], updated[L7S_TIME_TEXT];
+    l7s_time_text(object->created_ms, created);
+    l7s_time_text(object->updated_ms, updated);
+    return json_pack("{s:I, s:s, s:s}", "revision", (json_int_t)object->revision,
+                     "created_at", created, "updated_at", updated);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /v1/incidents: reading the records, and the three members that people own (ack, note,
+ * labels). Records are made and merged by incident_record.c.
+ */
+#include "../../core/clock.h"
+#include "../../core/json/incident.h"
+#include "../fleet/incident_record.h"
+#include "../http/page.h"
+#include "../http/problem.h"
+#include "../http/terms.h"
+#include "resources.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NOTE_MAX 4096
+#define LABELS_MAX 32
+#define LABEL_MAX 256
+
+/* ---- filters ---- */
+
+/* `client` gets the network that the filter points to. False: the call has its problem.
+ */
+static bool read_filter(admin_call_t *call, admin_incident_filter_t *filter,
+                        l7s_cidr_t *client)
+{
+    static const char *const columns[] = {"state",    "policy",    "app",   "kind",
+                                          "severity", "signature", "action"};
+    bool has_client;
+    *filter = (admin_incident_filter_t){.limit = SIZE_MAX};
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        if (!admin_terms_add(call, columns[i], filter->terms, &filter->term_count)) {
+            return false;
+        }
+    }
+    if (!admin_terms_client(call, client, &has_client)) {
+        return false;
+    }
+    filter->network = has_client ? client : NULL;
+    return admin_page_time(call, "since", &filter->since_ms) &&
+           admin_page_time(call, "until", &filter->until_ms);
+}
+
+/* ---- list ---- */
+
+typedef struct {
+    admin_call_t *call;
+    admin_page_t page;
+} list_t;
+
+static bool list_one(void *context, uint64_t started_ms, int64_t seq, const json_t *doc)
+{
+    list_t *list = context;
+    char key[48];
+    if (!admin_page_labels(list->call, doc)) {
+        return true;
+    }
+    snprintf(key, sizeof(key), "%" PRIu64 ".%" PRId64, started_ms, seq);
+    return admin_page_add(&list->page, key, l7s_incident_public(doc));
+}
+
+void admin_incidents_list(admin_call_t *call)
+{
+    list_t list = {.call = call};
+    admin_incident_filter_t filter;
+    l7s_cidr_t client;
+    if (!read_filter(call, &filter, &client) || !admin_page_begin(call, &list.page)) {
+        return;
+    }
+    if (list.page.after[0] != '\0' &&
+        sscanf(list.page.after, "%" SCNu64 ".%" SCNd64, &filter.before_started_ms,
+               &filter.before_seq) != 2) {
+        admin_page_clear(&list.page);
+        admin_call_problem(call, "invalid_cursor", "This cursor is of another list.");
+        return;
+    }
+    l7s_status_t status =
+        admin_incident_each(call->daemon->store, &filter, list_one, &list);
+    if (status != L7S_OK) {
+        admin_page_clear(&list.page);
+        admin_call_failed(call, status);
+        return;
+    }
+    admin_page_reply(call, &list.page);
+}
+
+/* ---- one record, and the summary ---- */
+
+void admin_incidents_get(admin_call_t *call)
+{
+    json_t *record = admin_incident_get(call->daemon->store, call->parameters[0]);
+    if (record == NULL) {
+        admin_call_problem(call, "not_found", "No incident has this id or alias.");
+        return;
+    }
+    admin_call_reply(call, 200, l7s_incident_public(record));
+    json_decref(record);
+}
+
+static json_int_t sum_of(const json_t *counts)
+{
+    json_int_t sum = 0;
+    const char *name;
+    json_t *count;
+    json_object_foreach((json_t *)counts, name, count)
+    {
+        sum += json_integer_value(count);
+    }
+    return sum;
+}
+
+void admin_incidents_summary(admin_call_t *call)
+{
+    static const char *const columns[] = {"state", "severity", "signature", "policy"};
+    admin_incident_filter_t filter;
+    l7s_cidr_t client;
+    json_t *reply = json_object();
+    if (!read_filter(call, &filter, &client)) {
+        json_decref(reply);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        json_t *counts = admin_incident_count(call->daemon->store, &filter, columns[i]);
+        if (counts == NULL) {
+            json_decref(reply);
+            admin_call_failed(call, L7S_IO);
+            return;
+        }
+        if (i == 0) {
+            json_int_t active = json_integer_value(json_object_get(counts, "active"));
+            json_object_set_new(reply, "total", json_integer(sum_of(counts)));
+            json_object_set_new(reply, "active", json_integer(active));
+        }
+        json_object_set_new(reply, columns[i], counts);
+    }
+    admin_call_reply(call, 200, reply);
+}
+
+/* ---- patch ---- */
+
+static json_t *acknowledged(const admin_call_t *call)
+{
+    char text[L7S_TIME_TEXT];
+    l7s_time_text(call->now_ms, text);
+    return json_pack("{s:s, s:s}", "by", call->principal == NULL ? "" : call->principal,
+                     "at", text);
+}
+
+/* `ack` is true (by whom and when is known better here) or null; what was acknowledged
+ * stays as it is, also when the record is sent back as it was read. */
+static void patch_ack(admin_call_t *call, const json_t *value, json_t *record)
+{
+    bool was = json_is_object(json_object_get(record, "ack"));
+    if (json_is_null(value) || json_is_false(value)) {
+        json_object_set_new(record, "ack", json_null());
+    } else if (!json_is_true(value) && !json_is_object(value)) {
+        l7s_problems_add(&call->problems, "/ack", "wrong_type", "must be true or null");
+    } else if (!was) {
+        json_object_set_new(record, "ack", acknowledged(call));
+    }
+}
+
+static void patch_note(admin_call_t *call, json_t *value, json_t *record)
+{
+    if (json_is_null(value)) {
+        json_object_set_new(record, "note", json_string(""));
+    } else if (!json_is_string(value) || json_string_length(value) > NOTE_MAX) {
+        l7s_problems_add(&call->problems, "/note", "wrong_type",
+                         "must be a string of at most %d bytes", NOTE_MAX);
+    } else {
+        json_object_set(record, "note", value);
+    }
+}
+
+/* RFC 7396 within labels: a string sets, null removes. */
+static void patch_labels(admin_call_t *call, json_t *patch, json_t *record)
+{
+    const char *name;
+    json_t *value;
+    json_t *labels = json_deep_copy(json_object_get(record, "labels"));
+    if (json_is_null(patch) || !json_is_object(labels)) {
+        json_decref(labels);
+        labels = json_object();
+    }
+    json_object_foreach(patch, name, value)
+    {
+        if (json_is_null(value)) {
+            json_object_del(labels, name);
+        } else if (json_is_string(value) && json_string_length(value) <= LABEL_MAX &&
+                   name[0] != '\0' && strlen(name) <= 64) {
+            json_object_set(labels, name, value);
+        } else {
+            l7s_problems_add(
+                &call->problems, "/labels", "wrong_type",
+                "must map names of at most 64 bytes to strings of at most %d", LABEL_MAX);
+        }
+    }
+    if ((!json_is_object(patch) && !json_is_null(patch)) ||
+        json_object_size(labels) > LABELS_MAX) {
+        l7s_problems_add(&call->problems, "/labels", "wrong_type",
+                         "must be an object of at most %d labels", LABELS_MAX);
+    }
+    json_object_set_new(record, "labels", labels);
+}
+
+static void patch_record(admin_call_t *call, json_t *record)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(call->body, name, value)
+    {
+        char pointer[80];
+        if (strcmp(name, "ack") == 0) {
+            patch_ack(call, value, record);
+        } else if (strcmp(name, "note") == 0) {
+            patch_note(call, value, record);
+        } else if (strcmp(name, "labels") == 0) {
+            patch_labels(call, value, record);
+        } else {
+            snprintf(pointer, sizeof(pointer), "/%.64s", name);
+            l7s_problems_add(&call->problems, pointer, "unknown_key",
+                             "only ack, note and labels can be changed");
+        }
+    }
+    if (!json_is_object(call->body)) {
+        l7s_problems_add(&call->problems, "", "wrong_type", "must be an object");
+    }
+}
+
+/* Inside the transaction. The record after the patch, new reference; NULL: the call has
+ * its problem. */
+static json_t *patch_inside(admin_call_t *call, bool *changed)
+{
+    admin_store_t *store = call->daemon->store;
+    json_t *before = admin_incident_get(store, call->parameters[0]);
+    if (before == NULL) {
+        admin_call_problem(call, "not_found", "No incident has this id or alias.");
+        return NULL;
+    }
+    json_t *record = json_copy(before);
+    patch_record(call, record);
+    *changed = !json_equal(before, record);
+    json_decref(before);
+    l7s_status_t status = L7S_OK;
+    if (call->problems.count > 0) {
+        admin_call_invalid(call);
+        status = L7S_INVALID;
+    } else if (*changed) {
+        status = admin_incident_store(store, record);
+        if (status != L7S_OK) {
+            admin_call_failed(call, status);
+        }
+    }
+    if (status != L7S_OK) {
+        json_decref(record);
+        return NULL;
+    }
+    return record;
+}
+
+void admin_incidents_patch(admin_call_t *call)
+{
+    admin_store_t *store = call->daemon->store;
+    bool changed = false;
+    l7s_status_t status = admin_store_begin_durable(store);
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+        return;
+    }
+    json_t *record = patch_inside(call, &changed);
+    if (record != NULL && changed && !call->dry_run) {
+        status = admin_store_commit(store, ADMIN_EVENTS_DB);
+    } else {
+        admin_store_rollback(store, ADMIN_EVENTS_DB);
+    }
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+    } else if (record != NULL) {
+        call->changed = changed ? 1 : 0;
+        admin_call_reply(call, 200, l7s_incident_public(record));
+    }
+    json_decref(record);
+}

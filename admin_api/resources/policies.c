@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /v1/policies: named objects (objects.c) whose status shows the effective document, and
+ * a check of a policy without storing it.
+ */
+#include "../../core/json/config.h"
+#include "../http/problem.h"
+#include "objects.h"
+#include "resources.h"
+
+#include <string.h>
+
+static void describe(const json_t *spec, json_t *status)
+{
+    json_object_set_new(status, "effective", l7s_policy_effective(spec));
+}
+
+static const admin_kind_t kind = {.kind = "policy", .describe = describe};
+
+void admin_policies_list(admin_call_t *call)
+{
+    admin_objects_list(call, &kind);
+}
+
+void admin_policies_get(admin_call_t *call)
+{
+    admin_objects_get(call, &kind);
+}
+
+void admin_policies_put(admin_call_t *call)
+{
+    admin_objects_put(call, &kind);
+}
+
+void admin_policies_patch(admin_call_t *call)
+{
+    admin_objects_patch(call, &kind);
+}
+
+void admin_policies_delete(admin_call_t *call)
+{
+    admin_objects_delete(call, &kind);
+}
+
+/* As a dry run of a PUT under its own name, but for everybody who may read. */
+void admin_policies_validate(admin_call_t *call)
+{
+    const char *name = json_string_value(json_object_get(call->body, "name"));
+    json_t *spec = admin_edit_spec(call->body, "unnamed");
+    if (spec == NULL) {
+        admin_call_failed(call, L7S_NO_MEMORY);
+        return;
+    }
+    admin_change_t change = {
+        .kind = "policy", .name = name == NULL ? "unnamed" : name, .spec = spec};
+    call->dry_run = true;
+    call->force = true; /* valid is not a question of who asks */
+    if (admin_edit_begin(call) && admin_edit_commit(call, &change, 1)) {
+        call->changed = -1;
+        call->revision = -1;
+        admin_call_reply(call, 200,
+                         json_pack("{s:b, s:[], s:o}", "valid", 1, "errors", "effective",
+                                   l7s_policy_effective(spec)));
+    }
+    json_decref(spec);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /v1/tokens: who may call the API. The secret is shown once, in the answer that creates
+ * or rotates it, and is stored as a hash only. Tokens are no part of the configuration:
+ * they have no revision and a restore leaves them alone.
+ */
+#include "../../core/clock.h"
+#include "../http/auth.h"
+#include "../http/page.h"
+#include "../http/problem.h"
+#include "../http/token_text.h"
+#include "edit.h"
+#include "resources.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TOKENS_MAX 1000
+
+/* null for a time that has not been. */
+static json_t *time_or_null(uint64_t ms)
+{
+    char text[L7S_TIME_TEXT];
+    if (ms == 0) {
+        return json_null();
+    }
+    l7s_time_text(ms, text);
+    return json_string(text);
+}
+
+/* The document: what the client sent, the secret when there is one to show, the status.
+ */
+static json_t *document_of(const admin_token_t *token, const char *secret, bool view_spec)
+{
+    json_t *document = json_copy(token->spec);
+    if (secret != NULL) {
+        json_object_set_new(document, "token", json_string(secret));
+    }
+    if (!view_spec) {
+        json_object_set_new(document, "status",
+                            json_pack("{s:s, s:o, s:o, s:o}", "id", token->id,
+                                      "created_at", time_or_null(token->created_ms),
+                                      "rotated_at", time_or_null(token->rotated_ms),
+                                      "last_used_at", time_or_null(token->last_used_ms)));
+    }
+    return document;
+}
+
+static void reply(admin_call_t *call, const admin_token_t *token, const char *secret,
+                  unsigned status)
+{
+    char etag[ADMIN_ETAG_MAX];
+    l7s_status_t made = admin_etag(token->spec, etag);
+    if (made != L7S_OK) {
+        admin_call_failed(call, made);
+        return;
+    }
+    admin_call_reply(call, status, document_of(token, secret, call->view_spec));
+    snprintf(call->etag, sizeof call->etag, "%s", etag);
+    if (status == 201) {
+        snprintf(call->location, sizeof call->location, "%.150s", call->path);
+    }
+}
+
+static bool list_one(void *context, const admin_token_t *token)
+{
+    admin_page_t *page = context;
+    return admin_page_add(page, token->name, document_of(token, NULL, false));
+}
+
+void admin_tokens_list(admin_call_t *call)
+{
+    admin_page_t page;
+    if (!admin_page_begin(call, &page)) {
+        return;
+    }
+    l7s_status_t status =
+        admin_token_each(call->daemon->store, page.after, list_one, &page);
+    if (status != L7S_OK) {
+        admin_page_clear(&page);
+        admin_call_failed(call, status);
+        return;
+    }
+    admin_page_reply(call, &page);
+}
+
+void admin_tokens_get(admin_call_t *call)
+{
+    admin_token_t token;
+    l7s_status_t status =
+        admin_token_get(call->daemon->store, call->parameters[0], &token);
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+        return;
+    }
+    reply(call, &token, NULL, 200);
+    json_decref(token.spec);
+}
+
+/* -- writing -- */
+
+typedef struct {
+    const char *except;
+    size_t count;
+    bool other_admin;
+} census_t;
+
+static bool count_one(void *context, const admin_token_t *token)
+{
+    census_t *census = context;
+    census->count++;
+    if (token->role == ADMIN_ADMIN && token->expires_ms == 0 &&
+        strcmp(token->name, census->except) != 0) {
+        census->other_admin = true;
+    }
+    return true;
+}
+
+/* Nobody may lock everybody out: an admin token without expiry must remain. */
+static bool admin_remains(admin_call_t *call, const admin_token_t *before,
+                          census_t *census)
+{
+    *census = (census_t){.except = call->parameters[0]};
+    if (admin_token_each(call->daemon->store, "", count_one, census) != L7S_OK) {
+        admin_call_failed(call, L7S_IO);
+        return false;
+    }
+    if (before->role == ADMIN_ADMIN && before->expires_ms == 0 && !census->other_admin) {
+        admin_call_problem(call, "last_admin_token",
+                           "It is the last admin token without expiry; make another"
+                           " first.");
+        return false;
+    }
+    return true;
+}
+
+/* Fills in role and expiry from the document. */
+static bool read_spec(admin_call_t *call, json_t *spec, admin_token_t *out)
+{
+    const char *name = json_string_value(json_object_get(spec, "name"));
+    const char *role = json_string_value(json_object_get(spec, "role"));
+    const char *expires = json_string_value(json_object_get(spec, "expires_at"));
+    if (strcmp(name, call->parameters[0]) != 0) {
+        l7s_problems_add(&call->problems, "/name", "name_mismatch",
+                         "the path says \"%.63s\": leave the name out or write this one",
+                         call->parameters[0]);
+    }
+    if (role == NULL || !admin_role_parse(role, &out->role)) {
+        l7s_problems_add(&call->problems, "/role", "invalid",
+                         "role is viewer, operator, editor, admin or metrics");
+    }
+    out->expires_ms = 0;
+    if (expires != NULL &&
+        (!l7s_time_parse(expires, &out->expires_ms) || out->expires_ms <= call->now_ms)) {
+        l7s_problems_add(&call->problems, "/expires_at", "in_the_past",
+                         "expires_at is a time in the future (RFC 3339) or null");
+    }
+    if (call->problems.count > 0) {
+        admin_call_invalid(call);
+        return false;
+    }
+    return true;
+}
+
+static bool valid_name(admin_call_t *call)
+{
+    const char *name = call->parameters[0];
+    size_t size = strlen(name);
+    bool good = size <= 63 && name[0] != '-' && name[size - 1] != '-' &&
+                strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == size;
+    if (!good) {
+        l7s_problems_add(&call->problems, "/name", "pattern",
+                         "a name is 1 to 63 of a-z, 0-9 and \"-\", without \"-\" at its"
+                         " ends");
+        admin_call_invalid(call);
+    }
+    return good;
+}
+
+/* Ends the transaction. */
+static bool finish(admin_call_t *call, l7s_status_t status)
+{
+    if (status != L7S_OK || call->dry_run) {
+        admin_edit_abort(call);
+    } else {
+        status = admin_store_commit(call->daemon->store, ADMIN_CONFIG_DB);
+    }
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+        return false;
+    }
+    call->changed = 1;
+    return true;
+}
+
+/* Inside the transaction. A new token is minted into `secret`. */
+static bool prepare(admin_call_t *call, const admin_token_t *before, admin_token_t *after,
+                    char secret[ADMIN_TOKEN_TEXT])
+{
+    census_t census = {0};
+    bool created = before->spec == NULL;
+    bool demoted = !created && (after->role != ADMIN_ADMIN || after->expires_ms != 0);
+    if ((created || demoted) && !admin_remains(call, before, &census)) {
+        return false;
+    }
+    if (created && census.count >= TOKENS_MAX) {
+        admin_call_problem(call, "too_many", "There are %d tokens already.", TOKENS_MAX);
+        return false;
+    }
+    if (created && admin_token_mint(secret, after->id, after->hash) != L7S_OK) {
+        admin_call_failed(call, L7S_NO_MEMORY);
+        return false;
+    }
+    return true;
+}
+
+/* Inside the transaction, which it ends. */
+static void write_token(admin_call_t *call, const admin_token_t *before,
+                        admin_token_t *after)
+{
+    char etag[ADMIN_ETAG_MAX], secret[ADMIN_TOKEN_TEXT];
+    bool created = before->spec == NULL;
+    if ((!created && admin_etag(before->spec, etag) != L7S_OK) ||
+        !admin_edit_precondition(call, created ? NULL : etag)) {
+        admin_edit_abort(call);
+        return;
+    }
+    if (!created && json_equal(before->spec, after->spec)) {
+        admin_edit_abort(call);
+        call->changed = 0;
+        reply(call, before, NULL, 200);
+        return;
+    }
+    if (!prepare(call, before, after, secret)) {
+        admin_edit_abort(call);
+        return;
+    }
+    if (finish(call, admin_token_put(call->daemon->store, after))) {
+        /* The secret of a dry run opens nothing, so it is not shown. */
+        reply(call, after, created && !call->dry_run ? secret : NULL,
+              created ? 201 : 200);
+    }
+}
+
+void admin_tokens_put(admin_call_t *call)
+{
+    admin_token_t before = {0};
+    json_t *spec = admin_edit_spec(call->body, call->parameters[0]);
+    admin_token_t wanted = {0};
+    if (spec == NULL || !valid_name(call) || !read_spec(call, spec, &wanted) ||
+        !admin_edit_begin(call)) {
+        json_decref(spec);
+        return;
+    }
+    l7s_status_t status =
+        admin_token_get(call->daemon->store, call->parameters[0], &before);
+    if (status != L7S_OK && status != L7S_NOT_FOUND) {
+        admin_edit_abort(call);
+        admin_call_failed(call, status);
+    } else {
+        admin_token_t after = before;
+        after.role = wanted.role;
+        after.expires_ms = wanted.expires_ms;
+        after.spec = spec;
+        snprintf(after.name, sizeof after.name, "%s", call->parameters[0]);
+        if (status == L7S_NOT_FOUND) {
+            after.created_ms = after.rotated_ms = call->now_ms;
+        }
+        write_token(call, &before, &after);
+    }
+    json_decref(before.spec);
+    json_decref(spec);
+}
+
+/* The token inside an open transaction; else the transaction is closed. */
+static bool begin_on_existing(admin_call_t *call, admin_token_t *token)
+{
+    if (!admin_edit_begin(call)) {
+        return false;
+    }
+    char etag[ADMIN_ETAG_MAX];
+    l7s_status_t status =
+        admin_token_get(call->daemon->store, call->parameters[0], token);
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+    } else if (admin_etag(token->spec, etag) == L7S_OK &&
+               admin_edit_precondition(call, etag)) {
+        return true;
+    }
+    admin_edit_abort(call);
+    json_decref(token->spec);
+    return false;
+}
+
+void admin_tokens_delete(admin_call_t *call)
+{
+    admin_token_t token;
+    census_t census;
+    if (!begin_on_existing(call, &token)) {
+        return;
+    }
+    if (!admin_remains(call, &token, &census)) {
+        admin_edit_abort(call);
+    } else if (finish(call, admin_token_delete(call->daemon->store, token.name))) {
+        admin_call_reply(call, 204, NULL);
+    }
+    json_decref(token.spec);
+}
+
+void admin_tokens_rotate(admin_call_t *call)
+{
+    admin_token_t token;
+    char secret[ADMIN_TOKEN_TEXT];
+    if (!begin_on_existing(call, &token)) {
+        return;
+    }
+    token.rotated_ms = call->now_ms;
+    token.last_used_ms = 0;
+    l7s_status_t status = admin_token_mint(secret, token.id, token.hash);
+    if (status == L7S_OK) {
+        status = admin_token_put(call->daemon->store, &token);
+    }
+    if (finish(call, status)) {
+        reply(call, &token, call->dry_run ? NULL : secret, 200);
+    }
+    json_decref(token.spec);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Revisions (store_objects.h): what each change of the configuration was, by whom and
+ * why. The text of every version is kept while its revision is; an older version stays
+ * only while it is still the base of a kept one.
+ */
+#include "../../core/clock.h"
+#include "difference.h"
+#include "sql.h"
+#include "store_objects.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* History is bounded twice: by revisions and by the bytes of their documents. */
+#define REVISIONS_KEPT 1000
+#define HISTORY_BYTES ((int64_t)256 << 20)
+
+static l7s_status_t write_object(admin_store_t *store, const admin_change_t *change,
+                                 int64_t revision, uint64_t now_ms)
+{
+    if (change->spec == NULL) {
+        return admin_sql_run(store, ADMIN_CONFIG_DB, NULL,
+                             "DELETE FROM object WHERE kind = ? AND name = ?", "tt",
+                             change->kind, change->name);
+    }
+    char etag[ADMIN_ETAG_MAX];
+    l7s_status_t status = admin_etag(change->spec, etag);
+    if (status != L7S_OK) {
+        return status;
+    }
+    return admin_sql_run(
+        store, ADMIN_CONFIG_DB, NULL,
+        "INSERT INTO object(kind, name, spec, etag, revision, created_ms, updated_ms)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT(kind, name) DO UPDATE SET"
+        " spec = ?3, etag = ?4, revision = ?5, updated_ms = ?6",
+        "ttjtii", change->kind, change->name, change->spec, etag, revision,
+        (int64_t)now_ms);
+}
+
+static l7s_status_t write_change(admin_store_t *store, const admin_change_t *change,
+                                 int64_t revision)
+{
+    admin_object_t before;
+    l7s_status_t status = admin_object_get(store, change->kind, change->name, &before);
+    if (status != L7S_OK && status != L7S_NOT_FOUND) {
+        return status;
+    }
+    const char *op = before.spec == NULL    ? "create"
+                     : change->spec == NULL ? "delete"
+                                            : "update";
+    json_t *differences = admin_difference(before.spec, change->spec);
+    admin_object_clear(&before);
+    status = admin_sql_run(store, ADMIN_CONFIG_DB, NULL,
+                           "INSERT INTO change(revision, kind, name, op, spec, size,"
+                           " differences) VALUES(?1, ?2, ?3, ?4, ?5,"
+                           " coalesce(length(?5), 0), ?6)",
+                           "itttjj", revision, change->kind, change->name, op,
+                           change->spec, differences);
+    json_decref(differences);
+    return status;
+}
+
+/* The oldest revision to keep: the youngest of those beyond either bound, plus one. */
+static int64_t horizon(admin_store_t *store, int64_t newest)
+{
+    admin_query_t query;
+    int64_t oldest = newest - REVISIONS_KEPT + 1;
+    admin_query_begin(store, ADMIN_CONFIG_DB, &query,
+                      "SELECT revision FROM (SELECT revision, sum(size) OVER"
+                      " (ORDER BY revision DESC) AS total FROM change)"
+                      " WHERE total > ? ORDER BY revision DESC LIMIT 1",
+                      "i", HISTORY_BYTES);
+    if (admin_query_row(&query) && admin_query_number(&query, 0) >= oldest) {
+        oldest = admin_query_number(&query, 0) + 1;
+    }
+    return admin_query_end(&query) == L7S_OK && oldest < newest ? oldest : newest;
+}
+
+static l7s_status_t prune(admin_store_t *store, int64_t newest)
+{
+    int64_t oldest = horizon(store, newest);
+    l7s_status_t status =
+        admin_sql_run(store, ADMIN_CONFIG_DB, NULL,
+                      "DELETE FROM revision WHERE revision < ?", "i", oldest);
+    if (status != L7S_OK) {
+        return status;
+    }
+    return admin_sql_run(
+        store, ADMIN_CONFIG_DB, NULL,
+        "DELETE FROM change WHERE revision < ?1 AND EXISTS"
+        " (SELECT 1 FROM change newer WHERE newer.kind = change.kind"
+        " AND newer.name = change.name"
+        " AND newer.revision > change.revision AND newer.revision <= ?1)",
+        "i", oldest);
+}
+
+l7s_status_t admin_revision_write(admin_store_t *store, const admin_change_t *changes,
+                                  size_t count, const char *author, const char *reason,
+                                  uint64_t now_ms, int64_t *revision)
+{
+    *revision = admin_store_revision(store) + 1;
+    l7s_status_t status = admin_sql_run(
+        store, ADMIN_CONFIG_DB, NULL,
+        "INSERT INTO revision(revision, at_ms, author, reason) VALUES(?, ?, ?, ?)",
+        "iitt", *revision, (int64_t)now_ms, author, reason == NULL ? "" : reason);
+    for (size_t i = 0; i < count && status == L7S_OK; i++) {
+        status = write_change(store, &changes[i], *revision);
+        if (status == L7S_OK) {
+            status = write_object(store, &changes[i], *revision, now_ms);
+        }
+    }
+    return status == L7S_OK ? prune(store, *revision) : status;
+}
+
+static json_t *changes_of(admin_store_t *store, int64_t revision, bool differences)
+{
+    json_t *changes = json_array();
+    admin_query_t query;
+    admin_query_begin(store, ADMIN_CONFIG_DB, &query,
+                      "SELECT kind, name, op, differences FROM change WHERE revision = ?"
+                      " ORDER BY kind, name",
+                      "i", revision);
+    while (admin_query_row(&query)) {
+        json_t *change =
+            json_pack("{s:s, s:s, s:s}", "kind", admin_query_text(&query, 0), "name",
+                      admin_query_text(&query, 1), "op", admin_query_text(&query, 2));
+        if (differences) {
+            json_object_set_new(change, "differences", admin_query_json(&query, 3));
+        }
+        json_array_append_new(changes, change);
+    }
+    if (admin_query_end(&query) != L7S_OK) {
+        json_decref(changes);
+        return NULL;
+    }
+    return changes;
+}
+
+/* The row under the query: revision, at_ms, author, reason. */
+static json_t *read_revision(admin_store_t *store, const admin_query_t *query,
+                             bool differences)
+{
+    char at[L7S_TIME_TEXT];
+    l7s_time_text((uint64_t)admin_query_number(query, 1), at);
+    int64_t revision = admin_query_number(query, 0);
+    return json_pack("{s:I, s:s, s:s, s:s, s:o}", "revision", (json_int_t)revision, "at",
+                     at, "author", admin_query_text(query, 2), "reason",
+                     admin_query_text(query, 3), "changes",
+                     changes_of(store, revision, differences));
+}
+
+json_t *admin_revision_get(admin_store_t *store, int64_t revision)
+{
+    admin_query_t query;
+    admin_query_begin(
+        store, ADMIN_CONFIG_DB, &query,
+        "SELECT revision, at_ms, author, reason FROM revision WHERE revision = ?", "i",
+        revision);
+    json_t *out = admin_query_row(&query) ? read_revision(store, &query, true) : NULL;
+    if (admin_query_end(&query) != L7S_OK) {
+        json_decref(out);
+        return NULL;
+    }
+    return out;
+}
+
+json_t *admin_revision_list(admin_store_t *store, int64_t before, size_t limit)
+{
+    json_t *items = json_array();
+    admin_query_t query;
+    admin_query_begin(store, ADMIN_CONFIG_DB, &query,
+                      "SELECT revision, at_ms, author, reason FROM revision"
+                      " WHERE ?1 = 0 OR revision < ?1 ORDER BY revision DESC LIMIT ?2",
+                      "ii", before, (int64_t)limit);
+    while (admin_query_row(&query)) {
+        json_array_append_new(items, read_revision(store, &query, false));
+    }
+    if (admin_query_end(&query) != L7S_OK) {
+        json_decref(items);
+        return NULL;
+    }
+    return items;
+}

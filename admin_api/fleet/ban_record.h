@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A ban between its three forms: the row in events.db, the entry that travels
- * (core/ban_json.h), the public document (API.md). Every change goes through here, so
+ * (core/json/ban_json.h), the public document (API.md). Every change goes through here, so
  * that none forgets the generation that makes the fleet converge.
  *
  * A lifted ban stays as a tombstone: at least as long as an entry of the ban log lives

@@ -107,7 +107,7 @@ static json_t *verdicts(l7s_segment_t *header)
 }
 
 /* What a daemon asks for before it publishes what an older node would refuse
- * (admin_api/features.c). */
+ * (admin_api/resources/features.c). */
 static json_t *features(void)
 {
     static const char *const names[] = {

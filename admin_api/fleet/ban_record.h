@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A ban between its three forms: the row in events.db, the entry that travels
- * (core/json/ban_json.h), the public document (API.md). Every change goes through here, so
- * that none forgets the generation that makes the fleet converge.
+ * (core/json/ban_json.h), the public document (API.md). Every change goes through here,
+ * so that none forgets the generation that makes the fleet converge.
  *
  * A lifted ban stays as a tombstone: at least as long as an entry of the ban log lives
  * (which may be read again), and longer where a node that was away could bring the ban

@@ -194,8 +194,9 @@ L7S_MUST_USE l7s_status_t l7s_object_check(const char *kind, const char *name,
  * reference, owned by the caller. */
 json_t *l7s_policy_effective(const json_t *policy);
 
-/* Reads JSON the way everybody here does: UTF-8, no duplicate keys, depth at most 32.
- * Problem code "invalid_json" with line and column. New reference or NULL. */
+/* Reads JSON the way everybody here does: any value, UTF-8, no duplicate keys, no NUL
+ * (not as \u0000 either), depth at most 32. Problem code "invalid_json" with line and
+ * column. New reference or NULL. */
 json_t *l7s_json_read(const char *text, size_t size, l7s_problems_t *problems);
 
 #endif

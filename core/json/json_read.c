@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { DEPTH_MAX = 32 };
+static const char TOO_DEEP[] = "nested deeper than 32 levels";
 
 /* Finds the bracket that opens level DEPTH_MAX + 1; NULL when there is none. Brackets
  * within strings do not count; what is wrong with the text otherwise is found later. */
@@ -50,7 +51,8 @@ static void add_error(l7s_problems_t *problems, const json_error_t *error)
                      error->column, text);
 }
 
-static void add_too_deep(l7s_problems_t *problems, const char *text, const char *at)
+static void add_at(l7s_problems_t *problems, const char *text, const char *at,
+                   const char *why)
 {
     int line = 1, column = 0;
 
@@ -58,22 +60,24 @@ static void add_too_deep(l7s_problems_t *problems, const char *text, const char 
         line += *text == '\n';
         column = *text == '\n' ? 0 : column + 1;
     }
-    l7s_problems_add(problems, "", "invalid_json",
-                     "line %d, column %d: nested deeper than %d levels", line, column,
-                     DEPTH_MAX);
+    l7s_problems_add(problems, "", "invalid_json", "line %d, column %d: %s", line, column,
+                     why);
 }
 
 json_t *l7s_json_read(const char *text, size_t size, l7s_problems_t *problems)
 {
+    /* jansson takes a NUL after a number for the end of the text. */
+    const char *nul = memchr(text, '\0', size);
     const char *deep = too_deep(text, size);
     json_error_t error;
     json_t *value = NULL;
 
-    if (deep != NULL) {
-        add_too_deep(problems, text, deep);
+    if (nul != NULL || deep != NULL) {
+        add_at(problems, text, nul != NULL ? nul : deep,
+               nul != NULL ? "a NUL byte" : TOO_DEEP);
         return NULL;
     }
-    value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (value == NULL) {
         add_error(problems, &error);
     }

@@ -158,6 +158,16 @@ static bool read_schemas(compiler_t *compiler, const json_t *value, void *member
     return true;
 }
 
+/* Another one would make other keywords known. */
+static bool read_dialect(compiler_t *compiler, const json_t *value, void *member)
+{
+    const char *text = json_string_value(value);
+
+    (void)compiler, (void)member;
+    return text != NULL &&
+           strcmp(text, "https://json-schema.org/draft/2020-12/schema") == 0;
+}
+
 static bool read_members(compiler_t *compiler, const json_t *value, void *member)
 {
     l7s_schema_members_t *members = member;
@@ -234,7 +244,7 @@ static bool read_reference(compiler_t *compiler, const json_t *value, void *memb
 static const keyword_t KEYWORDS[] = {
     {"$ref", read_reference, AT(reference)},
     {"$defs", read_members, AT(defs)},
-    {"$schema", read_nothing, 0},
+    {"$schema", read_dialect, 0},
     {"$comment", read_nothing, 0},
     {"title", read_nothing, 0},
     {"description", read_nothing, 0},

@@ -5,9 +5,11 @@
  * cannot switch a check off. Validation reports every problem, and for an unknown key the
  * known one that is nearest.
  *
- * Not supported, refused at compilation: $dynamicRef, $dynamicAnchor, $anchor, remote
- * references, $id, unevaluatedItems, unevaluatedProperties, contentSchema, and in
- * patterns what POSIX cannot say (look-around, back references, lazy repeats, \p).
+ * Not supported, refused at compilation: $id, $anchor, $dynamicRef, $dynamicAnchor,
+ * $vocabulary, unevaluatedItems, unevaluatedProperties, contentSchema, a $schema of
+ * another draft, a $ref out of the document, and in patterns what POSIX cannot say
+ * (look-around, back references, lazy repeats, \p). All else of the draft is, by every
+ * case of its official suite (tests/core/test_schema.c).
  *
  * Two keywords of our own: "x-unsupported" (names of members, or values of an enum, that
  * API.md describes and this version refuses with the problem "unsupported"; "name:*" for

@@ -4,9 +4,11 @@
  * of the address; addresses that meet in one slot share its budget.
  */
 #include "auth.h"
+#include "../../core/addr.h"
 #include "../../core/bus/trust.h"
 #include "../log.h"
 #include "../store/store_objects.h"
+#include "scope.h"
 #include "token_text.h"
 
 #include <errno.h>
@@ -35,17 +37,17 @@ struct admin_auth {
     uint64_t failures_until[FAILURE_SLOTS]; /* theoretical arrival time, wall ms */
 };
 
-static const char *const role_names[] = {"nobody",   "metrics", "viewer",
-                                         "operator", "editor",  "admin"};
+static const char *const role_names[] = {"nobody", "metrics", "viewer", "operator",
+                                         "editor", "admin",   "auditor"};
 
 const char *admin_role_name(admin_role_t role)
 {
-    return role <= ADMIN_ADMIN ? role_names[role] : "nobody";
+    return role <= ADMIN_AUDITOR ? role_names[role] : "nobody";
 }
 
 bool admin_role_parse(const char *name, admin_role_t *out)
 {
-    for (int role = ADMIN_METRICS; role <= ADMIN_ADMIN; role++) {
+    for (int role = ADMIN_METRICS; role <= ADMIN_AUDITOR; role++) {
         if (strcmp(role_names[role], name) == 0) {
             *out = (admin_role_t)role;
             return true;
@@ -56,6 +58,9 @@ bool admin_role_parse(const char *name, admin_role_t *out)
 
 bool admin_role_allows(admin_role_t role, admin_role_t needed)
 {
+    if (role == ADMIN_AUDITOR || needed == ADMIN_AUDITOR) {
+        return role == needed || (role == ADMIN_ADMIN && needed == ADMIN_AUDITOR);
+    }
     return role >= needed;
 }
 
@@ -90,7 +95,11 @@ static bool count_failure(admin_auth_t *auth, const uint8_t *peer, uint64_t now_
     if (peer == NULL) {
         return true;
     }
-    size_t slot = l7s_siphash64(&auth->key, peer, 16) % FAILURE_SLOTS;
+    l7s_addr_t address;
+    memcpy(address.bytes, peer, sizeof address.bytes);
+    l7s_cidr_t client = l7s_addr_client(&address);
+    size_t slot =
+        l7s_siphash64(&auth->key, &client.base, sizeof client.base) % FAILURE_SLOTS;
     pthread_mutex_lock(&auth->lock);
     uint64_t *until = &auth->failures_until[slot];
     /* A clock that was set back must not lock anybody out for long. */
@@ -106,27 +115,52 @@ static bool count_failure(admin_auth_t *auth, const uint8_t *peer, uint64_t now_
     return within;
 }
 
-static bool valid(admin_auth_t *auth, const char *text, uint64_t now_ms,
-                  admin_identity_t *out)
+/* Is it the token's secret, or the one before it while that still holds? */
+static bool holds(const admin_token_t *token, const char *id, const uint8_t hash[32],
+                  uint64_t now_ms)
+{
+    bool current = strcmp(token->id, id) == 0;
+    if ((token->expires_ms != 0 && token->expires_ms <= now_ms) ||
+        (!current && token->old_until_ms <= now_ms)) {
+        return false;
+    }
+    return gnutls_memcmp(current ? token->hash : token->old_hash, hash, 32) == 0;
+}
+
+static admin_auth_result_t admit(admin_auth_t *auth, const admin_token_t *token,
+                                 const char *id, const uint8_t *peer, uint64_t now_ms,
+                                 admin_identity_t *out)
+{
+    bool current = strcmp(token->id, id) == 0;
+    snprintf(out->principal, sizeof out->principal, "token:%s", token->name);
+    if (!admin_scope_address(token->spec, peer)) {
+        return ADMIN_AUTH_ELSEWHERE;
+    }
+    out->role = token->role;
+    out->bounds = admin_scope_is_bound(token->spec) ? json_incref(token->spec) : NULL;
+    uint64_t used_ms = current ? token->last_used_ms : token->old_used_ms;
+    if (now_ms > used_ms + USED_INTERVAL_MS) {
+        admin_token_used(auth->store, id, now_ms);
+    }
+    return ADMIN_AUTH_OK;
+}
+
+static admin_auth_result_t check_token(admin_auth_t *auth, const char *text,
+                                       const uint8_t *peer, uint64_t now_ms,
+                                       admin_identity_t *out)
 {
     char id[ADMIN_TOKEN_ID];
     uint8_t hash[32];
     admin_token_t token;
     if (!admin_token_read(text, id, hash) ||
         admin_token_by_id(auth->store, id, &token) != L7S_OK) {
-        return false;
+        return ADMIN_AUTH_WRONG;
     }
+    admin_auth_result_t result = holds(&token, id, hash, now_ms)
+                                     ? admit(auth, &token, id, peer, now_ms, out)
+                                     : ADMIN_AUTH_WRONG;
     json_decref(token.spec);
-    if (gnutls_memcmp(token.hash, hash, sizeof hash) != 0 ||
-        (token.expires_ms != 0 && token.expires_ms <= now_ms)) {
-        return false;
-    }
-    out->role = token.role;
-    snprintf(out->principal, sizeof out->principal, "token:%s", token.name);
-    if (now_ms > token.last_used_ms + USED_INTERVAL_MS) {
-        admin_token_used(auth->store, id, now_ms);
-    }
-    return true;
+    return result;
 }
 
 admin_auth_result_t admin_auth_token(admin_auth_t *auth, const char *authorization,
@@ -138,10 +172,19 @@ admin_auth_result_t admin_auth_token(admin_auth_t *auth, const char *authorizati
         return ADMIN_AUTH_MISSING;
     }
     bool bearer = strncasecmp(authorization, "Bearer ", 7) == 0;
-    if (bearer && valid(auth, authorization + 7, now_ms, out)) {
-        return ADMIN_AUTH_OK;
+    admin_auth_result_t result =
+        bearer ? check_token(auth, authorization + 7, peer, now_ms, out)
+               : ADMIN_AUTH_WRONG;
+    if (result == ADMIN_AUTH_WRONG && !count_failure(auth, peer, now_ms)) {
+        return ADMIN_AUTH_LIMITED;
     }
-    return count_failure(auth, peer, now_ms) ? ADMIN_AUTH_WRONG : ADMIN_AUTH_LIMITED;
+    return result;
+}
+
+void admin_identity_clear(admin_identity_t *identity)
+{
+    json_decref(identity->bounds);
+    *identity = (admin_identity_t){.role = ADMIN_NOBODY};
 }
 
 admin_auth_result_t admin_auth_peer(int fd, admin_identity_t *out)

@@ -19,7 +19,8 @@ typedef enum {
     ADMIN_VIEWER = 2,
     ADMIN_OPERATOR = 3,
     ADMIN_EDITOR = 4,
-    ADMIN_ADMIN = 5
+    ADMIN_ADMIN = 5,
+    ADMIN_AUDITOR = 6 /* beside the ladder: /v1/audit only */
 } admin_role_t;
 
 #define ADMIN_PARAMETERS_MAX 3
@@ -32,6 +33,7 @@ typedef struct admin_call {
         *parameters[ADMIN_PARAMETERS_MAX]; /* {name} parts of the route, in order */
     admin_role_t role;
     const char *principal; /* token name, "unix:root" */
+    const json_t *bounds;  /* document of a token bound to sets or apps; else NULL */
     const char *if_match, *if_none_match, *reason, *accept;
     bool dry_run, pretty, view_spec, force;
     json_t *body; /* parsed and schema-checked; NULL without one */

@@ -8,10 +8,10 @@
 #include "../../core/json/schema.h"
 #include "../../core/json/utf8.h"
 #include "../worker.h"
-#include "auth.h"
 #include "guard.h"
 #include "media.h"
 #include "problem.h"
+#include "scope.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -203,8 +203,7 @@ static bool check_who(admin_request_t *request)
     if (needed == ADMIN_NOBODY) {
         return true;
     }
-    admin_identity_t identity;
-    switch (identify(request, &identity)) {
+    switch (identify(request, &request->identity)) {
     case ADMIN_AUTH_OK:
         break;
     case ADMIN_AUTH_MISSING:
@@ -219,17 +218,21 @@ static bool check_who(admin_request_t *request)
                            "This token is not valid, and neither were others before it.");
         call->retry_after_seconds = 6;
         return false;
-    }
-    call->role = identity.role;
-    snprintf(request->principal, sizeof request->principal, "%s", identity.principal);
-    call->principal = request->principal;
-    if (!admin_role_allows(identity.role, needed)) {
-        admin_call_problem(call, "forbidden", "This needs the role %s; %s has %s.",
-                           admin_role_name(needed), call->principal,
-                           admin_role_name(identity.role));
+    case ADMIN_AUTH_ELSEWHERE:
+        admin_call_problem(call, "forbidden", "%s may not be used from this address.",
+                           request->identity.principal);
         return false;
     }
-    return true;
+    call->role = request->identity.role;
+    call->principal = request->identity.principal;
+    call->bounds = request->identity.bounds;
+    if (!admin_role_allows(call->role, needed)) {
+        admin_call_problem(call, "forbidden", "This needs the role %s; %s has %s.",
+                           admin_role_name(needed), call->principal,
+                           admin_role_name(call->role));
+        return false;
+    }
+    return admin_scope_route(call, request->route);
 }
 
 static bool check_http(admin_request_t *request, const char *target, const char *version)
@@ -491,6 +494,7 @@ admin_request_t *admin_request_create(admin_daemon_t *daemon,
 
 void admin_request_free(admin_request_t *request)
 {
+    admin_identity_clear(&request->identity);
     json_decref(request->call.body);
     json_decref(request->call.reply);
     free(request->call.text);

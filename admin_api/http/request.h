@@ -8,6 +8,7 @@
 #ifndef ADMIN_REQUEST_H
 #define ADMIN_REQUEST_H
 
+#include "auth.h"
 #include "route.h"
 #include <microhttpd.h>
 #include <stdatomic.h>
@@ -24,7 +25,7 @@ typedef struct {
     char *path;     /* as it was asked */
     char *cut_path; /* the same, cut into parameters */
     uint8_t peer[16];
-    char principal[80];
+    admin_identity_t identity;
     char allow[ADMIN_ROUTE_ALLOW_MAX];
     char *body;
     size_t body_size, body_capacity;

@@ -74,7 +74,7 @@ static const admin_route_t routes[] = {
     {"PATCH", "/v1/settings", ADMIN_OPERATOR, admin_settings_patch, SMALL, NULL, "force view", JSON, false},
 
     {"GET", "/v1/tokens", ADMIN_ADMIN, admin_tokens_list, NONE, NULL, PAGE, LINES, false},
-    {"POST", "/v1/tokens/{name}:rotate", ADMIN_ADMIN, admin_tokens_rotate, NONE, NULL, "", JSON, false},
+    {"POST", "/v1/tokens/{name}:rotate", ADMIN_ADMIN, admin_tokens_rotate, NONE, NULL, "overlap_seconds", JSON, false},
     {"GET", "/v1/tokens/{name}", ADMIN_ADMIN, admin_tokens_get, NONE, NULL, "view", JSON, false},
     {"PUT", "/v1/tokens/{name}", ADMIN_ADMIN, admin_tokens_put, SMALL, "TokenPut", "", JSON, false},
     {"DELETE", "/v1/tokens/{name}", ADMIN_ADMIN, admin_tokens_delete, NONE, NULL, "", JSON, false},
@@ -201,8 +201,7 @@ static const char *parameter_text(const admin_route_t *route, int part)
     if (part == 0) {
         return route->parameters;
     }
-    bool reads = strcmp(route->method, "GET") == 0 || route->role <= ADMIN_VIEWER;
-    return reads ? "pretty" : "pretty dry_run";
+    return admin_route_changes(route) ? "pretty dry_run" : "pretty";
 }
 
 int admin_route_parameter(const admin_route_t *route, const char *name)

@@ -7,6 +7,7 @@
 #define ADMIN_ROUTE_H
 
 #include "call.h"
+#include <string.h>
 
 enum { ADMIN_PRODUCES_JSON = 1, ADMIN_PRODUCES_NDJSON = 2, ADMIN_PRODUCES_TEXT = 4 };
 
@@ -39,6 +40,12 @@ typedef enum {
 admin_found_t admin_route_find(const char *method, char *path, const admin_route_t **out,
                                const char *parameters[ADMIN_PARAMETERS_MAX],
                                char allow[ADMIN_ROUTE_ALLOW_MAX]);
+
+/* Can it change anything (which may be audited and tried with dry_run)? */
+static inline bool admin_route_changes(const admin_route_t *route)
+{
+    return strcmp(route->method, "GET") != 0 && route->role > ADMIN_VIEWER;
+}
 
 /* Does the route know this query parameter? 0 no, 1 once, 2 may repeat. `pretty` is known
  * everywhere, `dry_run` by everything that changes something. */

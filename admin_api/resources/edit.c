@@ -8,6 +8,7 @@
 #include "../../core/json/config.h"
 #include "../fleet/publisher.h"
 #include "../http/problem.h"
+#include "../http/scope.h"
 #include "features.h"
 #include "own_address.h"
 
@@ -203,6 +204,27 @@ static bool check(admin_call_t *call, const admin_change_t *changes, size_t coun
     return call->code == NULL;
 }
 
+/* A token that is bound may change neither what lies beyond its bounds nor into that. */
+static bool check_scope(admin_call_t *call, const admin_change_t *changes, size_t count)
+{
+    for (size_t i = 0; i < count && call->bounds != NULL && call->code == NULL; i++) {
+        const admin_change_t *change = &changes[i];
+        admin_object_t before;
+        l7s_status_t status =
+            admin_object_get(call->daemon->store, change->kind, change->name, &before);
+        if (status != L7S_OK && status != L7S_NOT_FOUND) {
+            admin_call_failed(call, status);
+        } else if (before.spec == NULL ||
+                   admin_scope_object(call, change->kind, change->name, NULL,
+                                      before.spec)) {
+            admin_scope_object(call, change->kind, change->name, NULL,
+                               change->spec == NULL ? before.spec : change->spec);
+        }
+        admin_object_clear(&before);
+    }
+    return call->code == NULL;
+}
+
 bool admin_edit_commit(admin_call_t *call, const admin_change_t *changes, size_t count)
 {
     admin_store_t *store = call->daemon->store;
@@ -212,7 +234,7 @@ bool admin_edit_commit(admin_call_t *call, const admin_change_t *changes, size_t
         admin_edit_abort(call);
         return true;
     }
-    if (!check(call, changes, count)) {
+    if (!check_scope(call, changes, count) || !check(call, changes, count)) {
         admin_edit_abort(call);
         return false;
     }

@@ -8,6 +8,7 @@
 #include "../fleet/incident_record.h"
 #include "../http/page.h"
 #include "../http/problem.h"
+#include "../http/scope.h"
 #include "../http/terms.h"
 #include "resources.h"
 
@@ -237,6 +238,10 @@ static json_t *patch_inside(admin_call_t *call, bool *changed)
     json_t *before = admin_incident_get(store, call->parameters[0]);
     if (before == NULL) {
         admin_call_problem(call, "not_found", "No incident has this id or alias.");
+        return NULL;
+    }
+    if (!admin_scope_app(call, json_string_value(json_object_get(before, "app")))) {
+        json_decref(before);
         return NULL;
     }
     json_t *record = json_copy(before);

@@ -4,18 +4,22 @@
  * or rotates it, and is stored as a hash only. Tokens are no part of the configuration:
  * they have no revision and a restore leaves them alone.
  */
+#include "../../core/addr.h"
 #include "../../core/clock.h"
 #include "../http/auth.h"
 #include "../http/page.h"
 #include "../http/problem.h"
+#include "../http/scope.h"
 #include "../http/token_text.h"
 #include "edit.h"
 #include "resources.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TOKENS_MAX 1000
+#define OVERLAP_SECONDS_MAX (7 * 86400)
 
 /* null for a time that has not been. */
 static json_t *time_or_null(uint64_t ms)
@@ -28,20 +32,33 @@ static json_t *time_or_null(uint64_t ms)
     return json_string(text);
 }
 
+/* The secret before the last rotation, while it holds. */
+static json_t *previous_of(const admin_token_t *token, uint64_t now_ms)
+{
+    if (token->old_until_ms <= now_ms) {
+        return json_null();
+    }
+    return json_pack("{s:s, s:o, s:o}", "id", token->old_id, "until",
+                     time_or_null(token->old_until_ms), "last_used_at",
+                     time_or_null(token->old_used_ms));
+}
+
 /* The document: what the client sent, the secret when there is one to show, the status.
  */
-static json_t *document_of(const admin_token_t *token, const char *secret, bool view_spec)
+static json_t *document_of(const admin_call_t *call, const admin_token_t *token,
+                           const char *secret)
 {
     json_t *document = json_copy(token->spec);
     if (secret != NULL) {
         json_object_set_new(document, "token", json_string(secret));
     }
-    if (!view_spec) {
+    if (!call->view_spec) {
         json_object_set_new(document, "status",
-                            json_pack("{s:s, s:o, s:o, s:o}", "id", token->id,
+                            json_pack("{s:s, s:o, s:o, s:o, s:o}", "id", token->id,
                                       "created_at", time_or_null(token->created_ms),
                                       "rotated_at", time_or_null(token->rotated_ms),
-                                      "last_used_at", time_or_null(token->last_used_ms)));
+                                      "last_used_at", time_or_null(token->last_used_ms),
+                                      "previous", previous_of(token, call->now_ms)));
     }
     return document;
 }
@@ -55,33 +72,39 @@ static void reply(admin_call_t *call, const admin_token_t *token, const char *se
         admin_call_failed(call, made);
         return;
     }
-    admin_call_reply(call, status, document_of(token, secret, call->view_spec));
+    admin_call_reply(call, status, document_of(call, token, secret));
     snprintf(call->etag, sizeof call->etag, "%s", etag);
     if (status == 201) {
         snprintf(call->location, sizeof call->location, "%.150s", call->path);
     }
 }
 
+typedef struct {
+    admin_call_t *call;
+    admin_page_t page;
+} listing_t;
+
 static bool list_one(void *context, const admin_token_t *token)
 {
-    admin_page_t *page = context;
-    return admin_page_add(page, token->name, document_of(token, NULL, false));
+    listing_t *listing = context;
+    return admin_page_add(&listing->page, token->name,
+                          document_of(listing->call, token, NULL));
 }
 
 void admin_tokens_list(admin_call_t *call)
 {
-    admin_page_t page;
-    if (!admin_page_begin(call, &page)) {
+    listing_t listing = {.call = call};
+    if (!admin_page_begin(call, &listing.page)) {
         return;
     }
     l7s_status_t status =
-        admin_token_each(call->daemon->store, page.after, list_one, &page);
+        admin_token_each(call->daemon->store, listing.page.after, list_one, &listing);
     if (status != L7S_OK) {
-        admin_page_clear(&page);
+        admin_page_clear(&listing.page);
         admin_call_failed(call, status);
         return;
     }
-    admin_page_reply(call, &page);
+    admin_page_reply(call, &listing.page);
 }
 
 void admin_tokens_get(admin_call_t *call)
@@ -105,18 +128,25 @@ typedef struct {
     bool other_admin;
 } census_t;
 
+/* May it do everything, from everywhere, for ever? */
+static bool is_full_admin(const admin_token_t *token)
+{
+    return token->role == ADMIN_ADMIN && token->expires_ms == 0 &&
+           !admin_scope_is_bound(token->spec) &&
+           json_array_size(json_object_get(token->spec, "addresses")) == 0;
+}
+
 static bool count_one(void *context, const admin_token_t *token)
 {
     census_t *census = context;
     census->count++;
-    if (token->role == ADMIN_ADMIN && token->expires_ms == 0 &&
-        strcmp(token->name, census->except) != 0) {
+    if (is_full_admin(token) && strcmp(token->name, census->except) != 0) {
         census->other_admin = true;
     }
     return true;
 }
 
-/* Nobody may lock everybody out: an admin token without expiry must remain. */
+/* Nobody may lock everybody out: an admin token without expiry and bounds must remain. */
 static bool admin_remains(admin_call_t *call, const admin_token_t *before,
                           census_t *census)
 {
@@ -125,13 +155,33 @@ static bool admin_remains(admin_call_t *call, const admin_token_t *before,
         admin_call_failed(call, L7S_IO);
         return false;
     }
-    if (before->role == ADMIN_ADMIN && before->expires_ms == 0 && !census->other_admin) {
+    if (is_full_admin(before) && !census->other_admin) {
         admin_call_problem(call, "last_admin_token",
-                           "It is the last admin token without expiry; make another"
-                           " first.");
+                           "It is the last admin token without expiry and bounds; make"
+                           " another first.");
         return false;
     }
     return true;
+}
+
+static void check_addresses(admin_call_t *call, const json_t *spec)
+{
+    const json_t *addresses = json_object_get(spec, "addresses");
+    for (size_t i = 0; i < json_array_size(addresses); i++) {
+        char pointer[32], corrected[L7S_CIDR_TEXT];
+        l7s_cidr_t network;
+        const char *text = json_string_value(json_array_get(addresses, i));
+        l7s_status_t status = l7s_cidr_parse(text, &network);
+        snprintf(pointer, sizeof pointer, "/addresses/%zu", i);
+        if (status == L7S_CONFLICT) {
+            l7s_cidr_text(&network, corrected);
+            l7s_problems_add(&call->problems, pointer, "cidr_host_bits",
+                             "host bits are set; write \"%s\"", corrected);
+        } else if (status != L7S_OK) {
+            l7s_problems_add(&call->problems, pointer, "bad_cidr",
+                             "an address or a network like \"198.51.100.0/24\"");
+        }
+    }
 }
 
 /* Fills in role and expiry from the document. */
@@ -147,8 +197,9 @@ static bool read_spec(admin_call_t *call, json_t *spec, admin_token_t *out)
     }
     if (role == NULL || !admin_role_parse(role, &out->role)) {
         l7s_problems_add(&call->problems, "/role", "invalid",
-                         "role is viewer, operator, editor, admin or metrics");
+                         "role is viewer, operator, editor, admin, metrics or auditor");
     }
+    check_addresses(call, spec);
     out->expires_ms = 0;
     if (expires != NULL &&
         (!l7s_time_parse(expires, &out->expires_ms) || out->expires_ms <= call->now_ms)) {
@@ -199,7 +250,7 @@ static bool prepare(admin_call_t *call, const admin_token_t *before, admin_token
 {
     census_t census = {0};
     bool created = before->spec == NULL;
-    bool demoted = !created && (after->role != ADMIN_ADMIN || after->expires_ms != 0);
+    bool demoted = !created && !is_full_admin(after);
     if ((created || demoted) && !admin_remains(call, before, &census)) {
         return false;
     }
@@ -307,15 +358,47 @@ void admin_tokens_delete(admin_call_t *call)
     json_decref(token.spec);
 }
 
+/* How long the old secret shall still hold: ?overlap_seconds=, by default not at all. */
+static bool read_overlap(admin_call_t *call, uint64_t *out_ms)
+{
+    const char *text = call->query(call, "overlap_seconds");
+    char *end;
+    *out_ms = 0;
+    if (text == NULL) {
+        return true;
+    }
+    unsigned long seconds = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || seconds > OVERLAP_SECONDS_MAX) {
+        admin_call_problem(call, "invalid_parameter",
+                           "overlap_seconds is an integer from 0 to %d.",
+                           OVERLAP_SECONDS_MAX);
+        return false;
+    }
+    *out_ms = (uint64_t)seconds * 1000;
+    return true;
+}
+
+/* One old secret at most: a rotation ends the one before. */
+static void retire(admin_token_t *token, uint64_t overlap_ms, uint64_t now_ms)
+{
+    bool overlaps = overlap_ms > 0;
+    snprintf(token->old_id, sizeof token->old_id, "%s", overlaps ? token->id : "");
+    memcpy(token->old_hash, token->hash, sizeof token->old_hash);
+    token->old_until_ms = overlaps ? now_ms + overlap_ms : 0;
+    token->old_used_ms = token->last_used_ms;
+    token->last_used_ms = 0;
+    token->rotated_ms = now_ms;
+}
+
 void admin_tokens_rotate(admin_call_t *call)
 {
     admin_token_t token;
     char secret[ADMIN_TOKEN_TEXT];
-    if (!begin_on_existing(call, &token)) {
+    uint64_t overlap_ms;
+    if (!read_overlap(call, &overlap_ms) || !begin_on_existing(call, &token)) {
         return;
     }
-    token.rotated_ms = call->now_ms;
-    token.last_used_ms = 0;
+    retire(&token, overlap_ms, call->now_ms);
     l7s_status_t status = admin_token_mint(secret, token.id, token.hash);
     if (status == L7S_OK) {
         status = admin_token_put(call->daemon->store, &token);

@@ -36,6 +36,10 @@ static const char *const config_migrations[] = {
     "CREATE TABLE token(name TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
     " hash BLOB NOT NULL, role INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
     " rotated_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, spec TEXT NOT NULL) STRICT;",
+    "ALTER TABLE token ADD COLUMN old_id TEXT;"
+    "ALTER TABLE token ADD COLUMN old_hash BLOB;"
+    "ALTER TABLE token ADD COLUMN old_until_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX token_old ON token(old_id) WHERE old_id IS NOT NULL;",
 };
 
 static const char *const events_migrations[] = {

@@ -72,10 +72,15 @@ typedef struct {
     uint8_t hash[32]; /* SHA-256 of the whole token */
     admin_role_t role;
     uint64_t created_ms, rotated_ms, expires_ms, last_used_ms; /* 0: none */
+    /* the secret before the last rotation, which holds for a while: "" and 0: none */
+    char old_id[9];
+    uint8_t old_hash[32];
+    uint64_t old_until_ms, old_used_ms;
     json_t *spec;
 } admin_token_t;
 
-/* By public id or by name. L7S_NOT_FOUND, L7S_IO. `spec` is owned by the caller. */
+/* By public id (also the one before the last rotation) or by name. L7S_NOT_FOUND, L7S_IO.
+ * `spec` is owned by the caller. */
 L7S_MUST_USE l7s_status_t admin_token_by_id(admin_store_t *store, const char *id,
                                             admin_token_t *out);
 L7S_MUST_USE l7s_status_t admin_token_get(admin_store_t *store, const char *name,

@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMNS "name, id, hash, role, created_ms, rotated_ms, expires_ms, spec"
+#define COLUMNS                                                                          \
+    "name, id, hash, role, created_ms, rotated_ms, expires_ms, spec, old_id, old_hash, " \
+    "old_until_ms"
+/* When a secret that is not in use any more was last used is forgotten after a year. */
+#define USED_KEPT_MS ((uint64_t)366 * 86400000)
 
 static uint64_t last_used(admin_store_t *store, const char *id)
 {
@@ -20,6 +24,13 @@ static uint64_t last_used(admin_store_t *store, const char *id)
     return admin_query_end(&query) == L7S_OK ? at : 0;
 }
 
+static void read_hash(const admin_query_t *query, int column, uint8_t out[32])
+{
+    if (sqlite3_column_bytes(query->statement, column) == 32) {
+        memcpy(out, sqlite3_column_blob(query->statement, column), 32);
+    }
+}
+
 static void read_token(admin_store_t *store, const admin_query_t *query,
                        admin_token_t *out)
 {
@@ -27,13 +38,15 @@ static void read_token(admin_store_t *store, const admin_query_t *query,
                            .created_ms = (uint64_t)admin_query_number(query, 4),
                            .rotated_ms = (uint64_t)admin_query_number(query, 5),
                            .expires_ms = (uint64_t)admin_query_number(query, 6),
-                           .spec = admin_query_json(query, 7)};
+                           .spec = admin_query_json(query, 7),
+                           .old_until_ms = (uint64_t)admin_query_number(query, 10)};
     snprintf(out->name, sizeof out->name, "%s", admin_query_text(query, 0));
     snprintf(out->id, sizeof out->id, "%s", admin_query_text(query, 1));
-    if (sqlite3_column_bytes(query->statement, 2) == (int)sizeof out->hash) {
-        memcpy(out->hash, sqlite3_column_blob(query->statement, 2), sizeof out->hash);
-    }
+    snprintf(out->old_id, sizeof out->old_id, "%s", admin_query_text(query, 8));
+    read_hash(query, 2, out->hash);
+    read_hash(query, 9, out->old_hash);
     out->last_used_ms = last_used(store, out->id);
+    out->old_used_ms = out->old_id[0] == '\0' ? 0 : last_used(store, out->old_id);
 }
 
 static l7s_status_t find(admin_store_t *store, const char *sql, const char *value,
@@ -57,7 +70,8 @@ static l7s_status_t find(admin_store_t *store, const char *sql, const char *valu
 
 l7s_status_t admin_token_by_id(admin_store_t *store, const char *id, admin_token_t *out)
 {
-    return find(store, "SELECT " COLUMNS " FROM token WHERE id = ?", id, out);
+    return find(store, "SELECT " COLUMNS " FROM token WHERE id = ?1 OR old_id = ?1", id,
+                out);
 }
 
 l7s_status_t admin_token_get(admin_store_t *store, const char *name, admin_token_t *out)
@@ -84,12 +98,15 @@ l7s_status_t admin_token_each(admin_store_t *store, const char *after,
 
 l7s_status_t admin_token_put(admin_store_t *store, const admin_token_t *token)
 {
-    return admin_sql_run(
-        store, ADMIN_CONFIG_DB, NULL,
-        "INSERT OR REPLACE INTO token(" COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-        "tthiiiij", token->name, token->id, token->hash, (int64_t)token->role,
-        (int64_t)token->created_ms, (int64_t)token->rotated_ms,
-        (int64_t)token->expires_ms, token->spec);
+    bool old = token->old_id[0] != '\0';
+    return admin_sql_run(store, ADMIN_CONFIG_DB, NULL,
+                         "INSERT OR REPLACE INTO token(" COLUMNS
+                         ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         "tthiiiijthi", token->name, token->id, token->hash,
+                         (int64_t)token->role, (int64_t)token->created_ms,
+                         (int64_t)token->rotated_ms, (int64_t)token->expires_ms,
+                         token->spec, old ? token->old_id : NULL,
+                         old ? token->old_hash : NULL, (int64_t)token->old_until_ms);
 }
 
 l7s_status_t admin_token_delete(admin_store_t *store, const char *name)
@@ -108,7 +125,10 @@ void admin_token_used(admin_store_t *store, const char *id, uint64_t now_ms)
     /* The time of the last use is not worth failing a request. */
     if (admin_sql_run(store, ADMIN_EVENTS_DB, NULL,
                       "INSERT OR REPLACE INTO token_used(id, at_ms) VALUES(?, ?)", "ti",
-                      id, (int64_t)now_ms) != L7S_OK) {
+                      id, (int64_t)now_ms) != L7S_OK ||
+        admin_sql_run(store, ADMIN_EVENTS_DB, NULL,
+                      "DELETE FROM token_used WHERE at_ms < ?", "i",
+                      (int64_t)(now_ms - USED_KEPT_MS)) != L7S_OK) {
         admin_store_rollback(store, ADMIN_EVENTS_DB);
     } else if (admin_store_commit(store, ADMIN_EVENTS_DB) != L7S_OK) {
         return;

@@ -11,6 +11,7 @@
 #include "check_engine.h"
 #include "check_predicates.h"
 #include "resources.h"
+#include "verdict.h"
 
 #include <string.h>
 
@@ -35,35 +36,6 @@ static json_t *describe_request(const admin_check_request_t *request, const char
                      request->client_text, "method", request->method, "host",
                      request->shown_host, "path", request->shown_path, "headers", names,
                      "user", text_or_null(request->user), "app", text_or_null(app));
-}
-
-static const char *outcome_name(l7s_outcome_t outcome)
-{
-    static const char *const names[L7S_OUTCOMES] = {
-        [L7S_OUTCOME_ADMITTED] = "admitted", [L7S_OUTCOME_ALLOW_LISTED] = "allow_listed",
-        [L7S_OUTCOME_LOGGED] = "logged",     [L7S_OUTCOME_OBSERVED] = "observed",
-        [L7S_OUTCOME_DENIED] = "denied",     [L7S_OUTCOME_THROTTLED] = "throttled",
-        [L7S_OUTCOME_BANNED] = "banned",     [L7S_OUTCOME_LISTED] = "listed",
-        [L7S_OUTCOME_DROPPED] = "dropped",   [L7S_OUTCOME_CHALLENGED] = "challenged",
-    };
-    const char *name = outcome < L7S_OUTCOMES ? names[outcome] : NULL;
-
-    return name != NULL ? name : "refused";
-}
-
-static json_t *describe_verdict(const l7s_verdict_t *verdict)
-{
-    bool plain = verdict->outcome == L7S_OUTCOME_ADMITTED;
-    json_t *out =
-        json_pack("{s:s, s:b, s:s?, s:s?}", "outcome", outcome_name(verdict->outcome),
-                  "refused", l7s_outcome_refuses(verdict->outcome), "by",
-                  plain ? NULL : text_or_null(verdict->policy), "action",
-                  plain ? NULL : text_or_null(verdict->action));
-
-    if (l7s_outcome_refuses(verdict->outcome)) {
-        json_object_set_new(out, "status", json_integer(verdict->status));
-    }
-    return out;
 }
 
 static json_t *describe_lists(const admin_check_engine_t *engine)
@@ -203,7 +175,7 @@ static void reply(admin_call_t *call, admin_check_request_t *request,
         call, 200,
         json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "request",
                   describe_request(request, engine->app), "verdict",
-                  describe_verdict(&verdict), "stopped_by",
+                  admin_verdict(&verdict), "stopped_by",
                   admin_check_stopped_by(engine, bans), "bans",
                   admin_check_bans_describe(bans), "lists", describe_lists(engine),
                   "policies", describe_policies(engine, predicates), "lenient_nodes",

@@ -8,16 +8,13 @@
 #include "../../core/bus/meta.h"
 #include "../../core/bus/pool.h"
 #include "../../core/fleet.h"
-#include "../../core/json/compile.h"
 #include "../../core/strict.h"
 #include "../fleet/keys.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #define READ_BUDGET_MS 100
-#define IMAGE_ALIGNMENT 64
 
 static l7s_now_t read_clock(uint64_t now_ms)
 {
@@ -41,53 +38,29 @@ static l7s_status_t read_keys(const admin_daemon_t *daemon, admin_check_engine_t
     return status;
 }
 
-static l7s_status_t compile(admin_check_engine_t *engine)
+/* The switch in force; one that has run out says nothing. */
+static l7s_mode_t mode_of(const admin_check_engine_t *engine)
 {
-    uint64_t expiry, now_ms = engine->now.wall_ms;
-    size_t size = 0;
-    l7s_status_t status = l7s_image_compile(engine->config, &engine->count_key, 1, now_ms,
-                                            NULL, NULL, 0, &size, &expiry);
+    uint64_t until_ms = engine->config->mode_until_ms;
 
-    if (status != L7S_TOO_BIG || size == SIZE_MAX) {
-        return status == L7S_OK ? L7S_IO : status;
-    }
-    size = (size + IMAGE_ALIGNMENT - 1) / IMAGE_ALIGNMENT * IMAGE_ALIGNMENT;
-    engine->image_memory = aligned_alloc(IMAGE_ALIGNMENT, size);
-    if (engine->image_memory == NULL) {
-        return L7S_NO_MEMORY;
-    }
-    status = l7s_image_compile(engine->config, &engine->count_key, 1, now_ms, NULL,
-                               engine->image_memory, size, &size, &expiry);
-    if (status == L7S_OK) {
-        engine->image = l7s_image_check(engine->image_memory, size);
-        status = engine->image != NULL ? L7S_OK : L7S_INVALID;
-    }
-    return status;
+    return until_ms != 0 && until_ms <= engine->now.wall_ms ? L7S_MODE_ENFORCE
+                                                            : engine->config->mode;
 }
 
-/* Its pages come into being when they are touched, which few are. */
-static l7s_status_t make_segment(admin_check_engine_t *engine)
+static l7s_status_t make_node(admin_check_engine_t *engine)
 {
-    uint8_t random[48];
-    void *memory = mmap(NULL, L7S_SEGMENT_SIZE_MIN, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    l7s_replay_setup_t setup = {.count_key = engine->count_key,
+                                .memory = L7S_SEGMENT_SIZE_MIN,
+                                .mode = mode_of(engine),
+                                .now = engine->now};
+    l7s_status_t status = l7s_random(setup.random, sizeof setup.random);
 
-    if (memory == MAP_FAILED) {
-        return L7S_NO_MEMORY;
-    }
-    engine->segment = memory;
-    l7s_status_t status = l7s_random(random, sizeof random);
     if (status == L7S_OK) {
-        status = l7s_segment_format(memory, L7S_SEGMENT_SIZE_MIN, random);
+        status = l7s_replay_create(engine->config, &setup, &engine->replay);
     }
     if (status == L7S_OK) {
-        status = l7s_segment_attach(memory, L7S_SEGMENT_SIZE_MIN, &engine->shared);
-    }
-    if (status == L7S_OK) {
-        bool over = engine->config->mode_until_ms != 0 &&
-                    engine->config->mode_until_ms <= engine->now.wall_ms;
-        atomic_store(&engine->shared.header->mode,
-                     (uint32_t)(over ? L7S_MODE_ENFORCE : engine->config->mode));
+        engine->image = l7s_replay_image(engine->replay);
+        engine->shared = *l7s_replay_shared(engine->replay);
     }
     return status;
 }
@@ -104,10 +77,7 @@ l7s_status_t admin_check_engine_open(const admin_daemon_t *daemon, const json_t 
         status = read_keys(daemon, out);
     }
     if (status == L7S_OK) {
-        status = compile(out);
-    }
-    if (status == L7S_OK) {
-        status = make_segment(out);
+        status = make_node(out);
     }
     if (status == L7S_OK) {
         out->policies = calloc(out->config->policy_count + 1, sizeof *out->policies);
@@ -119,12 +89,9 @@ l7s_status_t admin_check_engine_open(const admin_daemon_t *daemon, const json_t 
 
 void admin_check_engine_close(admin_check_engine_t *engine)
 {
-    if (engine->segment != NULL) {
-        munmap(engine->segment, L7S_SEGMENT_SIZE_MIN);
-    }
+    l7s_replay_free(engine->replay);
     free(engine->policies);
     free(engine->lists);
-    free(engine->image_memory);
     l7s_config_free(engine->config);
 }
 

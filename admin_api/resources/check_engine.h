@@ -8,7 +8,7 @@
 #define ADMIN_CHECK_ENGINE_H
 
 #include "../../core/explain.h"
-#include "../../core/json/config.h"
+#include "../../core/json/replay.h"
 #include "../daemon.h"
 
 /* What is known of a limit. */
@@ -44,8 +44,8 @@ typedef struct {
 
 typedef struct {
     l7s_config_t *config;
+    l7s_replay_t *replay; /* which the next two belong to */
     const l7s_image_t *image;
-    void *image_memory, *segment;
     l7s_shared_t shared;
     l7s_hashkey_t count_key, name_key;
     l7s_now_t now;

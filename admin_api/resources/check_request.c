@@ -92,27 +92,33 @@ static const char *member(const json_t *object, const char *name, const char *ot
     return text != NULL ? text : otherwise;
 }
 
-static bool read_members(admin_call_t *call, const json_t *body,
-                         admin_check_request_t *out)
+bool admin_check_request_members(admin_call_t *call, const json_t *body,
+                                 const char *pointer, admin_check_request_t *out)
 {
-    const char *client = member(body, "client", NULL);
+    const char *client = member(body, "client", "");
 
-    if (client == NULL) {
-        wrong(call, "", "missing_key",
-              "\"client\" or \"incident\" is required: who is stopped?");
-        return false;
-    }
     snprintf(out->method, sizeof out->method, "%s", member(body, "method", "GET"));
     snprintf(out->app, sizeof out->app, "%s", member(body, "app", ""));
     snprintf(out->user, sizeof out->user, "%s", member(body, "user", ""));
     set_host(member(body, "host", ""), out->host);
     set_path(member(body, "path", "/"), out);
     set_headers(json_object_get(body, "headers"), out->headers);
-    if (!set_client(call, client, "/client", out)) {
+    if (!set_client(call, client, pointer, out)) {
         return false;
     }
     set_origin(body, out);
     return true;
+}
+
+static bool read_members(admin_call_t *call, const json_t *body,
+                         admin_check_request_t *out)
+{
+    if (json_object_get(body, "client") == NULL) {
+        wrong(call, "", "missing_key",
+              "\"client\" or \"incident\" is required: who is stopped?");
+        return false;
+    }
+    return admin_check_request_members(call, body, "/client", out);
 }
 
 /* Who a record is about: its key, else its only client. A network's key stands as
@@ -190,14 +196,19 @@ static json_t *body_of_query(const admin_call_t *call)
     return body;
 }
 
+void admin_check_request_begin(admin_check_request_t *out)
+{
+    memset(out, 0, sizeof *out);
+    out->headers = json_object();
+}
+
 bool admin_check_request_read(admin_call_t *call, admin_check_request_t *out)
 {
     json_t *body = call->body != NULL ? json_incref(call->body) : body_of_query(call);
     const char *incident = member(body, "incident", NULL);
     bool good;
 
-    memset(out, 0, sizeof *out);
-    out->headers = json_object();
+    admin_check_request_begin(out);
     if (incident != NULL && json_object_get(body, "client") != NULL) {
         wrong(call, "/client", "not_allowed",
               "write \"incident\" or \"client\", not both");

@@ -24,6 +24,13 @@ typedef struct {
     l7s_scratch_t *scratch;
 } admin_check_request_t;
 
+/* An empty one. */
+void admin_check_request_begin(admin_check_request_t *out);
+/* What stands in an object with the members of the schema Check; `pointer`: where its
+ * client stands. Into an empty one; false: the call has its problem. */
+bool admin_check_request_members(admin_call_t *call, const json_t *body,
+                                 const char *pointer, admin_check_request_t *out);
+
 /* False: the call has its problem. Clear in every case. */
 bool admin_check_request_read(admin_call_t *call, admin_check_request_t *out);
 void admin_check_request_clear(admin_check_request_t *request);

@@ -185,8 +185,9 @@ def test_732_05_an_incident_is_enough_to_ask(fleet):
     incident = fleet.wait_for_incident(
         lambda item: (item["source"] or {}).get("key") == {"client": client})
     wait_until(lambda: fleet.api("GET", f"/v1/bans/ip:{client}").status == 200, 3, "the ban")
-    for asked in ({"incident": incident["id"]},
-                  {"incident": refused.headers["l7shield-incident"]}):
+    alias = refused.headers["l7shield-incident"]  # this node's, which may be told later
+    wait_until(lambda: fleet.api("GET", f"/v1/incidents/{alias}").status == 200, 3, "the alias")
+    for asked in ({"incident": incident["id"]}, {"incident": alias}):
         document = check(fleet, **asked)
         assert document["request"]["client"] == client
         assert document["request"]["path"] == "/page.txt"

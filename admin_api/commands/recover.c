@@ -94,13 +94,15 @@ static l7s_status_t write_all(admin_store_t *store, const found_t *found,
 {
     char reason[512];
     int64_t revision;
+    admin_origin_t origin = {
+        .author = "recover", .reason = reason, .now_ms = admin_wall_ms()};
     snprintf(reason, sizeof(reason), "recovered from %.400s", folder);
     l7s_status_t status = admin_store_begin(store, ADMIN_CONFIG_DB);
     if (status != L7S_OK) {
         return status;
     }
-    status = admin_revision_write(store, found->changes, found->count, "recover", reason,
-                                  admin_wall_ms(), &revision);
+    status =
+        admin_revision_write(store, found->changes, found->count, &origin, &revision);
     if (status != L7S_OK) {
         admin_store_rollback(store, ADMIN_CONFIG_DB);
         return status;

@@ -35,8 +35,9 @@ typedef struct admin_call {
     const char *principal; /* token name, "unix:root" */
     const json_t *bounds;  /* document of a token bound to sets or apps; else NULL */
     const char *if_match, *if_none_match, *reason, *accept;
-    bool dry_run, pretty, view_spec, force;
-    json_t *body; /* parsed and schema-checked; NULL without one */
+    bool dry_run, pretty, view_spec, force, adopt;
+    const char *set; /* on whose behalf a set's handler changes objects; else NULL */
+    json_t *body;    /* parsed and schema-checked; NULL without one */
     uint64_t now_ms;
     /* query parameters that the route declares; NULL when absent */
     const char *(*query)(const struct admin_call *call, const char *name);

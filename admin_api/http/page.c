@@ -163,6 +163,25 @@ void admin_page_reply(admin_call_t *call, admin_page_t *page)
     page->items = NULL;
 }
 
+bool admin_page_number(admin_call_t *call, const char *parameter, unsigned max,
+                       unsigned otherwise, unsigned *out)
+{
+    const char *text = call->query(call, parameter);
+    *out = otherwise;
+    if (text == NULL) {
+        return true;
+    }
+    size_t size = strlen(text);
+    unsigned long value = strtoul(text, NULL, 10);
+    if (size == 0 || size > 4 || strspn(text, "0123456789") != size || value > max) {
+        admin_call_problem(call, "invalid_parameter", "%s is a number from 0 to %u.",
+                           parameter, max);
+        return false;
+    }
+    *out = (unsigned)value;
+    return true;
+}
+
 /* Does "name=value" or "name" hold for the labels? */
 static bool label_holds(const json_t *labels, const char *wanted)
 {

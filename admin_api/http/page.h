@@ -34,6 +34,11 @@ void admin_page_clear(admin_page_t *page);
  * Values of one name are ORed. */
 bool admin_page_labels(const admin_call_t *call, const json_t *spec);
 
+/* Reads a number from 0 to `max` (at most four digits). False: the call got its problem.
+ */
+bool admin_page_number(admin_call_t *call, const char *parameter, unsigned max,
+                       unsigned otherwise, unsigned *out);
+
 /* Reads ?since= or ?until=: RFC 3339, or "-15m" (s, m, h, d) before now. 0 when absent.
  * False: the call got its problem. */
 bool admin_page_time(admin_call_t *call, const char *parameter, uint64_t *out_ms);

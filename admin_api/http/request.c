@@ -107,6 +107,7 @@ static bool check_parameters(admin_request_t *request)
     call->pretty = flag(call, "pretty");
     call->dry_run = flag(call, "dry_run");
     call->force = flag(call, "force");
+    call->adopt = flag(call, "adopt");
     const char *view = query(call, "view");
     if (view != NULL && strcmp(view, "spec") != 0 && strcmp(view, "full") != 0) {
         admin_call_problem(call, "invalid_parameter",

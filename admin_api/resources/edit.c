@@ -8,9 +8,10 @@
 #include "../../core/json/config.h"
 #include "../fleet/publisher.h"
 #include "../http/problem.h"
-#include "../http/scope.h"
+#include "body_pointer.h"
 #include "features.h"
 #include "own_address.h"
+#include "permission.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,9 +126,9 @@ static bool make_relative(l7s_problems_t *problems, const char *member, long ind
 /* Somebody else's object does not hold any more: nearly always a reference to what shall
  * be deleted. */
 static void reply_conflict(admin_call_t *call, const json_t *document,
-                           const admin_change_t *change)
+                           const l7s_problem_t *problem, bool deleted_list)
 {
-    const char *rest = call->problems.items[0].pointer;
+    const char *rest = problem->pointer;
     char member[32] = "";
     size_t index = 0;
     if (sscanf(rest, "/%31[a-z]/%zu", member, &index) != 2) {
@@ -136,10 +137,35 @@ static void reply_conflict(admin_call_t *call, const json_t *document,
     }
     const json_t *other = json_array_get(json_object_get(document, member), index);
     const char *name = json_string_value(json_object_get(other, "name"));
-    bool deleted_list = change->spec == NULL && strcmp(change->kind, "list") == 0;
     admin_call_problem(call, deleted_list ? "list_in_use" : "still_referenced",
                        "%s \"%s\" needs it: %s.", member, name == NULL ? "" : name,
-                       call->problems.items[0].message);
+                       problem->message);
+}
+
+static bool deletes_list(const admin_change_t *changes, size_t count)
+{
+    bool deletes = false;
+    for (size_t i = 0; i < count; i++) {
+        deletes |= changes[i].spec == NULL && strcmp(changes[i].kind, "list") == 0;
+    }
+    return deletes;
+}
+
+/* Pointers that the client understands. Returns a problem that is not in what it sent, or
+ * NULL. `index`: of the object of a single change. */
+static const l7s_problem_t *point_at_own(admin_call_t *call, const json_t *document,
+                                         const admin_change_t *changes, size_t count,
+                                         long index)
+{
+    const char *member = admin_kind_member(changes[0].kind);
+    size_t foreign = 0;
+    if (count > 1 || (call->set != NULL && call->body != NULL)) {
+        foreign = admin_body_point(call, document);
+    } else if (make_relative(&call->problems, member == NULL ? "settings" : member,
+                             index)) {
+        foreign = call->problems.count;
+    }
+    return foreign < call->problems.count ? &call->problems.items[foreign] : NULL;
 }
 
 /* The name in the path is the object's; one in the document must agree. */
@@ -184,14 +210,12 @@ static bool check(admin_call_t *call, const admin_change_t *changes, size_t coun
     }
     l7s_config_t *config = NULL;
     l7s_status_t status = l7s_config_parse(document, &call->problems, &config);
-    const char *member = admin_kind_member(changes[0].kind);
-    bool own = count != 1 || make_relative(&call->problems,
-                                           member == NULL ? "settings" : member, index);
+    const l7s_problem_t *foreign = point_at_own(call, document, changes, count, index);
     if (count == 1) {
         check_name(&call->problems, &changes[0]);
     }
-    if (!own) {
-        reply_conflict(call, document, &changes[0]);
+    if (foreign != NULL) {
+        reply_conflict(call, document, foreign, deletes_list(changes, count));
     } else if (status == L7S_INVALID || call->problems.count > 0) {
         admin_call_invalid(call);
     } else if (status != L7S_OK) {
@@ -204,27 +228,6 @@ static bool check(admin_call_t *call, const admin_change_t *changes, size_t coun
     return call->code == NULL;
 }
 
-/* A token that is bound may change neither what lies beyond its bounds nor into that. */
-static bool check_scope(admin_call_t *call, const admin_change_t *changes, size_t count)
-{
-    for (size_t i = 0; i < count && call->bounds != NULL && call->code == NULL; i++) {
-        const admin_change_t *change = &changes[i];
-        admin_object_t before;
-        l7s_status_t status =
-            admin_object_get(call->daemon->store, change->kind, change->name, &before);
-        if (status != L7S_OK && status != L7S_NOT_FOUND) {
-            admin_call_failed(call, status);
-        } else if (before.spec == NULL ||
-                   admin_scope_object(call, change->kind, change->name, NULL,
-                                      before.spec)) {
-            admin_scope_object(call, change->kind, change->name, NULL,
-                               change->spec == NULL ? before.spec : change->spec);
-        }
-        admin_object_clear(&before);
-    }
-    return call->code == NULL;
-}
-
 bool admin_edit_commit(admin_call_t *call, const admin_change_t *changes, size_t count)
 {
     admin_store_t *store = call->daemon->store;
@@ -234,7 +237,7 @@ bool admin_edit_commit(admin_call_t *call, const admin_change_t *changes, size_t
         admin_edit_abort(call);
         return true;
     }
-    if (!check_scope(call, changes, count) || !check(call, changes, count)) {
+    if (!admin_permission_check(call, changes, count) || !check(call, changes, count)) {
         admin_edit_abort(call);
         return false;
     }
@@ -244,9 +247,12 @@ bool admin_edit_commit(admin_call_t *call, const admin_change_t *changes, size_t
         admin_edit_abort(call);
         return true;
     }
+    admin_origin_t origin = {.author = call->principal,
+                             .reason = call->reason,
+                             .set = call->set,
+                             .now_ms = call->now_ms};
     l7s_status_t status =
-        admin_revision_write(store, changes, count, call->principal, call->reason,
-                             call->now_ms, &call->revision);
+        admin_revision_write(store, changes, count, &origin, &call->revision);
     if (status != L7S_OK) {
         admin_edit_abort(call);
     } else {

@@ -198,8 +198,10 @@ static void point_at_entry(l7s_problems_t *problems, size_t index)
 
 static bool commit(edit_t *edit, bool changed)
 {
-    admin_change_t change = {
-        .kind = "list", .name = edit->call->parameters[0], .spec = edit->spec};
+    admin_change_t change = {.kind = "list",
+                             .name = edit->call->parameters[0],
+                             .spec = edit->spec,
+                             .entries_only = true};
     return admin_edit_commit(edit->call, &change, changed ? 1 : 0);
 }
 

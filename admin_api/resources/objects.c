@@ -18,6 +18,9 @@ static json_t *document_of(const admin_call_t *call, const admin_kind_t *kind,
         return document;
     }
     json_t *status = admin_edit_status(object);
+    json_object_set_new(status, "set",
+                        object->owner[0] == '\0' ? json_null()
+                                                 : json_string(object->owner));
     if (kind->describe != NULL) {
         kind->describe(object->spec, status);
     }
@@ -102,6 +105,7 @@ static void reply_changed(admin_call_t *call, const admin_kind_t *kind,
         .created_ms = created ? call->now_ms : before->created_ms,
         .updated_ms = call->changed != 0 ? call->now_ms : before->updated_ms,
         .spec = spec};
+    snprintf(after.owner, sizeof after.owner, "%s", before->owner);
     l7s_status_t status = admin_etag(spec, after.etag);
     if (status != L7S_OK) {
         admin_call_failed(call, status);

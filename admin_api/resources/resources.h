@@ -59,6 +59,11 @@ void admin_config_put(admin_call_t *call);
 /* packs.c */
 void admin_packs_list(admin_call_t *call);
 void admin_packs_get(admin_call_t *call);
+/* sets.c, set_apply.c */
+void admin_sets_list(admin_call_t *call);
+void admin_sets_get(admin_call_t *call);
+void admin_sets_put(admin_call_t *call);
+void admin_sets_delete(admin_call_t *call);
 /* revisions.c */
 void admin_revisions_list(admin_call_t *call);
 void admin_revisions_get(admin_call_t *call);

@@ -110,25 +110,6 @@ void admin_revisions_restore(admin_call_t *call)
 
 /* -- rollout -- */
 
-/* False: the call got its problem. */
-static bool read_number(admin_call_t *call, const char *name, unsigned max, unsigned *out)
-{
-    const char *text = call->query(call, name);
-    *out = 0;
-    if (text == NULL) {
-        return true;
-    }
-    size_t size = strlen(text);
-    unsigned long value = strtoul(text, NULL, 10);
-    if (size == 0 || size > 4 || strspn(text, "0123456789") != size || value > max) {
-        admin_call_problem(call, "invalid_parameter", "%s is a number from 0 to %u.",
-                           name, max);
-        return false;
-    }
-    *out = (unsigned)value;
-    return true;
-}
-
 static bool complete(admin_rollout_t rollout, unsigned min_nodes)
 {
     return rollout.applied >= rollout.live && rollout.live >= min_nodes;
@@ -183,8 +164,8 @@ void admin_revisions_rollout(admin_call_t *call)
         admin_call_problem(call, "invalid_parameter", "on_timeout is report or error.");
         return;
     }
-    if (!read_number(call, "wait_seconds", WAIT_SECONDS_MAX, &wait_seconds) ||
-        !read_number(call, "min_nodes", NODES_MAX, &min_nodes) ||
+    if (!admin_page_number(call, "wait_seconds", WAIT_SECONDS_MAX, 0, &wait_seconds) ||
+        !admin_page_number(call, "min_nodes", NODES_MAX, 0, &min_nodes) ||
         !read_revision(call, &revision)) {
         return;
     }

@@ -6,25 +6,19 @@
 #include "whole.h"
 #include "../../core/json/config.h"
 #include "../http/problem.h"
+#include "change_plan.h"
 #include "lists.h"
+#include "set_document.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static const char *const kinds[] = {"policy", "list", "app", "response"};
-
-#define KINDS (sizeof kinds / sizeof kinds[0])
-/* Four kinds of at most 1,024 objects, before and after. */
-#define CHANGES_MAX (4 * 1024 * 2)
-
+/* `after` has "sets" when it says who owns what, too, as an old revision does. */
 typedef struct {
-    size_t count;
-    admin_change_t changes[CHANGES_MAX];
-    json_t *created, *updated, *deleted; /* "policies/per-client" */
-    json_int_t unchanged;
-    json_t *specs; /* keeps the documents of `changes` alive */
-} plan_t;
+    const json_t *before, *after;
+    json_t *old_owners, *new_owners; /* {"policies/login": "web"} */
+    admin_plan_t *plan;
+} replacement_t;
 
 json_t *admin_whole_document(admin_call_t *call, char etag[ADMIN_ETAG_MAX],
                              int64_t *revision)
@@ -44,12 +38,6 @@ json_t *admin_whole_document(admin_call_t *call, char etag[ADMIN_ETAG_MAX],
     return document;
 }
 
-static const char *name_of(const json_t *object)
-{
-    const char *name = json_string_value(json_object_get(object, "name"));
-    return name == NULL ? "" : name;
-}
-
 /* The objects of an array by name: both sides may have a thousand. */
 static json_t *by_name(const json_t *array)
 {
@@ -57,60 +45,78 @@ static json_t *by_name(const json_t *array)
     size_t index;
     json_array_foreach((json_t *)array, index, object)
     {
-        json_object_set(map, name_of(object), object);
+        json_object_set(map, admin_set_item_name(object), object);
     }
     return map;
 }
 
-static void note(json_t *array, const char *member, const char *name)
+static void add_owned(json_t *owners, const json_t *set, const char *member)
 {
-    char text[128];
-    snprintf(text, sizeof text, "%s/%s", member, name);
-    json_array_append_new(array, json_string(text));
-}
-
-static void add_change(plan_t *plan, const char *kind, const char *name, json_t *spec)
-{
-    if (plan->count < CHANGES_MAX) {
-        plan->changes[plan->count++] =
-            (admin_change_t){.kind = kind, .name = name, .spec = spec};
+    json_t *item;
+    size_t index;
+    char key[128];
+    json_array_foreach(json_object_get(set, member), index, item)
+    {
+        snprintf(key, sizeof key, "%s/%s", member, admin_set_item_name(item));
+        json_object_set(owners, key, json_object_get(set, "name"));
     }
 }
 
-static bool same_text(const json_t *a, const json_t *b)
+static json_t *owners_by(const json_t *sets)
 {
-    char first[ADMIN_ETAG_MAX], second[ADMIN_ETAG_MAX];
-    return json_equal(a, b) && admin_etag(a, first) == L7S_OK &&
-           admin_etag(b, second) == L7S_OK && strcmp(first, second) == 0;
+    json_t *owners = json_object(), *set;
+    size_t index;
+    json_array_foreach(sets, index, set)
+    {
+        for (size_t i = 0; i < ADMIN_NODE_KINDS; i++) {
+            add_owned(owners, set, admin_kind_member(admin_kind_name(i)));
+        }
+    }
+    return owners;
 }
 
-/* Both maps live as long as the plan: names in it are borrowed from them. */
-static void plan_kind(plan_t *plan, const char *kind, json_t *before, json_t *after)
+static const char *owner_in(const json_t *owners, const char *member, const char *name)
+{
+    char key[128];
+    snprintf(key, sizeof key, "%s/%s", member, name);
+    const char *owner = json_string_value(json_object_get(owners, key));
+    return owner == NULL ? "" : owner;
+}
+
+/* With the owner that `after` names, or the present one when it names none at all. */
+static void plan_object(const replacement_t *all, const char *kind, const char *name,
+                        json_t *old, json_t *new)
+{
+    const char *member = admin_kind_member(kind);
+    bool owned = json_object_get(all->after, "sets") != NULL;
+    admin_object_t before = {.spec = old};
+    json_t *spec = new == NULL ? NULL : admin_edit_spec(new, name);
+    snprintf(before.owner, sizeof before.owner, "%s",
+             owner_in(all->old_owners, member, name));
+    if (spec != NULL && strcmp(kind, "list") == 0) {
+        admin_list_adopt(spec, old);
+    }
+    admin_plan_add(all->plan, kind, name, &before, spec,
+                   owned ? owner_in(all->new_owners, member, name) : NULL);
+}
+
+static void plan_kind(const replacement_t *all, const char *kind)
 {
     const char *name, *member = admin_kind_member(kind);
-    json_t *object;
-    json_object_foreach(after, name, object)
+    json_t *old = by_name(json_object_get(all->before, member));
+    json_t *new = by_name(json_object_get(all->after, member)), *object;
+    json_object_foreach(new, name, object)
     {
-        const json_t *old = json_object_get(before, name);
-        json_t *spec = admin_edit_spec(object, name);
-        if (strcmp(kind, "list") == 0) {
-            admin_list_adopt(spec, old);
-        }
-        json_array_append_new(plan->specs, spec);
-        if (old != NULL && same_text(old, spec)) {
-            plan->unchanged++;
-            continue;
-        }
-        note(old == NULL ? plan->created : plan->updated, member, name);
-        add_change(plan, kind, name, spec);
+        plan_object(all, kind, name, json_object_get(old, name), object);
     }
-    json_object_foreach(before, name, object)
+    json_object_foreach(old, name, object)
     {
-        if (json_object_get(after, name) == NULL) {
-            note(plan->deleted, member, name);
-            add_change(plan, kind, name, NULL);
+        if (json_object_get(new, name) == NULL) {
+            plan_object(all, kind, name, object, NULL);
         }
     }
+    json_decref(old);
+    json_decref(new);
 }
 
 /* What nobody can say about one object at a time: names, references. Pointers are the
@@ -118,68 +124,74 @@ static void plan_kind(plan_t *plan, const char *kind, json_t *before, json_t *af
 static bool check_document(admin_call_t *call, const json_t *document)
 {
     l7s_config_t *config = NULL;
-    l7s_status_t status = l7s_config_parse(document, &call->problems, &config);
+    json_t *enforced = json_copy((json_t *)document);
+    json_object_del(enforced, "sets");
+    l7s_status_t status = l7s_config_parse(enforced, &call->problems, &config);
     l7s_config_free(config);
+    json_decref(enforced);
     if (status != L7S_OK) {
         admin_call_failed(call, status);
     }
     return status == L7S_OK;
 }
 
-static plan_t *create_plan(void)
+static bool add_set(void *context, const admin_object_t *set)
 {
-    plan_t *plan = calloc(1, sizeof *plan);
-    if (plan != NULL) {
-        plan->created = json_array();
-        plan->updated = json_array();
-        plan->deleted = json_array();
-        plan->specs = json_array();
-    }
-    return plan;
+    json_array_append(context, set->spec);
+    return true;
 }
 
-static void free_plan(plan_t *plan)
+/* The sets as they are. NULL: the call has its problem. */
+static json_t *read_sets(admin_call_t *call)
 {
-    if (plan != NULL) {
-        json_decref(plan->created);
-        json_decref(plan->updated);
-        json_decref(plan->deleted);
-        json_decref(plan->specs);
-        free(plan);
+    json_t *sets = json_array();
+    l7s_status_t status =
+        admin_object_each(call->daemon->store, "set", "", add_set, sets);
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+        json_decref(sets);
+        return NULL;
     }
+    return sets;
 }
 
-static void reply_plan(admin_call_t *call, const plan_t *plan)
+/* `unchanged` as a number: nobody reads a thousand names of what stayed. */
+static void reply_plan(admin_call_t *call, const admin_plan_t *plan)
 {
-    admin_call_reply(call, 200,
-                     json_pack("{s:O, s:O, s:O, s:I}", "created", plan->created,
-                               "updated", plan->updated, "deleted", plan->deleted,
-                               "unchanged", plan->unchanged));
+    json_t *document = admin_plan_document(plan);
+    size_t unchanged = json_array_size(json_object_get(document, "unchanged"));
+    json_object_set_new(document, "unchanged", json_integer((json_int_t)unchanged));
+    admin_call_reply(call, 200, document);
 }
 
 /* Inside the transaction, which it ends. */
-static void carry_out(admin_call_t *call, const json_t *before, const json_t *document)
+static void carry_out(admin_call_t *call, json_t *before, const json_t *document)
 {
-    plan_t *plan = create_plan();
-    json_t *old[KINDS] = {NULL}, *new[KINDS] = {NULL};
-    if (plan == NULL) {
+    json_t *sets = read_sets(call);
+    replacement_t all = {.before = before,
+                         .after = document,
+                         .old_owners = owners_by(sets),
+                         .new_owners = owners_by(json_object_get(document, "sets")),
+                         .plan = admin_plan_create(call->dry_run)};
+    if (sets == NULL || all.plan == NULL) {
         admin_edit_abort(call);
-        admin_call_failed(call, L7S_NO_MEMORY);
-        return;
+        admin_call_failed(call, sets == NULL ? L7S_IO : L7S_NO_MEMORY);
+    } else {
+        for (size_t i = 0; i < ADMIN_NODE_KINDS; i++) {
+            plan_kind(&all, admin_kind_name(i));
+        }
+        if (json_object_get(document, "sets") != NULL) {
+            json_object_set(before, "sets", sets);
+            plan_kind(&all, "set");
+        }
+        if (admin_plan_commit(call, all.plan)) {
+            reply_plan(call, all.plan);
+        }
     }
-    for (size_t i = 0; i < KINDS; i++) {
-        old[i] = by_name(json_object_get(before, admin_kind_member(kinds[i])));
-        new[i] = by_name(json_object_get(document, admin_kind_member(kinds[i])));
-        plan_kind(plan, kinds[i], old[i], new[i]);
-    }
-    if (admin_edit_commit(call, plan->changes, plan->count)) {
-        reply_plan(call, plan);
-    }
-    for (size_t i = 0; i < KINDS; i++) {
-        json_decref(old[i]);
-        json_decref(new[i]);
-    }
-    free_plan(plan);
+    json_decref(sets);
+    json_decref(all.old_owners);
+    json_decref(all.new_owners);
+    admin_plan_free(all.plan);
 }
 
 void admin_whole_replace(admin_call_t *call, const json_t *document)

@@ -8,8 +8,9 @@
 #include "edit.h"
 
 /* Makes the configuration what `document` says (policies, lists, apps, responses; an
- * absent member is empty; settings stay) and answers the call with what was created,
- * updated and deleted. The document has passed its schema. */
+ * absent member is empty; settings stay; so does who owns what, unless the document has
+ * "sets") and answers the call with what was created, updated and deleted. The document
+ * has passed its schema. */
 void admin_whole_replace(admin_call_t *call, const json_t *document);
 
 /* {"policies":[…],…} without settings, as GET /v1/config shows it, and its etag. New

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Comparing documents (difference.h). Objects are compared by key, arrays by what lies
- * between their common head and tail: enough for policies and lists, linear in time.
+ * Comparing documents (difference.h). Objects are compared by key, arrays of entries by
+ * their values, other arrays by what lies between their common head and tail: enough for
+ * policies and lists, linear in time.
  */
 #include "difference.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,9 +62,85 @@ static json_t *slice(const json_t *array, size_t begin, size_t end)
     return out;
 }
 
+/* What entries of a list, and objects, are known by; NULL: nothing. */
+static const char *own_key(const json_t *item)
+{
+    const char *value = json_string_value(json_object_get(item, "value"));
+    return value != NULL ? value : json_string_value(json_object_get(item, "name"));
+}
+
+/* The items by their keys; NULL: one has none, or two have the same. */
+static json_t *index_items(const json_t *array)
+{
+    json_t *map = json_object(), *item;
+    size_t index;
+    json_array_foreach((json_t *)array, index, item)
+    {
+        const char *key = own_key(item);
+        if (key == NULL || json_object_get(map, key) != NULL) {
+            json_decref(map);
+            return NULL;
+        }
+        json_object_set(map, key, item);
+    }
+    return map;
+}
+
+/* The items that the other side has not, or has otherwise; *count of them in all. */
+static json_t *only_here(json_t *here, const json_t *there, size_t *count)
+{
+    json_t *out = json_array(), *item;
+    const char *key;
+    *count = 0;
+    json_object_foreach(here, key, item)
+    {
+        const json_t *other = json_object_get(there, key);
+        if (other != NULL && json_equal(item, other)) {
+            continue;
+        }
+        if (++*count <= ADMIN_DIFFERENCE_ITEMS_MAX) {
+            json_array_append(out, item);
+        }
+    }
+    return out;
+}
+
+static void add_items(collector_t *to, const char *pointer, json_t *removed,
+                      size_t removed_count, json_t *added, size_t added_count)
+{
+    json_t *item = json_pack("{s:o, s:o}", "removed", removed, "added", added);
+    if (removed_count > ADMIN_DIFFERENCE_ITEMS_MAX ||
+        added_count > ADMIN_DIFFERENCE_ITEMS_MAX) {
+        json_object_set_new(item, "removed_count",
+                            json_integer((json_int_t)removed_count));
+        json_object_set_new(item, "added_count", json_integer((json_int_t)added_count));
+    }
+    add(to, pointer, "replace", item);
+}
+
+/* False: they are no entries. */
+static bool compare_entries(collector_t *to, const char *pointer, const json_t *a,
+                            const json_t *b)
+{
+    json_t *of_a = index_items(a), *of_b = index_items(b);
+    bool keyed = of_a != NULL && of_b != NULL;
+    if (keyed) {
+        size_t removed_count, added_count;
+        json_t *removed = only_here(of_a, of_b, &removed_count);
+        json_t *added = only_here(of_b, of_a, &added_count);
+        add_items(to, pointer, removed, removed_count, added, added_count);
+    }
+    json_decref(of_a);
+    json_decref(of_b);
+    return keyed;
+}
+
 static void compare_arrays(collector_t *to, const char *pointer, const json_t *a,
                            const json_t *b)
 {
+    if (compare_entries(to, pointer, a, b)) {
+        return;
+    }
     size_t head = 0, end_a = json_array_size(a), end_b = json_array_size(b);
     while (head < end_a && head < end_b &&
            json_equal(json_array_get(a, head), json_array_get(b, head))) {
@@ -73,14 +151,8 @@ static void compare_arrays(collector_t *to, const char *pointer, const json_t *a
         end_a--;
         end_b--;
     }
-    json_t *item = json_pack("{s:o, s:o}", "removed", slice(a, head, end_a), "added",
-                             slice(b, head, end_b));
-    size_t hidden_a = end_a - head, hidden_b = end_b - head;
-    if (hidden_a > ADMIN_DIFFERENCE_ITEMS_MAX || hidden_b > ADMIN_DIFFERENCE_ITEMS_MAX) {
-        json_object_set_new(item, "removed_count", json_integer((json_int_t)hidden_a));
-        json_object_set_new(item, "added_count", json_integer((json_int_t)hidden_b));
-    }
-    add(to, pointer, "replace", item);
+    add_items(to, pointer, slice(a, head, end_a), end_a - head, slice(b, head, end_b),
+              end_b - head);
 }
 
 static void compare(collector_t *to, const char *pointer, json_t *a, json_t *b);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What changed between two documents, for people: a bounded array of
- * {"pointer","op":"add"|"remove"|"replace","from","to"}; an array whose items moved shows
- * {"pointer","op":"replace","removed":[…],"added":[…]}, its common head and tail left
- * out.
+ * {"pointer","op":"add"|"remove"|"replace","from","to"}; an array shows
+ * {"pointer","op":"replace","removed":[…],"added":[…]}: items that have a value or a name
+ * of their own as such (an entry that changed is removed and added, one that moved is
+ * neither), of others what lies between the common head and tail.
  */
 #ifndef ADMIN_DIFFERENCE_H
 #define ADMIN_DIFFERENCE_H

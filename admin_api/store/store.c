@@ -40,6 +40,10 @@ static const char *const config_migrations[] = {
     "ALTER TABLE token ADD COLUMN old_hash BLOB;"
     "ALTER TABLE token ADD COLUMN old_until_ms INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX token_old ON token(old_id) WHERE old_id IS NOT NULL;",
+    /* The set that owns an object, and the one whose apply made a revision. */
+    "ALTER TABLE object ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX object_owner ON object(owner) WHERE owner <> '';"
+    "ALTER TABLE revision ADD COLUMN set_name TEXT;",
 };
 
 static const char *const events_migrations[] = {

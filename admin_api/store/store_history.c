@@ -31,11 +31,12 @@ static l7s_status_t write_object(admin_store_t *store, const admin_change_t *cha
     }
     return admin_sql_run(
         store, ADMIN_CONFIG_DB, NULL,
-        "INSERT INTO object(kind, name, spec, etag, revision, created_ms, updated_ms)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT(kind, name) DO UPDATE SET"
-        " spec = ?3, etag = ?4, revision = ?5, updated_ms = ?6",
-        "ttjtii", change->kind, change->name, change->spec, etag, revision,
-        (int64_t)now_ms);
+        "INSERT INTO object(kind, name, spec, etag, revision, created_ms, updated_ms,"
+        " owner) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?6, coalesce(?7, ''))"
+        " ON CONFLICT(kind, name) DO UPDATE SET spec = ?3, etag = ?4, revision = ?5,"
+        " updated_ms = ?6, owner = coalesce(?7, owner)",
+        "ttjtiit", change->kind, change->name, change->spec, etag, revision,
+        (int64_t)now_ms, change->owner);
 }
 
 static l7s_status_t write_change(admin_store_t *store, const admin_change_t *change,
@@ -96,18 +97,20 @@ static l7s_status_t prune(admin_store_t *store, int64_t newest)
 }
 
 l7s_status_t admin_revision_write(admin_store_t *store, const admin_change_t *changes,
-                                  size_t count, const char *author, const char *reason,
-                                  uint64_t now_ms, int64_t *revision)
+                                  size_t count, const admin_origin_t *origin,
+                                  int64_t *revision)
 {
     *revision = admin_store_revision(store) + 1;
-    l7s_status_t status = admin_sql_run(
-        store, ADMIN_CONFIG_DB, NULL,
-        "INSERT INTO revision(revision, at_ms, author, reason) VALUES(?, ?, ?, ?)",
-        "iitt", *revision, (int64_t)now_ms, author, reason == NULL ? "" : reason);
+    l7s_status_t status =
+        admin_sql_run(store, ADMIN_CONFIG_DB, NULL,
+                      "INSERT INTO revision(revision, at_ms, author, reason, set_name)"
+                      " VALUES(?, ?, ?, ?, ?)",
+                      "iittt", *revision, (int64_t)origin->now_ms, origin->author,
+                      origin->reason == NULL ? "" : origin->reason, origin->set);
     for (size_t i = 0; i < count && status == L7S_OK; i++) {
         status = write_change(store, &changes[i], *revision);
         if (status == L7S_OK) {
-            status = write_object(store, &changes[i], *revision, now_ms);
+            status = write_object(store, &changes[i], *revision, origin->now_ms);
         }
     }
     return status == L7S_OK ? prune(store, *revision) : status;
@@ -137,26 +140,28 @@ static json_t *changes_of(admin_store_t *store, int64_t revision, bool differenc
     return changes;
 }
 
-/* The row under the query: revision, at_ms, author, reason. */
+#define REVISION_COLUMNS "revision, at_ms, author, reason, set_name"
+
+/* The row under the query: REVISION_COLUMNS. */
 static json_t *read_revision(admin_store_t *store, const admin_query_t *query,
                              bool differences)
 {
     char at[L7S_TIME_TEXT];
     l7s_time_text((uint64_t)admin_query_number(query, 1), at);
     int64_t revision = admin_query_number(query, 0);
-    return json_pack("{s:I, s:s, s:s, s:s, s:o}", "revision", (json_int_t)revision, "at",
-                     at, "author", admin_query_text(query, 2), "reason",
-                     admin_query_text(query, 3), "changes",
+    return json_pack("{s:I, s:s, s:s, s:s, s:s?, s:o}", "revision", (json_int_t)revision,
+                     "at", at, "author", admin_query_text(query, 2), "reason",
+                     admin_query_text(query, 3), "set",
+                     admin_query_text_or_null(query, 4), "changes",
                      changes_of(store, revision, differences));
 }
 
 json_t *admin_revision_get(admin_store_t *store, int64_t revision)
 {
     admin_query_t query;
-    admin_query_begin(
-        store, ADMIN_CONFIG_DB, &query,
-        "SELECT revision, at_ms, author, reason FROM revision WHERE revision = ?", "i",
-        revision);
+    admin_query_begin(store, ADMIN_CONFIG_DB, &query,
+                      "SELECT " REVISION_COLUMNS " FROM revision WHERE revision = ?", "i",
+                      revision);
     json_t *out = admin_query_row(&query) ? read_revision(store, &query, true) : NULL;
     if (admin_query_end(&query) != L7S_OK) {
         json_decref(out);
@@ -170,7 +175,7 @@ json_t *admin_revision_list(admin_store_t *store, int64_t before, size_t limit)
     json_t *items = json_array();
     admin_query_t query;
     admin_query_begin(store, ADMIN_CONFIG_DB, &query,
-                      "SELECT revision, at_ms, author, reason FROM revision"
+                      "SELECT " REVISION_COLUMNS " FROM revision"
                       " WHERE ?1 = 0 OR revision < ?1 ORDER BY revision DESC LIMIT ?2",
                       "ii", before, (int64_t)limit);
     while (admin_query_row(&query)) {

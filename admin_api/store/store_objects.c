@@ -15,13 +15,12 @@
 static const struct {
     const char *kind, *member;
 } kinds[] = {
-    {"policy", "policies"},
-    {"list", "lists"},
-    {"app", "apps"},
-    {"response", "responses"},
+    {"policy", "policies"},    {"list", "lists"}, {"app", "apps"},
+    {"response", "responses"}, {"set", "sets"},
 };
 
 #define KINDS (sizeof kinds / sizeof kinds[0])
+_Static_assert(KINDS >= ADMIN_NODE_KINDS, "the first of them");
 
 const char *admin_kind_member(const char *kind)
 {
@@ -31,6 +30,21 @@ const char *admin_kind_member(const char *kind)
         }
     }
     return NULL;
+}
+
+const char *admin_member_kind(const char *member)
+{
+    for (size_t i = 0; i < KINDS && member != NULL; i++) {
+        if (strcmp(kinds[i].member, member) == 0) {
+            return kinds[i].kind;
+        }
+    }
+    return NULL;
+}
+
+const char *admin_kind_name(size_t index)
+{
+    return kinds[index].kind;
 }
 
 l7s_status_t admin_etag(const json_t *spec, char out[ADMIN_ETAG_MAX])
@@ -46,7 +60,7 @@ l7s_status_t admin_etag(const json_t *spec, char out[ADMIN_ETAG_MAX])
     return L7S_OK;
 }
 
-#define OBJECT_COLUMNS "name, etag, revision, created_ms, updated_ms, spec"
+#define OBJECT_COLUMNS "name, etag, revision, created_ms, updated_ms, spec, owner"
 
 static void read_object(const admin_query_t *query, admin_object_t *out)
 {
@@ -56,6 +70,7 @@ static void read_object(const admin_query_t *query, admin_object_t *out)
                             .spec = admin_query_json(query, 5)};
     snprintf(out->name, sizeof out->name, "%s", admin_query_text(query, 0));
     snprintf(out->etag, sizeof out->etag, "%s", admin_query_text(query, 1));
+    snprintf(out->owner, sizeof out->owner, "%s", admin_query_text(query, 6));
 }
 
 void admin_object_clear(admin_object_t *object)
@@ -102,10 +117,41 @@ l7s_status_t admin_object_each(admin_store_t *store, const char *kind, const cha
     return admin_query_end(&query);
 }
 
-static json_t *empty_document(void)
+l7s_status_t admin_object_owner(admin_store_t *store, const char *kind, const char *name,
+                                char out[64])
+{
+    admin_query_t query;
+    admin_query_begin(store, ADMIN_CONFIG_DB, &query,
+                      "SELECT owner FROM object WHERE kind = ? AND name = ?", "tt", kind,
+                      name);
+    snprintf(out, 64, "%s", admin_query_row(&query) ? admin_query_text(&query, 0) : "");
+    return admin_query_end(&query);
+}
+
+json_t *admin_objects_owned(admin_store_t *store, const char *owner)
+{
+    json_t *owned = json_array();
+    admin_query_t query;
+    admin_query_begin(store, ADMIN_CONFIG_DB, &query,
+                      "SELECT kind, name FROM object WHERE owner = ? AND owner <> ''"
+                      " ORDER BY kind, name",
+                      "t", owner);
+    while (admin_query_row(&query)) {
+        json_array_append_new(owned,
+                              json_pack("{s:s, s:s}", "kind", admin_query_text(&query, 0),
+                                        "name", admin_query_text(&query, 1)));
+    }
+    if (admin_query_end(&query) != L7S_OK) {
+        json_decref(owned);
+        return NULL;
+    }
+    return owned;
+}
+
+static json_t *empty_document(size_t members)
 {
     json_t *document = json_object();
-    for (size_t i = 0; i < KINDS; i++) {
+    for (size_t i = 0; i < members; i++) {
         if (json_object_set_new(document, kinds[i].member, json_array()) != 0) {
             json_decref(document);
             return NULL;
@@ -130,9 +176,9 @@ static bool place(json_t *document, const char *kind, json_t *spec)
 }
 
 /* Rows are (kind, spec); a row with kind "" carries the revision instead. */
-static json_t *assemble(admin_query_t *query, int64_t *revision)
+static json_t *assemble(admin_query_t *query, size_t members, int64_t *revision)
 {
-    json_t *document = empty_document();
+    json_t *document = empty_document(members);
     bool good = document != NULL;
     while (good && admin_query_row(query)) {
         const char *kind = admin_query_text(query, 0);
@@ -156,9 +202,9 @@ json_t *admin_config_document(admin_store_t *store, int64_t *revision)
                       "SELECT '' AS kind, coalesce(max(revision), 0), '' AS name"
                       " FROM revision"
                       " UNION ALL SELECT kind, spec, name FROM object"
-                      " ORDER BY kind, name",
+                      " WHERE kind <> 'set' ORDER BY kind, name",
                       "");
-    json_t *document = assemble(&query, revision);
+    json_t *document = assemble(&query, ADMIN_NODE_KINDS, revision);
     if (document != NULL && json_object_get(document, "settings") == NULL &&
         json_object_set_new(document, "settings", json_object()) != 0) {
         json_decref(document);
@@ -180,7 +226,7 @@ json_t *admin_config_at(admin_store_t *store, int64_t revision)
                       " ORDER BY kind, name",
                       "i", revision);
     int64_t found = -1;
-    json_t *document = assemble(&query, &found);
+    json_t *document = assemble(&query, KINDS, &found);
     if (found != revision) {
         json_decref(document);
         return NULL;

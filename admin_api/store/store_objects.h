@@ -10,8 +10,8 @@
 
 #include "store.h"
 
-/* Kinds: "policy", "list", "app", "response"; and "settings" with the one name
- * "settings". */
+/* Kinds: "policy", "list", "app", "response"; "settings" with the one name "settings";
+ * and "set", whose document names the objects that it owns. */
 #define ADMIN_ETAG_MAX 72 /* with quotes and a NUL */
 
 typedef struct {
@@ -19,7 +19,8 @@ typedef struct {
     char etag[ADMIN_ETAG_MAX]; /* strong: hash of the spec */
     int64_t revision;          /* that wrote it last */
     uint64_t created_ms, updated_ms;
-    json_t *spec; /* owned; order of keys as it was sent */
+    char owner[64]; /* the set; "": made by hand */
+    json_t *spec;   /* owned; order of keys as it was sent */
 } admin_object_t;
 
 /* L7S_NOT_FOUND, L7S_IO. Free the members with admin_object_clear. */
@@ -34,14 +35,27 @@ L7S_MUST_USE l7s_status_t admin_object_each(admin_store_t *store, const char *ki
                                             const char *after, admin_object_fn each,
                                             void *context);
 
+/* The set that owns it, "" when nobody does or it is not there. */
+L7S_MUST_USE l7s_status_t admin_object_owner(admin_store_t *store, const char *kind,
+                                             const char *name, char out[64]);
+/* Everything that a set owns, but itself: [{"kind","name"}], in the order of kinds and
+ * names. New reference; NULL: the file cannot be read. */
+json_t *admin_objects_owned(admin_store_t *store, const char *owner);
+
 /* The whole configuration, consistent: {"policies":[…],"lists":[…],"apps":[…],
  * "responses":[…],"settings":{…}} and its revision. New reference; NULL: the file cannot
  * be read. */
 json_t *admin_config_document(admin_store_t *store, int64_t *revision);
-/* The same as of an earlier revision, without settings; NULL: not kept (any more). */
+/* The same as of an earlier revision, without settings, with "sets":[…] as they were
+ * stored; NULL: not kept (any more). */
 json_t *admin_config_at(admin_store_t *store, int64_t revision);
-/* "policies" for "policy", …; NULL for a kind that is no member of the document. */
+/* "policies" for "policy", …; NULL for a kind that is no member of a document. */
 const char *admin_kind_member(const char *kind);
+/* The other way round. */
+const char *admin_member_kind(const char *member);
+/* "policy", "list", "app" and "response": what nodes enforce and sets own. */
+#define ADMIN_NODE_KINDS 4
+const char *admin_kind_name(size_t index);
 
 /* What was published as this many revisions: the newest one, 0 in a new store. */
 int64_t admin_store_revision(admin_store_t *store);
@@ -49,16 +63,24 @@ int64_t admin_store_revision(admin_store_t *store);
 /* One change of a commit. */
 typedef struct {
     const char *kind, *name;
-    json_t *spec; /* borrowed; NULL: delete */
+    json_t *spec;      /* borrowed; NULL: delete */
+    const char *owner; /* the set that owns it from now on; NULL: as before */
+    bool entries_only; /* of a list whose entries are the operators', whoever owns it */
 } admin_change_t;
+
+/* Who makes a revision, and why. */
+typedef struct {
+    const char *author, *reason; /* reason may be NULL */
+    const char *set;             /* whose apply it is; NULL: nobody's */
+    uint64_t now_ms;
+} admin_origin_t;
 
 /* The next revision with all `changes`; inside a transaction of ADMIN_CONFIG_DB. */
 L7S_MUST_USE l7s_status_t admin_revision_write(admin_store_t *store,
                                                const admin_change_t *changes,
-                                               size_t count, const char *author,
-                                               const char *reason, uint64_t now_ms,
+                                               size_t count, const admin_origin_t *origin,
                                                int64_t *revision);
-/* {"revision","at","author","reason","changes":[{"kind","name","op","differences"}]};
+/* {"revision","at","author","reason","set","changes":[{"kind","name","op","differences"}]};
  * `differences` only in _get. NULL: not there. */
 json_t *admin_revision_get(admin_store_t *store, int64_t revision);
 /* Newest first, those before `before` (0: from the newest), at most `limit`. */

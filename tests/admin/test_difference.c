@@ -40,6 +40,19 @@ static void test_difference_is_what_people_expect(void **state)
          "[{\"pointer\":\"/a~1b~0\",\"op\":\"replace\",\"from\":1,\"to\":2}]"},
         {"{\"a\":[1,2,3,4]}", "{\"a\":[1,9,4]}",
          "[{\"pointer\":\"/a\",\"op\":\"replace\",\"removed\":[2,3],\"added\":[9]}]"},
+        /* Entries are known by their values, wherever they stand. */
+        {"{\"e\":[{\"value\":\"x\"},{\"value\":\"y\"},{\"value\":\"z\"}]}",
+         "{\"e\":[{\"value\":\"z\"},{\"value\":\"y\",\"note\":\"n\"},{\"value\":\"w\"}]}",
+         "[{\"pointer\":\"/e\",\"op\":\"replace\","
+         "\"removed\":[{\"value\":\"x\"},{\"value\":\"y\"}],"
+         "\"added\":[{\"value\":\"y\",\"note\":\"n\"},{\"value\":\"w\"}]}]"},
+        {"{\"e\":[{\"name\":\"x\"},{\"name\":\"y\"}]}",
+         "{\"e\":[{\"name\":\"y\"},{\"name\":\"x\"}]}",
+         "[{\"pointer\":\"/e\",\"op\":\"replace\",\"removed\":[],\"added\":[]}]"},
+        /* One that stands there twice is no entry. */
+        {"{\"e\":[{\"value\":\"x\"},{\"value\":\"x\"}]}", "{\"e\":[{\"value\":\"x\"}]}",
+         "[{\"pointer\":\"/e\",\"op\":\"replace\",\"removed\":[{\"value\":\"x\"}],"
+         "\"added\":[]}]"},
         {"{\"a\":[1]}", "{\"a\":{}}",
          "[{\"pointer\":\"/a\",\"op\":\"replace\",\"from\":[1],\"to\":{}}]"},
     };

@@ -19,11 +19,11 @@ static int64_t change(stored_t *stored, const char *name, int value)
 {
     json_t *spec = value < 0 ? NULL : json_pack("{s:s, s:i}", "name", name, "n", value);
     admin_change_t one = {.kind = "policy", .name = name, .spec = spec};
+    const admin_origin_t origin = {.author = "test", .now_ms = 1000};
     int64_t revision = 0;
     assert_int_equal(admin_store_begin(stored->store, ADMIN_CONFIG_DB), L7S_OK);
-    assert_int_equal(
-        admin_revision_write(stored->store, &one, 1, "test", NULL, 1000, &revision),
-        L7S_OK);
+    assert_int_equal(admin_revision_write(stored->store, &one, 1, &origin, &revision),
+                     L7S_OK);
     assert_int_equal(admin_store_commit(stored->store, ADMIN_CONFIG_DB), L7S_OK);
     json_decref(spec);
     return revision;
@@ -121,6 +121,70 @@ static void test_object_etag_depends_on_the_text_alone(void **state)
     assert_int_equal(admin_object_get(stored->store, "list", "a", &first), L7S_NOT_FOUND);
 }
 
+static l7s_status_t write_owned(stored_t *stored, const admin_change_t *changes,
+                                size_t count, const char *set)
+{
+    const admin_origin_t origin = {.author = "test", .set = set, .now_ms = 1000};
+    int64_t revision;
+    l7s_status_t status = admin_store_begin(stored->store, ADMIN_CONFIG_DB);
+    if (status == L7S_OK) {
+        status = admin_revision_write(stored->store, changes, count, &origin, &revision);
+    }
+    return status == L7S_OK ? admin_store_commit(stored->store, ADMIN_CONFIG_DB) : status;
+}
+
+static void test_object_owner_stays_until_somebody_says_another(void **state)
+{
+    stored_t *stored = *state;
+    json_t *spec = json_pack("{s:i}", "n", 1);
+    char owner[64];
+    admin_change_t changes[] = {
+        {.kind = "policy", .name = "b", .spec = spec, .owner = "web"},
+        {.kind = "list", .name = "a", .spec = spec, .owner = "web"},
+        {.kind = "policy", .name = "c", .spec = spec}};
+    assert_int_equal(write_owned(stored, changes, 3, "web"), L7S_OK);
+    changes[0].owner = NULL;
+    assert_int_equal(write_owned(stored, changes, 1, NULL), L7S_OK);
+    assert_int_equal(admin_object_owner(stored->store, "policy", "b", owner), L7S_OK);
+    assert_string_equal(owner, "web");
+    assert_int_equal(admin_object_owner(stored->store, "policy", "c", owner), L7S_OK);
+    assert_string_equal(owner, "");
+    json_t *owned = admin_objects_owned(stored->store, "web");
+    char *text = json_dumps(owned, JSON_COMPACT);
+    assert_string_equal(text, "[{\"kind\":\"list\",\"name\":\"a\"},"
+                              "{\"kind\":\"policy\",\"name\":\"b\"}]");
+    free(text);
+    json_decref(owned);
+    changes[0].owner = "";
+    assert_int_equal(write_owned(stored, changes, 1, NULL), L7S_OK);
+    assert_int_equal(admin_object_owner(stored->store, "policy", "b", owner), L7S_OK);
+    assert_string_equal(owner, "");
+    json_t *none = admin_objects_owned(stored->store, "");
+    assert_int_equal(json_array_size(none), 0);
+    json_decref(none);
+    json_decref(spec);
+}
+
+static void test_revision_names_the_set(void **state)
+{
+    stored_t *stored = *state;
+    json_t *spec = json_pack("{s:s, s:[s]}", "name", "web", "policies", "a");
+    admin_change_t change = {.kind = "set", .name = "web", .spec = spec};
+    assert_int_equal(write_owned(stored, &change, 1, "web"), L7S_OK);
+    json_t *found = admin_revision_get(stored->store, 1);
+    assert_string_equal(json_string_value(json_object_get(found, "set")), "web");
+    json_decref(found);
+    /* A set is part of a revision, but nothing that a node reads. */
+    int64_t revision;
+    json_t *then = admin_config_at(stored->store, 1);
+    json_t *now = admin_config_document(stored->store, &revision);
+    assert_int_equal(json_array_size(json_object_get(then, "sets")), 1);
+    assert_null(json_object_get(now, "sets"));
+    json_decref(then);
+    json_decref(now);
+    json_decref(spec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +192,8 @@ int main(void)
         stored_test(test_revision_get_tells_ops_and_differences),
         stored_test(test_history_beyond_a_thousand_is_pruned_without_a_hole),
         stored_test(test_object_etag_depends_on_the_text_alone),
+        stored_test(test_object_owner_stays_until_somebody_says_another),
+        stored_test(test_revision_names_the_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@ import re
 from daemon import OPENAPI, daemon  # noqa: F401 (a fixture)
 
 LADDER = ["viewer", "operator", "editor", "admin"]
-VALUES = {"name": "nothing", "id": "ip:192.0.2.1", "revision": "999999", "file": "x.json"}
+VALUES = {"name": "nothing", "id": "ip:192.0.2.1", "set": "nothing", "revision": "999999", "file": "x.json"}
 
 
 def contract():

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * PUT and DELETE of /v1/sets/{set}: one owner's policies, lists, apps and responses,
+ * replaced at once. An apply is one transaction and one revision, touches nobody else's
+ * objects, and leaves alone what operators own: the entries of lists that say so, and
+ * overrides.
+ */
+#include "../../core/json/config.h"
+#include "../../core/json/schema.h"
+#include "../http/page.h"
+#include "../http/problem.h"
+#include "change_plan.h"
+#include "lists.h"
+#include "resources.h"
+#include "set_document.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DELETES_MAX 9999
+
+typedef struct {
+    admin_call_t *call;
+    admin_object_t set; /* as it is; spec NULL: there is none */
+    json_t *normal;     /* as it shall be */
+    json_t *wanted;     /* {"policies/login": true} */
+    json_t *overridden; /* where something else than the document is in force */
+    admin_plan_t *plan;
+} apply_t;
+
+/* The set's own name, and one object of each name. */
+static bool check_names(admin_call_t *call)
+{
+    const char *name = call->parameters[0];
+    const char *given = json_string_value(json_object_get(call->body, "name"));
+    json_t *text = json_string(name);
+    if (l7s_schema_validate(l7s_openapi_schema("Name"), text, NULL) != L7S_OK) {
+        l7s_problems_add(&call->problems, "/name", "pattern",
+                         "a name is 1 to 63 of a-z, 0-9 and \"-\", without \"-\" at its "
+                         "ends");
+    } else if (given != NULL && strcmp(given, name) != 0) {
+        l7s_problems_add(&call->problems, "/name", "name_mismatch",
+                         "the path says \"%.63s\": leave the name out or write this one",
+                         name);
+    }
+    json_decref(text);
+    return call->problems.count == 0;
+}
+
+static void check_once(admin_call_t *call, json_t *seen, const char *member, size_t index,
+                       const char *name)
+{
+    char key[128], pointer[64];
+    snprintf(key, sizeof key, "%s/%s", member, name);
+    if (json_object_get(seen, key) != NULL) {
+        snprintf(pointer, sizeof pointer, "/%s/%zu/name", member, index);
+        l7s_problems_add(&call->problems, pointer, "duplicate_name",
+                         "\"%.63s\" stands there already", name);
+    }
+    json_object_set_new(seen, key, json_true());
+}
+
+/* Fills `wanted`. False: the call has its problem. */
+static bool check_body(apply_t *apply)
+{
+    admin_call_t *call = apply->call;
+    json_t *object;
+    size_t index;
+    check_names(call);
+    for (size_t i = 0; i < ADMIN_NODE_KINDS; i++) {
+        const char *member = admin_kind_member(admin_kind_name(i));
+        json_array_foreach(json_object_get(apply->normal, member), index, object)
+        {
+            check_once(call, apply->wanted, member, index, admin_set_item_name(object));
+        }
+    }
+    if (call->problems.count > 0) {
+        admin_call_invalid(call);
+    }
+    return call->problems.count == 0;
+}
+
+/* Entries that operators own stay, whatever the document says; only a new list begins
+ * with the document's. */
+static void keep_entries(apply_t *apply, const admin_object_t *before, json_t *spec)
+{
+    char text[96];
+    const json_t *sent = json_object_get(spec, "entries");
+    json_t *entries = json_object_get(before->spec, "entries");
+    if (before->spec == NULL || admin_list_owned_by_set(spec)) {
+        return;
+    }
+    if (sent != NULL && !json_equal(sent, entries)) {
+        snprintf(text, sizeof text, "lists/%s", before->name);
+        json_array_append_new(apply->overridden, json_string(text));
+    }
+    if (entries != NULL) {
+        json_object_set(spec, "entries", entries);
+    } else {
+        json_object_del(spec, "entries");
+    }
+}
+
+/* What was made by hand is taken over only when the caller says so. */
+static void check_adoption(apply_t *apply, const char *member, size_t index,
+                           const admin_object_t *before)
+{
+    char pointer[64];
+    if (before->spec != NULL && before->owner[0] == '\0' && !apply->call->adopt) {
+        snprintf(pointer, sizeof pointer, "/%s/%zu", member, index);
+        l7s_problems_add(&apply->call->problems, pointer, "made_by_hand",
+                         "%s/%s is there and belongs to no set", member, before->name);
+    }
+}
+
+static l7s_status_t plan_object(apply_t *apply, const char *kind, size_t index,
+                                json_t *object)
+{
+    admin_object_t before;
+    const char *name = admin_set_item_name(object);
+    l7s_status_t status =
+        admin_object_get(apply->call->daemon->store, kind, name, &before);
+    if (status != L7S_OK && status != L7S_NOT_FOUND) {
+        return status;
+    }
+    json_t *spec = json_copy(object);
+    if (strcmp(kind, "list") == 0) {
+        keep_entries(apply, &before, spec);
+    }
+    check_adoption(apply, admin_kind_member(kind), index, &before);
+    admin_plan_add(apply->plan, kind, name, &before, spec, apply->call->set);
+    admin_object_clear(&before);
+    return L7S_OK;
+}
+
+static l7s_status_t plan_objects(apply_t *apply)
+{
+    l7s_status_t status = L7S_OK;
+    for (size_t i = 0; i < ADMIN_NODE_KINDS; i++) {
+        const char *kind = admin_kind_name(i);
+        const json_t *objects = json_object_get(apply->normal, admin_kind_member(kind));
+        for (size_t at = 0; at < json_array_size(objects) && status == L7S_OK; at++) {
+            status = plan_object(apply, kind, at, json_array_get(objects, at));
+        }
+    }
+    return status;
+}
+
+/* What the set owns and the document does not name is deleted. */
+static l7s_status_t plan_deletes(apply_t *apply)
+{
+    json_t *owned = admin_objects_owned(apply->call->daemon->store, apply->call->set);
+    json_t *object;
+    size_t index;
+    json_array_foreach(owned, index, object)
+    {
+        char key[128];
+        const char *kind = json_string_value(json_object_get(object, "kind"));
+        const char *name = json_string_value(json_object_get(object, "name"));
+        admin_object_t before = {.spec = object};
+        snprintf(key, sizeof key, "%s/%s", admin_kind_member(kind), name);
+        if (json_object_get(apply->wanted, key) == NULL) {
+            admin_plan_add(apply->plan, kind, name, &before, NULL, NULL);
+        }
+    }
+    l7s_status_t status = owned == NULL ? L7S_IO : L7S_OK;
+    json_decref(owned);
+    return status;
+}
+
+static void plan_manifest(apply_t *apply)
+{
+    json_t *manifest = apply->normal == NULL ? NULL : admin_set_manifest(apply->normal);
+    admin_plan_add_silent(apply->plan, "set", apply->call->set, &apply->set, manifest,
+                          NULL);
+}
+
+/* An empty file must not take everything along. */
+static bool check_deletes(apply_t *apply, unsigned max)
+{
+    const json_t *deleted = admin_plan_deleted(apply->plan);
+    json_t *name;
+    size_t index;
+    if (json_array_size(deleted) <= max) {
+        return true;
+    }
+    json_array_foreach(deleted, index, name)
+    {
+        l7s_problems_add(&apply->call->problems, "", "would_be_deleted",
+                         "%s would be deleted", json_string_value(name));
+    }
+    admin_call_problem(apply->call, "too_many_deletes",
+                       "%zu objects would be deleted, and max_deletes is %u.",
+                       json_array_size(deleted), max);
+    return false;
+}
+
+/* False: the call has its problem. */
+static bool check_plan(apply_t *apply, l7s_status_t status, unsigned max_deletes)
+{
+    if (status != L7S_OK) {
+        admin_call_failed(apply->call, status);
+        return false;
+    }
+    if (apply->call->problems.count > 0) {
+        admin_call_problem(apply->call, "made_by_hand",
+                           "The set names objects that were made by hand; ?adopt=true "
+                           "takes them over.");
+        return false;
+    }
+    return check_deletes(apply, max_deletes);
+}
+
+static void reply_applied(apply_t *apply)
+{
+    admin_call_t *call = apply->call;
+    json_t *document = admin_plan_document(apply->plan);
+    json_object_set(document, "overridden", apply->overridden);
+    admin_call_reply(call, apply->set.spec == NULL ? 201 : 200, document);
+    if (admin_etag(apply->normal, call->etag) != L7S_OK) {
+        call->etag[0] = '\0';
+    }
+    if (call->status == 201) {
+        snprintf(call->location, sizeof call->location, "%.150s", call->path);
+    }
+}
+
+/* Inside the transaction, which it ends. */
+static bool carry_out(apply_t *apply, unsigned max_deletes)
+{
+    l7s_status_t status = plan_objects(apply);
+    if (status == L7S_OK) {
+        status = plan_deletes(apply);
+    }
+    plan_manifest(apply);
+    if (!check_plan(apply, status, max_deletes)) {
+        admin_edit_abort(apply->call);
+        return false;
+    }
+    return admin_plan_commit(apply->call, apply->plan);
+}
+
+/* The set as it is, inside the transaction, and the preconditions. False: the call has
+ * its problem. */
+static bool read_before(apply_t *apply, bool must_exist)
+{
+    admin_call_t *call = apply->call;
+    admin_set_state_t state;
+    json_t *document = NULL;
+    l7s_status_t status =
+        admin_object_get(call->daemon->store, "set", call->set, &apply->set);
+    if (status == L7S_NOT_FOUND && !must_exist) {
+        return admin_edit_precondition(call, NULL);
+    }
+    if (status == L7S_OK) {
+        document = admin_set_assemble(call->daemon->store, &apply->set, &state);
+        status = document == NULL ? L7S_IO : L7S_OK;
+    }
+    char etag[ADMIN_ETAG_MAX];
+    if (status == L7S_OK) {
+        status = admin_etag(document, etag);
+    }
+    json_decref(document);
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+        return false;
+    }
+    return admin_edit_precondition(call, etag);
+}
+
+static void end_apply(apply_t *apply)
+{
+    admin_object_clear(&apply->set);
+    json_decref(apply->normal);
+    json_decref(apply->wanted);
+    json_decref(apply->overridden);
+    admin_plan_free(apply->plan);
+}
+
+static bool begin_apply(apply_t *apply, admin_call_t *call, unsigned *max_deletes)
+{
+    *apply = (apply_t){.call = call};
+    call->set = call->parameters[0];
+    if (!admin_page_number(call, "max_deletes", DELETES_MAX, DELETES_MAX, max_deletes)) {
+        return false;
+    }
+    apply->normal = call->body == NULL ? NULL : admin_set_normal(call->body, call->set);
+    apply->wanted = json_object();
+    apply->overridden = json_array();
+    apply->plan = admin_plan_create(call->dry_run);
+    if (apply->plan == NULL || (call->body != NULL && apply->normal == NULL)) {
+        admin_call_failed(call, L7S_NO_MEMORY);
+        return false;
+    }
+    return true;
+}
+
+void admin_sets_put(admin_call_t *call)
+{
+    apply_t apply;
+    unsigned max_deletes;
+    if (begin_apply(&apply, call, &max_deletes) && check_body(&apply) &&
+        admin_edit_begin(call)) {
+        if (!read_before(&apply, false)) {
+            admin_edit_abort(call);
+        } else if (carry_out(&apply, max_deletes)) {
+            reply_applied(&apply);
+        }
+    }
+    end_apply(&apply);
+}
+
+void admin_sets_delete(admin_call_t *call)
+{
+    apply_t apply;
+    unsigned max_deletes;
+    if (begin_apply(&apply, call, &max_deletes) && admin_edit_begin(call)) {
+        if (!read_before(&apply, true)) {
+            admin_edit_abort(call);
+        } else if (carry_out(&apply, max_deletes)) {
+            admin_call_reply(call, 204, NULL);
+        }
+    }
+    end_apply(&apply);
+}

@@ -1,5 +1,6 @@
 # Hashing, keys, addresses, paths, buckets and what lies in the shared memory.
 l7s_unit(accept l7s_core)
+l7s_unit(access_line l7s_core)
 l7s_unit(addr l7s_core)
 l7s_unit(bans l7s_core)
 l7s_unit(bucket l7s_core)

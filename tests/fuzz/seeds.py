@@ -77,6 +77,8 @@ def seeds(checkout):
                        b"VA 3 c17\r\n123\r\nHD\r\nEX\r\nNF\r\nNS\r\nMN\r\n",
                        b"VA 00000000000000000020 c18446744073709551615\r\n"
                        b"18446744073709551615\r\n"],
+        "access_line": [b"\x00" + b"".join(
+            path.read_bytes() for path in sorted((checkout / "tests/core/access").glob("*/*")))],
         "pairs": [b"aa=1&bb=%41+x&%61%61=%00&==&cc", b"aa=1; bb=\"x y\" ;cc;=; aa=2",
                   b"aa=%&bb=%4&cc=%zz&" + b"dd&" * 300],
         "part": [part(203, 0, packed), part(202, 0, packed), part(203, 7, packed),
@@ -119,6 +121,7 @@ def dictionaries(openapi):
         "accept": ["text/html", "text/plain", "text/*", "application/json",
                    "application/problem+json", "application/*", "*/*", ";q=0.", ","],
         "challenge": ["l7shield-gate=", "; ", "69558c00", "//", "/\\\\"],
+        "access_line": ['] \\"', '\\x', '\\u', '\\\\"', '""""', " HTTP/1.1", "://", '{"', '":', " - "],
         "path": ["%2e", "%2F", "%25", "%00", "/../", "/./", "//", "/**", "*", "?"],
         "addr": ["::ffff:", "/128", "/32", "/0", "ip:", "net:", "_24", "255"],
         "meta_reply": ["VA ", " t", " c", "\r\n", "EN\r\n", "MN\r\n", "HD\r\n", "18446744073709551616"],

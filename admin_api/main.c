@@ -12,6 +12,7 @@
 #include "http/auth.h"
 #include "http/http_stats.h"
 #include "http/server.h"
+#include "http/trail.h"
 #include "log.h"
 #include "store/store.h"
 #include "worker.h"
@@ -67,6 +68,9 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
     if (status == L7S_OK) {
         status = admin_auth_create(daemon->store, &daemon->auth);
     }
+    if (status == L7S_OK) {
+        status = admin_trail_create(daemon->store, &daemon->trail);
+    }
     daemon->http_stats = admin_http_stats_create();
     if (status == L7S_OK && daemon->http_stats == NULL) {
         status = L7S_NO_MEMORY;
@@ -99,6 +103,7 @@ static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
         admin_publisher_stop(daemon->publisher);
     }
     admin_http_stats_free(daemon->http_stats);
+    admin_trail_free(daemon->trail, admin_wall_ms());
     admin_auth_free(daemon->auth);
     admin_store_close(daemon->store);
     admin_keys_close(daemon->keys);

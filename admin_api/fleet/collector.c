@@ -6,6 +6,7 @@
  */
 #include "collector.h"
 
+#include "../http/trail.h"
 #include "../log.h"
 #include "../store/store_events.h"
 #include "../store/store_objects.h"
@@ -27,6 +28,7 @@
 #define INCIDENTS_EVERY_MS 200
 #define IDLE_EVERY_MS 5000
 #define PRUNE_EVERY_MS 60000
+#define AUDIT_EVERY_MS 1000
 #define PRUNE_ROUNDS_MAX 10
 #define DAY_MS ((uint64_t)86400000)
 #define RETENTION_DAYS 30
@@ -34,7 +36,7 @@
 
 /* When each task is due, by the monotonic clock. */
 typedef struct {
-    uint64_t seats, seats_quick, bans, incidents, idle, prune;
+    uint64_t seats, seats_quick, bans, incidents, idle, prune, audit;
 } due_t;
 
 struct admin_collector {
@@ -171,6 +173,10 @@ static void work_round(admin_collector_t *collector, bool quick, uint64_t mono_m
     }
     if (is_due(&due->prune, PRUNE_EVERY_MS, mono_ms)) {
         prune(collector->daemon->store, now_ms);
+        admin_trail_prune(collector->daemon->trail, now_ms);
+    }
+    if (is_due(&due->audit, AUDIT_EVERY_MS, mono_ms)) {
+        admin_trail_flush(collector->daemon->trail, now_ms);
     }
 }
 
@@ -182,7 +188,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t next_due(const due_t *due, bool quick)
 {
     uint64_t next = earlier(earlier(due->seats, due->bans), due->incidents);
-    next = earlier(next, earlier(due->idle, due->prune));
+    next = earlier(next, earlier(due->idle, earlier(due->prune, due->audit)));
     return quick ? earlier(next, due->seats_quick) : next;
 }
 

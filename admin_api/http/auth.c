@@ -133,6 +133,7 @@ static admin_auth_result_t admit(admin_auth_t *auth, const admin_token_t *token,
 {
     bool current = strcmp(token->id, id) == 0;
     snprintf(out->principal, sizeof out->principal, "token:%s", token->name);
+    snprintf(out->token_id, sizeof out->token_id, "%s", id);
     if (!admin_scope_address(token->spec, peer)) {
         return ADMIN_AUTH_ELSEWHERE;
     }

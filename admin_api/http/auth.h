@@ -13,6 +13,7 @@
 typedef struct {
     admin_role_t role;
     char principal[80]; /* "token:ci", "unix:root" */
+    char token_id[9];   /* of the secret that was shown; "" = none */
     json_t *bounds;     /* owned: the token's document when it is bound (scope.h) */
 } admin_identity_t;
 

@@ -32,8 +32,9 @@ typedef struct admin_call {
     const char
         *parameters[ADMIN_PARAMETERS_MAX]; /* {name} parts of the route, in order */
     admin_role_t role;
-    const char *principal; /* token name, "unix:root" */
-    const json_t *bounds;  /* document of a token bound to sets or apps; else NULL */
+    const char *principal;          /* token name, "unix:root" */
+    const char *token_id, *session; /* NULL without one */
+    const json_t *bounds; /* document of a token bound to sets or apps; else NULL */
     const char *if_match, *if_none_match, *reason, *accept;
     bool dry_run, pretty, view_spec, force, adopt;
     const char *set; /* on whose behalf a set's handler changes objects; else NULL */
@@ -44,8 +45,13 @@ typedef struct admin_call {
     /* of a parameter that may repeat: the value number `index`, NULL after the last */
     const char *(*query_at)(const struct admin_call *call, const char *name,
                             size_t index);
+    const char *route;   /* its pattern; NULL: there is none */
+    const char *target;  /* path and parameters, decoded and cut; NULL: not yet known */
     void *server;        /* server.c's own */
     const uint8_t *peer; /* 16 bytes, v4-mapped; NULL over the unix socket */
+
+    char object[96]; /* what it was about, for the audit; "" = the path tells */
+    bool audited;    /* its row was written with its change (trail.h) */
 
     /* answer */
     unsigned status;

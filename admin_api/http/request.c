@@ -12,6 +12,7 @@
 #include "media.h"
 #include "problem.h"
 #include "scope.h"
+#include "trail.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -204,7 +205,12 @@ static bool check_who(admin_request_t *request)
     if (needed == ADMIN_NOBODY) {
         return true;
     }
-    switch (identify(request, &request->identity)) {
+    admin_auth_result_t result = identify(request, &request->identity);
+    if (request->identity.principal[0] != '\0') {
+        call->principal = request->identity.principal;
+        call->token_id = request->identity.token_id;
+    }
+    switch (result) {
     case ADMIN_AUTH_OK:
         break;
     case ADMIN_AUTH_MISSING:
@@ -225,7 +231,6 @@ static bool check_who(admin_request_t *request)
         return false;
     }
     call->role = request->identity.role;
-    call->principal = request->identity.principal;
     call->bounds = request->identity.bounds;
     if (!admin_role_allows(call->role, needed)) {
         admin_call_problem(call, "forbidden", "This needs the role %s; %s has %s.",
@@ -268,6 +273,7 @@ static bool find_route(admin_request_t *request)
                            request->allow);
         return false;
     default:
+        call->route = request->route->pattern;
         return true;
     }
 }
@@ -317,6 +323,39 @@ static bool check_text(admin_request_t *request)
     return call->status == 0;
 }
 
+/* -- what the audit is to know -- */
+
+static enum MHD_Result add_parameter(void *context, enum MHD_ValueKind kind,
+                                     const char *key, const char *value)
+{
+    (void)kind;
+    admin_request_t *request = context;
+    char *target = request->target;
+    size_t used = strlen(target), room = sizeof request->target - used;
+    char text[sizeof request->target];
+    snprintf(text, sizeof text, "%s%s%s%s", strchr(target, '?') == NULL ? "?" : "&", key,
+             value == NULL ? "" : "=", value == NULL ? "" : value);
+    l7s_utf8_copy(target + used, room, text);
+    return MHD_YES;
+}
+
+static bool mutates(const admin_request_t *request)
+{
+    const char *method = request->call.method;
+    return request->route != NULL
+               ? admin_route_changes(request->route)
+               : strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
+                     strcmp(method, "OPTIONS") != 0;
+}
+
+static void note_target(admin_request_t *request)
+{
+    l7s_utf8_copy(request->target, sizeof request->target, request->call.path);
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, add_parameter,
+                              request);
+    request->call.target = request->target;
+}
+
 void admin_request_check(admin_request_t *request, const char *target,
                          const char *version)
 {
@@ -329,6 +368,12 @@ void admin_request_check(admin_request_t *request, const char *target,
      * where this request ends, or the client asked before sending. */
     bool asked = has_body(request) && header(request, "Expect") != NULL;
     request->closes = request->refused && (!sound || asked);
+    if (mutates(request)) {
+        note_target(request);
+    }
+    if (request->refused && mutates(request)) {
+        admin_trail_end(&request->call);
+    }
 }
 
 /* -- body and handler -- */
@@ -431,6 +476,9 @@ void admin_request_run(admin_request_t *request)
     }
     if (call->status == 0) {
         admin_call_problem(call, "internal_error", "The handler gave no answer.");
+    }
+    if (mutates(request)) {
+        admin_trail_end(call);
     }
 }
 

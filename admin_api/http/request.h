@@ -25,6 +25,7 @@ typedef struct {
     char *path;     /* as it was asked */
     char *cut_path; /* the same, cut into parameters */
     uint8_t peer[16];
+    char target[256];
     admin_identity_t identity;
     char allow[ADMIN_ROUTE_ALLOW_MAX];
     char *body;

@@ -84,6 +84,8 @@ static const admin_route_t routes[] = {
     {"PUT", "/v1/tokens/{name}", ADMIN_ADMIN, admin_tokens_put, SMALL, "TokenPut", "", JSON, false},
     {"DELETE", "/v1/tokens/{name}", ADMIN_ADMIN, admin_tokens_delete, NONE, NULL, "", JSON, false},
 
+    {"GET", "/v1/audit", ADMIN_AUDITOR, admin_audit_list, NONE, NULL, "limit cursor outcome* code* principal* method* path* client since until", LINES, true},
+
     {"GET", "/v1/bans", ADMIN_VIEWER, admin_bans_list, NONE, NULL, "limit cursor policy* origin* client format", LINES | TEXT, false},
     {"DELETE", "/v1/bans", ADMIN_OPERATOR, admin_bans_delete_many, NONE, NULL, "policy hold_seconds", JSON, false},
     {"POST", "/v1/bans:batch", ADMIN_OPERATOR, admin_bans_batch, LARGE, NULL, "force", JSON, false},

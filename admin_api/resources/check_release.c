@@ -163,6 +163,8 @@ static void write_release(release_t *release)
         return;
     }
     write.hold_until_ms = release->hold_until_ms;
+    snprintf(release->call->object, sizeof(release->call->object), "%s",
+             release->request.client_text);
     look_at_policies(release);
     look_at_lists(release);
     if (admin_ban_write_end(&write, lift_bans(release, &write))) {

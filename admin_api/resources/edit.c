@@ -8,6 +8,7 @@
 #include "../../core/json/config.h"
 #include "../fleet/publisher.h"
 #include "../http/problem.h"
+#include "../http/trail.h"
 #include "body_pointer.h"
 #include "features.h"
 #include "own_address.h"
@@ -253,6 +254,9 @@ bool admin_edit_commit(admin_call_t *call, const admin_change_t *changes, size_t
                              .now_ms = call->now_ms};
     l7s_status_t status =
         admin_revision_write(store, changes, count, &origin, &call->revision);
+    if (status == L7S_OK) {
+        status = admin_trail_write(call);
+    }
     if (status != L7S_OK) {
         admin_edit_abort(call);
     } else {

@@ -16,8 +16,8 @@
 /* Everything is shown, defaults too: an operator looks here first. */
 static json_t *defaults(void)
 {
-    return json_pack("{s:s, s:n, s:{s:i, s:i}}", "mode", "enforce", "mode_until",
-                     "retention", "days", 30, "rows", 1000000);
+    return json_pack("{s:s, s:n, s:{s:i, s:i, s:i}}", "mode", "enforce", "mode_until",
+                     "retention", "days", 30, "rows", 1000000, "audit_days", 400);
 }
 
 /* `stored` may be NULL. */

@@ -11,6 +11,7 @@
 #include "../http/problem.h"
 #include "../http/scope.h"
 #include "../http/token_text.h"
+#include "../http/trail.h"
 #include "edit.h"
 #include "resources.h"
 
@@ -231,6 +232,9 @@ static bool valid_name(admin_call_t *call)
 /* Ends the transaction. */
 static bool finish(admin_call_t *call, l7s_status_t status)
 {
+    if (status == L7S_OK && !call->dry_run) {
+        status = admin_trail_write(call);
+    }
     if (status != L7S_OK || call->dry_run) {
         admin_edit_abort(call);
     } else {

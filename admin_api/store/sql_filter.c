@@ -84,7 +84,8 @@ bool admin_filter_begin(admin_filter_t *filter, admin_store_t *store,
     if (filter->overflow) {
         return false;
     }
-    admin_query_begin(store, ADMIN_EVENTS_DB, query, filter->sql, "");
+    admin_query_begin(store, filter->of_config ? ADMIN_CONFIG_DB : ADMIN_EVENTS_DB, query,
+                      filter->sql, "");
     for (size_t i = 0; i < filter->count; i++) {
         int index = (int)i + 1;
         if (filter->parameters[i].text != NULL) {

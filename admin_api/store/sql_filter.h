@@ -21,6 +21,7 @@ typedef struct {
         int64_t number;
     } parameters[ADMIN_SQL_PARAMETERS_MAX];
     bool overflow;
+    bool of_config; /* queries config.db; else events.db */
 } admin_filter_t;
 
 /* Appends text of this program. */
@@ -33,7 +34,7 @@ void admin_filter_address(admin_filter_t *filter, const uint8_t bytes[16]);
  * `columns`, or too many values. */
 bool admin_filter_terms(admin_filter_t *filter, const char *const *columns,
                         const admin_term_t *terms, size_t count);
-/* Begins the query on events.db. False: the filter did not fit; nothing was begun. */
+/* Begins the query. False: the filter did not fit; nothing was begun. */
 bool admin_filter_begin(admin_filter_t *filter, admin_store_t *store,
                         admin_query_t *query);
 

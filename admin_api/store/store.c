@@ -44,6 +44,14 @@ static const char *const config_migrations[] = {
     "ALTER TABLE object ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
     "CREATE INDEX object_owner ON object(owner) WHERE owner <> '';"
     "ALTER TABLE revision ADD COLUMN set_name TEXT;",
+    "CREATE TABLE audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
+    " last_ms INTEGER NOT NULL, count INTEGER NOT NULL, outcome TEXT NOT NULL,"
+    " code TEXT NOT NULL, principal TEXT NOT NULL, token_id TEXT NOT NULL,"
+    " session TEXT NOT NULL, client BLOB, method TEXT NOT NULL, route TEXT NOT NULL,"
+    " path TEXT NOT NULL, object TEXT NOT NULL, reason TEXT NOT NULL,"
+    " revision INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX audit_done ON audit(seq) WHERE outcome = 'done';"
+    "CREATE INDEX audit_not_done ON audit(seq) WHERE outcome <> 'done';",
 };
 
 static const char *const events_migrations[] = {

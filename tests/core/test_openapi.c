@@ -94,8 +94,8 @@ static void test_openapi_every_reference_leads_somewhere(void **state)
 
 static bool is_role(const char *text)
 {
-    static const char *const roles[] = {"none",     "metrics", "viewer",
-                                        "operator", "editor",  "admin"};
+    static const char *const roles[] = {"none",   "metrics", "viewer", "operator",
+                                        "editor", "admin",   "auditor"};
 
     for (size_t i = 0; text != NULL && i < sizeof roles / sizeof roles[0]; i++) {
         if (strcmp(roles[i], text) == 0) {

@@ -109,7 +109,11 @@ static void charge_trip(l7s_evaluation_t *evaluation, l7s_trip_t *trip, uint32_t
         }
         return;
     }
-    debit(evaluation, trip, amount);
+    if (policy->ratio.percent > 0) {
+        l7s_ratio_count(evaluation, trip, amount > 0);
+    } else {
+        debit(evaluation, trip, amount);
+    }
     evaluation->units = policy->cost == L7S_COST_REQUESTS ? 0 : amount;
     if (trip->limits.count == 0 || l7s_trip_measure(evaluation, trip, 0)) {
         l7s_settle_trip(evaluation, trip);
@@ -127,7 +131,8 @@ static void charge(l7s_evaluation_t *evaluation, uint32_t index,
     l7s_signals_t signals;
     l7s_trip_t trip;
 
-    if (amount == 0 ||
+    /* For a share those that do not fail count, too. */
+    if ((amount == 0 && policy->ratio.percent == 0) ||
         !match_signals(evaluation->image, policy->signals, &answer->signals, &signals) ||
         !l7s_trip_regard(evaluation, index, &trip) ||
         l7s_trip_is_simulated(evaluation, &trip)) {

@@ -33,7 +33,7 @@ typedef struct {
     char id[L7S_INCIDENT_ID_MAX];
     char policy[L7S_POLICY_NAME_MAX];
     char action[12];   /* "throttle", "ban", … what was or would have been done */
-    char detector[12]; /* "rate", "always" */
+    char detector[12]; /* "rate", "ratio", "always", … */
     char key[160];     /* JSON text of source.key, e.g. {"client":"203.0.113.7"} */
     char ban_id[L7S_BAN_ID_MAX]; /* of a ban action */
     char app[L7S_POLICY_NAME_MAX];
@@ -46,6 +46,7 @@ typedef struct {
     uint64_t started_ms;
     l7s_mode_t mode;             /* the effective one: observe means nothing was done */
     uint32_t limit, per_seconds; /* 0 when the detector has none */
+    uint32_t observed;           /* when it opened, where a share is; 0: not known */
     char unit[16];               /* of `limit`: "requests", "bytes", … */
     uint8_t campaign;            /* 1: many keys, `key` is that of the first */
     char country[3];             /* "": not known */

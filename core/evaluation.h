@@ -65,6 +65,7 @@ typedef struct {
     uint64_t wait_us;              /* until the request would conform; 0: not known */
     uint32_t limit;                /* that it did not conform to, or L7S_NONE */
     l7s_run_t limits;              /* that it is held to: the policy's or a plan's */
+    uint32_t observed;             /* what was measured, where a share is; 0: nothing */
     bool simulated;                /* a ban would be in force: nothing new happened */
     l7s_image_sanction_t sanction; /* what is done: settle.c's */
     l7s_exam_t exam;               /* … for a challenge, when it has been examined */
@@ -162,6 +163,15 @@ bool l7s_ask_flight(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
 
 /* Takes the places that were found free. False: one was gone, and that refuses it. */
 bool l7s_charge_flight(l7s_evaluation_t *evaluation);
+
+/* --- charge_ratio.c --- */
+
+/* Fills in what share failed, and for how long that is too much. False: it is not. */
+bool l7s_ratio_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip);
+
+/* Counts an answer. */
+void l7s_ratio_count(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                     bool failed);
 
 /* --- charge.c --- */
 

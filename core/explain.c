@@ -29,7 +29,9 @@ static void explain_policy(asked_t *asked, uint32_t index, l7s_explain_t *explai
                   l7s_matcher_policy(&asked->matcher, index);
     if (out.matches) {
         const l7s_hash128_t *digest = l7s_tuples_digest(&asked->tuples, policy->spec);
-        l7s_run_t limits = l7s_plan_limits(&asked->matcher, policy);
+        l7s_run_t limits = policy->ratio.percent > 0
+                               ? policy->tallies
+                               : l7s_plan_limits(&asked->matcher, policy);
         out.counts = digest != NULL;
         out.digest = digest != NULL ? *digest : (l7s_hash128_t){0, 0};
         out.limits =

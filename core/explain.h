@@ -19,8 +19,9 @@ typedef struct {
     bool matches; /* everything that it asks for holds */
     bool counts;  /* it matches, and the request has what it is counted by */
     l7s_hash128_t digest;
-    const char *key;                 /* what it is counted by as JSON, secrets as h:… */
-    const l7s_image_limit_t *limits; /* of its plan, where there are plans */
+    const char *key; /* what it is counted by as JSON, secrets as h:… */
+    /* Of its plan, where there are plans; of a share its tallies (ratio.h). */
+    const l7s_image_limit_t *limits;
     uint32_t limit_count;
 } l7s_explained_policy_t;
 

@@ -46,7 +46,8 @@ typedef struct {
     uint8_t place, of; /* which of how many that are charged together */
     uint32_t policy;   /* whose limit it is */
     uint8_t deferred;  /* counts when a request has been answered: it may go into debt */
-    uint8_t reserved2[3];
+    uint8_t tally; /* its counter is a tally (tally.h), and `rate` what would be much */
+    uint8_t reserved2[2];
 } l7s_image_limit_t;
 const l7s_image_limit_t *l7s_image_limit(const l7s_image_t *image, uint32_t id);
 const l7s_image_limit_t *l7s_image_limits(const l7s_image_t *image, uint32_t *count);

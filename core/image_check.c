@@ -8,6 +8,7 @@
 #include "flight.h"
 #include "image_layout.h"
 #include "stats.h"
+#include "tally.h"
 
 #include <string.h>
 
@@ -280,7 +281,7 @@ static bool check_test(const l7s_image_t *image, const void *record)
 /* Charges are told apart by their limit: it must name the policy it belongs to, and its
  * place among those that are charged together. */
 static bool owns_limits(const l7s_image_t *image, const l7s_image_policy_t *policy,
-                        l7s_run_t run)
+                        l7s_run_t run, bool tallies)
 {
     const l7s_image_limit_t *limits = l7s_image_section(image, L7S_SECTION_LIMITS);
     uint32_t index = (uint32_t)(policy - l7s_image_policy(image, 0));
@@ -290,7 +291,31 @@ static bool owns_limits(const l7s_image_t *image, const l7s_image_policy_t *poli
     }
     for (uint32_t i = 0; i < run.count; i++) {
         const l7s_image_limit_t *limit = &limits[run.first + i];
-        if (limit->policy != index || limit->place != i || limit->of != run.count) {
+        if (limit->policy != index || limit->place != i || limit->of != run.count ||
+            limit->tally != tallies) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_ratio(const l7s_image_t *image, const l7s_image_policy_t *policy)
+{
+    const l7s_image_limit_t *limits = l7s_image_section(image, L7S_SECTION_LIMITS);
+    const l7s_ratio_t *ratio = &policy->ratio;
+    l7s_run_t run = policy->tallies;
+
+    if (ratio->percent == 0) {
+        return run.count == 0;
+    }
+    if (ratio->percent > 100 || ratio->min_requests == 0 || ratio->seconds == 0 ||
+        ratio->seconds > L7S_TALLY_SECONDS_MAX || run.count != L7S_RATIO_TALLIES ||
+        policy->deferred == 0 || policy->strict || policy->limits.count > 0 ||
+        !owns_limits(image, policy, run, true)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < run.count; i++) {
+        if (limits[run.first + i].rate.period_us != ratio->seconds * 1000000ULL) {
             return false;
         }
     }
@@ -312,7 +337,7 @@ static bool owns_plans(const l7s_image_t *image, const l7s_image_policy_t *polic
     }
     for (uint32_t i = 0; i < run.count; i++) {
         l7s_run_t limits = plans[run.first + i].limits;
-        if (limits.count == 0 || !owns_limits(image, policy, limits)) {
+        if (limits.count == 0 || !owns_limits(image, policy, limits, false)) {
             return false;
         }
     }
@@ -343,24 +368,26 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            holds_index(image, L7S_SECTION_MATCHES, policy->match) &&
            holds_run(image, L7S_SECTION_MATCHES, policy->except) &&
            holds_run(image, L7S_SECTION_MATCHES, policy->any) &&
-           owns_limits(image, policy, policy->limits) && owns_plans(image, policy) &&
+           owns_limits(image, policy, policy->limits, false) &&
+           owns_plans(image, policy) &&
            holds_run(image, L7S_SECTION_STEPS, policy->steps) &&
            policy->steps.count <= L7S_STEPS_PER_POLICY &&
            holds_index(image, L7S_SECTION_SPECS, policy->spec) &&
            policy->stats_row < L7S_STATS_ROWS && policy->mode <= L7S_MODE_ENFORCE &&
            policy->when_down <= L7S_DOWN_CLOSED &&
            (!policy->strict || policy->limits.count > 0) && policy->cost < L7S_COSTS &&
-           policy->concurrency <= L7S_FLIGHT_MAX &&
+           policy->concurrency <= L7S_FLIGHT_MAX && check_ratio(image, policy) &&
            holds_refs(image, policy->signals, L7S_SECTION_TEXT) &&
            holds_run(image, L7S_SECTION_REFS, policy->statuses);
 }
 
 static bool check_step(const l7s_image_t *image, const void *record)
 {
+    const l7s_image_limit_t *limits = l7s_image_section(image, L7S_SECTION_LIMITS);
     const l7s_image_step_t *step = record;
 
     return holds_index(image, L7S_SECTION_LIMITS, step->limit) &&
-           check_sanction(image, &step->sanction) &&
+           limits[step->limit].tally == 0 && check_sanction(image, &step->sanction) &&
            step->sanction.action >= L7S_ACTION_DENY;
 }
 

@@ -29,10 +29,11 @@
 #include "image.h"
 #include "mode.h"
 #include "pattern.h"
+#include "ratio.h"
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 14
+#define L7S_IMAGE_VERSION 15
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -199,7 +200,7 @@ typedef struct {
     uint32_t name;
     uint32_t match;   /* what the index cannot tell; paths are the complex globs */
     l7s_run_t except; /* matches */
-    l7s_run_t limits; /* none: the detector is always */
+    l7s_run_t limits; /* none: the detector is none of rates */
     uint32_t spec;
     uint32_t stats_row;
     uint8_t action;    /* l7s_action_t, that of `sanction` */
@@ -222,7 +223,8 @@ typedef struct {
     l7s_run_t any;      /* matches */
     l7s_image_sanction_t sanction;
     uint32_t concurrency; /* the most requests in flight; 0: not its detector */
-    uint32_t unused;
+    l7s_ratio_t ratio;    /* the share of failing answers; percent 0: likewise */
+    l7s_run_t tallies;    /* limits, with a ratio: L7S_RATIO_ANSWERED, … */
 } l7s_image_policy_t;
 
 typedef struct {

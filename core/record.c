@@ -32,17 +32,21 @@ static void describe_policy(const l7s_evaluation_t *evaluation, const l7s_trip_t
                             l7s_episode_facts_t *facts)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, trip->policy);
-    bool has_rate = trip->limits.count > 0;
+    bool has_ratio = policy->ratio.percent > 0;
+    bool has_rate = trip->limits.count > 0 && !has_ratio;
 
     L7S_COPY(facts->policy, l7s_text_at(evaluation, policy->name));
     L7S_COPY(facts->action, l7s_action_name(policy->action));
     L7S_COPY(facts->detector, policy->signals.count > 0 ? "signal"
                               : has_rate                ? "rate"
+                              : has_ratio               ? "ratio"
                               : policy->concurrency > 0 ? "concurrency"
                                                         : "always");
     l7s_tuples_json(&evaluation->tuples, policy->spec, facts->key);
-    facts->limit = policy->concurrency;
-    facts->per_seconds = 0;
+    facts->limit = has_ratio ? policy->ratio.percent : policy->concurrency;
+    facts->per_seconds = policy->ratio.seconds;
+    facts->observed = trip->observed;
+    L7S_COPY(facts->unit, has_ratio ? "percent" : "");
     if (has_rate) {
         uint32_t limit = trip->limit != L7S_NONE ? trip->limit : trip->limits.first;
         const l7s_rate_t *rate = &l7s_limit_at(evaluation, limit)->rate;
@@ -94,22 +98,30 @@ void l7s_record_count(l7s_evaluation_t *evaluation, l7s_episode_t *episode, bool
     }
 }
 
+static void link_slot(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
+                      uint32_t place, uint32_t index)
+{
+    l7s_hash128_t identity =
+        l7s_limit_at(evaluation, trip->limits.first + place)->identity;
+    l7s_slot_t *slot = l7s_table_find(&evaluation->shared->table,
+                                      l7s_hash128_xor(trip->digest, identity));
+
+    if (slot != NULL &&
+        atomic_load_explicit(&slot->episode, memory_order_relaxed) != index) {
+        atomic_store_explicit(&slot->episode, index, memory_order_relaxed);
+    }
+}
+
 void l7s_record_link(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
                      const l7s_episode_t *episode)
 {
     uint32_t index = l7s_episode_index(&evaluation->shared->episodes, episode);
-    l7s_hash128_t identity;
-    l7s_slot_t *slot;
 
-    if (trip->limits.count == 0) {
-        return;
+    if (trip->limits.count > 0) {
+        link_slot(evaluation, trip, 0, index);
     }
-    identity = l7s_limit_at(evaluation, trip->limits.first)->identity;
-    slot = l7s_table_find(&evaluation->shared->table,
-                          l7s_hash128_xor(trip->digest, identity));
-    if (slot != NULL &&
-        atomic_load_explicit(&slot->episode, memory_order_relaxed) != index) {
-        atomic_store_explicit(&slot->episode, index, memory_order_relaxed);
+    if (l7s_image_policy(evaluation->image, trip->policy)->ratio.percent > 0) {
+        link_slot(evaluation, trip, L7S_RATIO_FAILED, index); /* neither may go alone */
     }
 }
 

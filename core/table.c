@@ -69,18 +69,23 @@ static bool is_drained(l7s_slot_t *slot, l7s_now_t now)
 {
     uint64_t tat = atomic_load_explicit(&slot->tat, memory_order_relaxed);
     uint32_t requests = atomic_load_explicit(&slot->requests, memory_order_relaxed);
+    uint32_t tally_s = atomic_load_explicit(&slot->tally_s, memory_order_relaxed);
+    if (tally_s != 0) {
+        return l7s_tally_drained(tally_s, tat, now.mono_us);
+    }
     return (int64_t)(tat - now.mono_us * requests) <= 0;
 }
 
 /* What a claimer asks for; `key` in its storable form. */
 typedef struct {
     l7s_hash128_t key;
-    const l7s_rate_t *rate;
+    const l7s_rate_t *rate; /* NULL: a tally … */
+    uint32_t tally_s;       /* … of this period */
     uint32_t limit;
     l7s_now_t now;
 } claim_t;
 
-/* A running episode says that a policy acted on this key; for the claimer's own limit the
+/* A running episode says that a policy acted on this key; for the claimer's own limit a
  * bucket itself can be asked. */
 static bool is_over(l7s_slot_t *slot, const claim_t *claim)
 {
@@ -88,7 +93,8 @@ static bool is_over(l7s_slot_t *slot, const claim_t *claim)
         return true;
     }
     uint64_t tat = atomic_load_explicit(&slot->tat, memory_order_relaxed);
-    return atomic_load_explicit(&slot->limit, memory_order_relaxed) == claim->limit &&
+    return claim->rate != NULL &&
+           atomic_load_explicit(&slot->limit, memory_order_relaxed) == claim->limit &&
            !l7s_bucket_conforms(claim->rate, tat, claim->now.mono_us, 1);
 }
 
@@ -150,7 +156,10 @@ static victim_t choose(const l7s_window_t *window, const claim_t *claim, bool pa
 
 static void prepare(l7s_slot_t *slot, const claim_t *claim)
 {
-    atomic_store_explicit(&slot->tat, l7s_bucket_fresh(claim->rate, claim->now.mono_us),
+    const l7s_rate_t *rate = claim->rate;
+    atomic_store_explicit(&slot->tat,
+                          rate != NULL ? l7s_bucket_fresh(rate, claim->now.mono_us)
+                                       : L7S_TALLY_FRESH,
                           memory_order_relaxed);
     atomic_store_explicit(&slot->pending, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->pending_since, 0, memory_order_relaxed);
@@ -159,8 +168,9 @@ static void prepare(l7s_slot_t *slot, const claim_t *claim)
     atomic_store_explicit(&slot->touched_s, seconds(claim->now), memory_order_relaxed);
     atomic_store_explicit(&slot->limit, claim->limit, memory_order_relaxed);
     atomic_store_explicit(&slot->episode, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->standing, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->requests, claim->rate->requests, memory_order_relaxed);
+    atomic_store_explicit(&slot->tally_s, claim->tally_s, memory_order_relaxed);
+    atomic_store_explicit(&slot->requests, rate != NULL ? rate->requests : 0,
+                          memory_order_relaxed);
 }
 
 static void count(_Atomic uint64_t *counter)
@@ -221,6 +231,19 @@ l7s_slot_t *l7s_table_claim(const l7s_table_t *table, l7s_hash128_t key, uint32_
     l7s_slot_t *slot = (l7s_slot_t *)l7s_window_find(&window, key);
     if (__builtin_expect(slot == NULL, 0)) {
         claim_t claim = {.key = key, .rate = rate, .limit = limit, .now = now};
+        return create(table, &claim);
+    }
+    touch(slot, seconds(now));
+    return slot;
+}
+
+l7s_slot_t *l7s_table_claim_tally(const l7s_table_t *table, l7s_hash128_t key,
+                                  uint32_t limit, uint32_t tally_s, l7s_now_t now)
+{
+    claim_t claim = {
+        .key = l7s_cell_storable(key), .tally_s = tally_s, .limit = limit, .now = now};
+    l7s_slot_t *slot = l7s_table_find(table, key);
+    if (slot == NULL) {
         return create(table, &claim);
     }
     touch(slot, seconds(now));

@@ -28,12 +28,13 @@
 #include "clock.h"
 #include "hash.h"
 #include "status.h"
+#include "tally.h"
 
-/* Layout version 1. All times are of this boot. */
+/* Layout version 2. All times are of this boot. */
 typedef struct {
     _Atomic uint64_t key_lo;  /*  0 0 = free, below 2^32 = being claimed (cell.h) */
     _Atomic uint64_t key_hi;  /*  8 */
-    _Atomic uint64_t tat;     /* 16 bucket state, see bucket.h */
+    _Atomic uint64_t tat;     /* 16 bucket state, see bucket.h, or a tally's (tally.h) */
     _Atomic uint32_t pending; /* 24 tokens taken here and not yet pushed */
     _Atomic uint32_t
         pending_since;          /* 28 low 32 bits of mono milliseconds, set at 0 -> n */
@@ -42,7 +43,7 @@ typedef struct {
     _Atomic uint32_t touched_s; /* 44 mono seconds of the last take */
     _Atomic uint32_t limit;     /* 48 low 32 bits of the limit's identity */
     _Atomic uint32_t episode;   /* 52 1 + index of the running episode, 0 = none */
-    _Atomic uint32_t standing;  /* 56 reserved: standing of the client */
+    _Atomic uint32_t tally_s;   /* 56 period of a tally in seconds, 0 = a bucket */
     _Atomic uint32_t requests;  /* 60 of its rate: tells without an image if it drained */
 } l7s_slot_t;
 
@@ -78,6 +79,10 @@ l7s_slot_t *l7s_table_find(const l7s_table_t *table, l7s_hash128_t key);
  * bucket holds only counters that are all worth more (stats->overflowed has grown). */
 l7s_slot_t *l7s_table_claim(const l7s_table_t *table, l7s_hash128_t key, uint32_t limit,
                             const l7s_rate_t *rate, l7s_now_t now);
+
+/* The same for a tally with a period of `tally_s` seconds; a new one is empty. */
+l7s_slot_t *l7s_table_claim_tally(const l7s_table_t *table, l7s_hash128_t key,
+                                  uint32_t limit, uint32_t tally_s, l7s_now_t now);
 
 /* Records that `tokens` of `slot` have been taken and must reach the fleet. */
 void l7s_table_mark(const l7s_table_t *table, l7s_slot_t *slot, uint32_t tokens,

@@ -36,7 +36,10 @@ bool l7s_trip_regard(l7s_evaluation_t *evaluation, uint32_t index, l7s_trip_t *t
     trip->mode = mode_of(evaluation, policy, trip->key);
     trip->wait_us = 0;
     trip->limit = L7S_NONE;
-    trip->limits = l7s_plan_limits(&evaluation->matcher, policy);
+    trip->limits = policy->ratio.percent > 0
+                       ? policy->tallies
+                       : l7s_plan_limits(&evaluation->matcher, policy);
+    trip->observed = 0;
     trip->simulated = false;
     return true;
 }
@@ -52,6 +55,9 @@ bool l7s_trip_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip, uint
     l7s_run_t limits = trip->limits;
     uint64_t now_us = evaluation->now.mono_us;
 
+    if (l7s_image_policy(evaluation->image, trip->policy)->ratio.percent > 0) {
+        return l7s_ratio_measure(evaluation, trip);
+    }
     for (uint32_t i = limits.first; i < limits.first + limits.count; i++) {
         const l7s_image_limit_t *limit = l7s_limit_at(evaluation, i);
         const l7s_slot_t *slot = l7s_table_find(

@@ -56,21 +56,65 @@ static json_t *describe_lists(const admin_check_engine_t *engine)
     return out;
 }
 
+/* Who knows its numbers. */
+static const char *known_to(const admin_check_limit_t *limit)
+{
+    static const char *const names[] = {"unknown", "fleet", "store", "each_node"};
+
+    return names[limit->known];
+}
+
+static bool is_told(const admin_check_limit_t *limit)
+{
+    return limit->known == ADMIN_KNOWN_FLEET || limit->known == ADMIN_KNOWN_STORE;
+}
+
 static json_t *describe_limit(const admin_check_limit_t *limit, l7s_cost_t cost)
 {
-    static const char *const known[] = {"unknown", "fleet", "store", "each_node"};
     const l7s_rate_t *rate = &limit->limit.rate;
-    bool told = limit->known == ADMIN_KNOWN_FLEET || limit->known == ADMIN_KNOWN_STORE;
+    bool told = is_told(limit);
 
     return json_pack("{s:I, s:s, s:I, s:I, s:s, s:o, s:o, s:o}", "requests",
                      (json_int_t)rate->requests, "unit", l7s_cost_unit(cost),
                      "per_seconds", (json_int_t)(rate->period_us / 1000000), "burst",
-                     (json_int_t)rate->burst, "known_to", known[limit->known], "used",
+                     (json_int_t)rate->burst, "known_to", known_to(limit), "used",
                      told ? json_integer(limit->used) : json_null(), "left",
                      told ? json_integer(limit->left) : json_null(), "wait_seconds",
                      told
                          ? json_integer((json_int_t)((limit->wait_us + 999999) / 1000000))
                          : json_null());
+}
+
+/* Both tallies of a share are one limit. */
+static json_t *describe_share(const admin_check_policy_t *policy)
+{
+    const l7s_ratio_t *ratio = &policy->policy->ratio;
+    const admin_check_limit_t *answered = &policy->limits[L7S_RATIO_ANSWERED];
+    const admin_check_limit_t *failed = &policy->limits[L7S_RATIO_FAILED];
+    bool told = is_told(answered) && is_told(failed);
+
+    return json_pack(
+        "{s:I, s:I, s:I, s:s, s:o, s:o, s:o}", "percent", (json_int_t)ratio->percent,
+        "min_requests", (json_int_t)ratio->min_requests, "per_seconds",
+        (json_int_t)ratio->seconds, "known_to", known_to(answered), "answered",
+        told ? json_integer(answered->used) : json_null(), "failed",
+        told ? json_integer(failed->used) : json_null(), "wait_seconds",
+        told ? json_integer(policy->share_wait_s) : json_null());
+}
+
+static json_t *describe_limits(const admin_check_policy_t *policy)
+{
+    json_t *out = json_array();
+    bool is_share = policy->policy->ratio.percent > 0;
+
+    for (uint32_t i = 0; i < policy->limit_count && !is_share; i++) {
+        json_array_append_new(out,
+                              describe_limit(&policy->limits[i], policy->policy->cost));
+    }
+    if (is_share && policy->limit_count == L7S_RATIO_TALLIES) {
+        json_array_append_new(out, describe_share(policy));
+    }
+    return out;
 }
 
 /* Pointers of the predicates that do not hold: why it does not match. */
@@ -90,20 +134,16 @@ static json_t *failed_of(const json_t *predicates)
 
 static json_t *describe_policy(const admin_check_policy_t *policy, json_t *predicates)
 {
-    json_t *limits = json_array();
     bool trips = admin_check_policy_trips(policy);
     json_t *key = policy->counts ? json_loads(policy->key, 0, NULL) : NULL;
 
-    for (uint32_t i = 0; i < policy->limit_count; i++) {
-        json_array_append_new(limits,
-                              describe_limit(&policy->limits[i], policy->policy->cost));
-    }
-    return json_pack(
-        "{s:s, s:s, s:s, s:b, s:o, s:O, s:o, s:o, s:b}", "name", policy->policy->name,
-        "mode", l7s_mode_name(policy->policy->mode), "action",
-        l7s_action_name(policy->policy->action), "matches", policy->matches, "failed",
-        policy->matches ? json_array() : failed_of(predicates), "predicates", predicates,
-        "counted_by", key != NULL ? key : json_null(), "limits", limits, "trips", trips);
+    return json_pack("{s:s, s:s, s:s, s:b, s:o, s:O, s:o, s:o, s:b}", "name",
+                     policy->policy->name, "mode", l7s_mode_name(policy->policy->mode),
+                     "action", l7s_action_name(policy->policy->action), "matches",
+                     policy->matches, "failed",
+                     policy->matches ? json_array() : failed_of(predicates), "predicates",
+                     predicates, "counted_by", key != NULL ? key : json_null(), "limits",
+                     describe_limits(policy), "trips", trips);
 }
 
 static json_t *describe_policies(const admin_check_engine_t *engine,

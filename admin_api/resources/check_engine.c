@@ -8,6 +8,7 @@
 #include "../../core/bus/meta.h"
 #include "../../core/bus/pool.h"
 #include "../../core/fleet.h"
+#include "../../core/limit.h"
 #include "../../core/strict.h"
 #include "../fleet/keys.h"
 #include <stdlib.h>
@@ -231,17 +232,37 @@ static void settle(reading_t *reading, size_t i)
     }
 }
 
+/* Of its counter; of a fresh one where nothing is known. */
+static uint64_t word_of(const admin_check_engine_t *engine,
+                        const admin_check_limit_t *limit)
+{
+    const l7s_slot_t *slot = l7s_table_find(&engine->shared.table, limit->key);
+
+    return slot != NULL ? atomic_load(&slot->tat)
+                        : l7s_limit_fresh(&limit->limit, engine->now.mono_us);
+}
+
 static void measure(admin_check_engine_t *engine, admin_check_limit_t *limit)
 {
     const l7s_rate_t *rate = &limit->limit.rate;
-    const l7s_slot_t *slot = l7s_table_find(&engine->shared.table, limit->key);
-    uint64_t now_us = engine->now.mono_us;
-    uint64_t tat =
-        slot != NULL ? atomic_load(&slot->tat) : l7s_bucket_fresh(rate, now_us);
+    uint64_t word = word_of(engine, limit), now_us = engine->now.mono_us;
 
-    limit->left = l7s_bucket_headroom(rate, tat, now_us);
-    limit->used = rate->burst - limit->left;
-    limit->wait_us = l7s_bucket_wait_us(rate, tat, now_us, 1);
+    limit->left = l7s_limit_headroom(&limit->limit, word, now_us);
+    limit->used = limit->limit.tally ? l7s_limit_used(&limit->limit, word, now_us)
+                                     : rate->burst - limit->left;
+    limit->wait_us = limit->limit.tally ? 0 : l7s_bucket_wait_us(rate, word, now_us, 1);
+}
+
+static void measure_policy(admin_check_engine_t *engine, admin_check_policy_t *policy)
+{
+    for (uint32_t i = 0; i < policy->limit_count; i++) {
+        measure(engine, &policy->limits[i]);
+    }
+    if (policy->policy->ratio.percent > 0 && policy->limit_count == L7S_RATIO_TALLIES) {
+        policy->share_wait_s = l7s_ratio_wait_s(
+            &policy->policy->ratio, word_of(engine, &policy->limits[L7S_RATIO_ANSWERED]),
+            word_of(engine, &policy->limits[L7S_RATIO_FAILED]), engine->now.mono_us);
+    }
 }
 
 static l7s_status_t run(reading_t *reading, const admin_daemon_t *daemon)
@@ -284,9 +305,7 @@ static l7s_status_t read_counters(admin_check_engine_t *engine,
         status = run(&reading, daemon);
     }
     for (size_t i = 0; i < engine->policy_count && status == L7S_OK; i++) {
-        for (uint32_t k = 0; k < engine->policies[i].limit_count; k++) {
-            measure(engine, &engine->policies[i].limits[k]);
-        }
+        measure_policy(engine, &engine->policies[i]);
     }
     if (reading.pool != NULL) {
         l7s_pool_free(reading.pool);
@@ -313,9 +332,12 @@ l7s_status_t admin_check_engine_explain(admin_check_engine_t *engine,
 
 bool admin_check_policy_trips(const admin_check_policy_t *policy)
 {
-    bool over = policy->limit_count == 0;
+    bool is_share = policy->policy->ratio.percent > 0;
+    /* What is in flight only nodes know. */
+    bool over = is_share ? policy->share_wait_s > 0
+                         : policy->limit_count == 0 && policy->policy->concurrency == 0;
 
-    for (uint32_t i = 0; i < policy->limit_count; i++) {
+    for (uint32_t i = 0; i < policy->limit_count && !is_share; i++) {
         over |= policy->limits[i].left == 0;
     }
     return policy->matches && policy->counts && over;

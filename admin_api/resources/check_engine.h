@@ -23,7 +23,7 @@ typedef struct {
     l7s_image_limit_t limit;
     l7s_hash128_t key;
     admin_known_t known;
-    uint32_t used, left; /* tokens */
+    uint32_t used, left; /* tokens; of a tally: what it counts */
     uint64_t wait_us;    /* until a request conforms */
 } admin_check_limit_t;
 
@@ -33,6 +33,7 @@ typedef struct {
     bool matches, counts;
     l7s_hash128_t digest;
     char key[L7S_EXPLAIN_KEY]; /* JSON */
+    uint32_t share_wait_s;     /* for so long too many answers failed; 0: not too many */
     uint32_t limit_count;
     admin_check_limit_t limits[L7S_RATES_MAX];
 } admin_check_policy_t;
@@ -69,7 +70,7 @@ L7S_MUST_USE l7s_status_t admin_check_engine_explain(admin_check_engine_t *engin
                                                      const l7s_request_t *request);
 
 /* Does this policy refuse the request by what is known: it matches, counts it, would act,
- * and a limit is used up or it has none? */
+ * and a limit is used up, too many answers failed, or it is `always`? */
 bool admin_check_policy_trips(const admin_check_policy_t *policy);
 
 #endif

@@ -34,6 +34,7 @@ static const struct {
     {"policy", "count", NULL, "user", "user"},
     {"policy", "match", NULL, "signals", "signals"},
     {"policy", "detect", NULL, "concurrency", "concurrency"},
+    {"policy", "detect", NULL, "ratio", "ratio"},
     {"list", "kind", "strings", NULL, "strings"},
     {"list", "kind", "countries", NULL, "geo"},
     {"list", "kind", "asns", NULL, "geo"},

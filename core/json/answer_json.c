@@ -88,9 +88,9 @@ static void check_cost(l7s_reader_t *reader, const json_t *json,
 
 static void check_action(l7s_reader_t *reader, const l7s_policy_t *policy)
 {
-    bool has_rate = policy->rate_count > 0;
+    bool acts_later = policy->rate_count > 0 || policy->ratio.percent > 0;
 
-    if (!has_rate && policy->cost == L7S_COST_REQUESTS &&
+    if (!acts_later && policy->cost == L7S_COST_REQUESTS &&
         policy->action != L7S_ACTION_BAN && policy->action != L7S_ACTION_LOG) {
         size_t mark = l7s_pointer_push(&reader->at, "action");
 
@@ -149,6 +149,47 @@ static void read_concurrency(l7s_reader_t *reader, const json_t *json, l7s_polic
     }
 }
 
+/* What fails, unless count.statuses says: what the client or the server did wrong. */
+static void fail_by_default(l7s_policy_t *out)
+{
+    if (out->status_count == 0) {
+        out->statuses[0].lowest = 400;
+        out->statuses[0].highest = 599;
+        out->status_count = 1;
+    }
+}
+
+static void check_ratio(l7s_reader_t *reader, const json_t *json,
+                        const l7s_policy_t *policy)
+{
+    if (policy->signals.count > 0) {
+        size_t mark = l7s_pointer_push(&reader->at, "detect");
+
+        l7s_reader_wrong_at(reader, "ratio", "not_allowed",
+                            "it is the share of all answers: leave match.signals out");
+        l7s_pointer_pop(&reader->at, mark);
+    }
+    if (strcmp(l7s_reader_string(json, "scope", "node"), "node") != 0) {
+        l7s_reader_wrong_at(reader, "scope", "node_only",
+                            "shares of failing answers are counted by each node for "
+                            "itself: write \"node\", or leave it out");
+    }
+}
+
+static void read_ratio(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out)
+{
+    const json_t *own = json_object_get(json_object_get(json, "detect"), "ratio");
+
+    if (own != NULL) {
+        out->ratio.percent = (uint32_t)l7s_reader_integer(own, "percent", 1);
+        out->ratio.min_requests = (uint32_t)l7s_reader_integer(own, "min_requests", 1);
+        out->ratio.seconds = (uint32_t)l7s_reader_integer(own, "per_seconds", 1);
+        out->fleet = false;
+        fail_by_default(out);
+        check_ratio(reader, json, out);
+    }
+}
+
 void l7s_answer_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out)
 {
     const json_t *count = json_object_get(json, "count");
@@ -166,6 +207,7 @@ void l7s_answer_read(l7s_reader_t *reader, const json_t *json, l7s_policy_t *out
     read_cost(count, out);
     check_cost(reader, json, out);
     read_concurrency(reader, json, out);
+    read_ratio(reader, json, out);
     if (out->concurrency > 0) {
         return;
     }

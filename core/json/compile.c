@@ -113,6 +113,7 @@ static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *po
             .fleet = policy->fleet && !asks_store(policy),
             .strict = asks_store(policy),
             .deferred = awaited_by(policy) != 0,
+            .tally = policy->ratio.percent > 0,
             .policy = l7s_builder_count(&compiler->builder, L7S_SECTION_POLICIES),
             .by_client = counts_by(policy, L7S_PART_CLIENT),
             .by_network = counts_by(policy, L7S_PART_NETWORK),
@@ -126,6 +127,23 @@ static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *po
         l7s_builder_add(&compiler->builder, L7S_SECTION_LIMITS, &limit, 1);
     }
     return run;
+}
+
+/* Both tallies of a share, with rates that say what would be much of each: enough to tell
+ * the share, and as many of them as make it too large. */
+static l7s_run_t compile_tallies(l7s_compiler_t *compiler, const l7s_policy_t *policy)
+{
+    uint32_t failed = l7s_ratio_least_failed(&policy->ratio);
+    uint64_t period_us = policy->ratio.seconds * 1000000ULL;
+    const l7s_rate_t rates[L7S_RATIO_TALLIES] = {
+        [L7S_RATIO_ANSWERED] = {policy->ratio.min_requests, policy->ratio.min_requests,
+                                period_us},
+        [L7S_RATIO_FAILED] = {failed, failed, period_us},
+    };
+
+    return policy->ratio.percent == 0
+               ? (l7s_run_t){0, 0}
+               : compile_limits(compiler, policy, rates, L7S_RATIO_TALLIES, 0);
 }
 
 /* Each plan's rates are limits of their own: a change of plan begins them anew. */
@@ -236,6 +254,8 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
         .by_user = needs_user(policy),
         .cost = (uint8_t)policy->cost,
         .concurrency = policy->concurrency,
+        .ratio = policy->ratio,
+        .tallies = compile_tallies(compiler, policy),
     };
     out.identity = l7s_limit_identity(compiler->count_key, policy->name,
                                       policy->spec != NULL ? policy->spec : "", 0);

@@ -16,6 +16,7 @@
 #include "../geo.h"
 #include "../key.h"
 #include "../mode.h"
+#include "../ratio.h"
 #include "../rule.h"
 #include "../status.h"
 #include <jansson.h>
@@ -105,6 +106,7 @@ typedef struct {
     char *plan_list, *plan_attribute; /* NULL without plans */
     l7s_strings_t signals;            /* match.signals: any of them */
     uint32_t concurrency;             /* requests in flight; 0: not the detector */
+    l7s_ratio_t ratio;                /* percent 0: likewise */
     l7s_cost_t cost;
     size_t status_count;
     struct {

@@ -84,6 +84,11 @@ static json_t *evidence_of(const l7s_total_t *total)
     uint64_t seconds = l7s_report_count(total->newest, "per_seconds");
     uint64_t normal = seconds == 0 ? 0 : (limit + seconds - 1) / seconds;
 
+    if (l7s_total_is_share(total)) {
+        return json_pack("[{s:s, s:I, s:o}]", "metric", "failing_responses_percent",
+                         "observed", (json_int_t)l7s_total_share(total), "normal",
+                         count_or_null(limit));
+    }
     return json_pack("[{s:s, s:I, s:o}]", "metric", "requests_per_second", "observed",
                      (json_int_t)total->peak, "normal", count_or_null(normal));
 }
@@ -94,9 +99,10 @@ static json_t *layer_of(const l7s_total_t *total)
         return json_null();
     }
     bool flood = l7s_report_count(total->newest, "limit") != 0 || total->peak >= 10;
-    const char *signature = total->campaign ? "distributed_flood"
-                            : flood         ? "request_flood"
-                                            : "unknown";
+    const char *signature = l7s_total_is_share(total) ? "unknown" /* not how many */
+                            : total->campaign         ? "distributed_flood"
+                            : flood                   ? "request_flood"
+                                                      : "unknown";
 
     return json_pack("{s:i, s:s, s:s, s:i, s:o}", "osi", 7, "name", "application",
                      "signature", signature, "confidence_percent",
@@ -175,6 +181,9 @@ static json_t *measure_of(const l7s_total_t *total)
         return json_pack("{s:I, s:I, s:n, s:s}", "observed", (json_int_t)limit + 1,
                          "limit", (json_int_t)limit, "per_seconds", "unit",
                          "requests_in_flight");
+    }
+    if (l7s_total_is_share(total)) {
+        observed = l7s_total_share(total);
     }
     return json_pack("{s:I, s:o, s:o, s:s}", "observed", (json_int_t)observed, "limit",
                      count_or_null(l7s_report_count(total->newest, "limit")),

@@ -36,6 +36,9 @@ l7s_total_t l7s_total_of(const json_t *reports);
 uint64_t l7s_total_clients(const l7s_total_t *total);
 /* The most that can have been asked within one period; 0: the detector has no rate. */
 uint64_t l7s_total_per_period(const l7s_total_t *total);
+/* Is its detector a share of answers? Then this is what was observed, in percent. */
+bool l7s_total_is_share(const l7s_total_t *total);
+uint64_t l7s_total_share(const l7s_total_t *total);
 /* incident_signal.c: the signals of all reports, [{"name","detail","count"}], the most
  * frequent first. New reference. */
 json_t *l7s_signals_top(const json_t *reports);

@@ -52,6 +52,7 @@ static const struct {
     {"unit", LATER_TEXT, 15},
     {"signals", LATER_TEXT, L7S_EPISODE_SIGNALS_TEXT},
     {"units", LATER_COUNT, 0},
+    {"observed", LATER_COUNT, 0},
     {"country", LATER_TEXT, 2},
     {"asn", LATER_COUNT, 0},
 };
@@ -116,6 +117,9 @@ static void set_facts(json_t *out, const l7s_episode_facts_t *facts)
     set_count(out, "per_seconds", facts->per_seconds);
     if (strcmp(facts->unit, "requests") != 0) {
         set_text(out, "unit", facts->unit);
+    }
+    if (facts->observed != 0) {
+        set_count(out, "observed", facts->observed);
     }
     if (facts->country[0] != '\0') {
         set_text(out, "country", facts->country);

@@ -167,13 +167,28 @@ uint64_t l7s_total_per_period(const l7s_total_t *total)
     return since < most ? since : most > limit ? most : limit + 1;
 }
 
+bool l7s_total_is_share(const l7s_total_t *total)
+{
+    return strcmp(l7s_report_text(total->newest, "detector"), "ratio") == 0;
+}
+
+/* A node that only heard of a ban knows no more than that the limit was reached. */
+uint64_t l7s_total_share(const l7s_total_t *total)
+{
+    uint64_t observed = l7s_report_count(total->newest, "observed");
+
+    return observed != 0 ? observed : l7s_report_count(total->newest, "limit");
+}
+
 /* How far above the limit: 10 times is 10; 0 when there is no limit. A campaign has many
  * keys, each with a limit of its own, so this says nothing about it. */
 static double overload(const l7s_total_t *total)
 {
     uint64_t limit = l7s_report_count(total->newest, "limit");
 
-    return limit == 0 ? 0 : (double)l7s_total_per_period(total) / (double)limit;
+    return limit == 0 || l7s_total_is_share(total)
+               ? 0
+               : (double)l7s_total_per_period(total) / (double)limit;
 }
 
 const char *l7s_total_severity(const l7s_total_t *total)

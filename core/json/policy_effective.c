@@ -63,6 +63,8 @@ static json_t *count_of(const json_t *policy)
                         json_string(l7s_reader_string(count, "cost", "requests")));
     if (json_array_size(json_object_get(count, "statuses")) > 0) {
         json_object_set(out, "statuses", json_object_get(count, "statuses"));
+    } else if (json_object_get(json_object_get(policy, "detect"), "ratio") != NULL) {
+        json_object_set_new(out, "statuses", json_pack("[s, s]", "4xx", "5xx"));
     }
     return out;
 }
@@ -111,12 +113,23 @@ static json_t *plans_of(const json_t *plans)
     return out;
 }
 
+static json_t *ratio_of(const json_t *ratio)
+{
+    json_t *out = json_object();
+
+    set_integer(out, "percent", ratio, 1);
+    set_integer(out, "min_requests", ratio, 1);
+    set_integer(out, "per_seconds", ratio, 1);
+    return out;
+}
+
 static json_t *detect_of(const json_t *policy)
 {
     const json_t *detect = json_object_get(policy, "detect");
     const json_t *rate = json_object_get(detect, "rate");
     const json_t *plans = json_object_get(detect, "plans");
     const json_t *concurrency = json_object_get(detect, "concurrency");
+    const json_t *ratio = json_object_get(detect, "ratio");
     json_t *out = json_object();
 
     if (rate != NULL) {
@@ -126,6 +139,8 @@ static json_t *detect_of(const json_t *policy)
     } else if (concurrency != NULL) {
         json_object_set_new(out, "concurrency", json_object());
         set_integer(json_object_get(out, "concurrency"), "max", concurrency, 1);
+    } else if (ratio != NULL) {
+        json_object_set_new(out, "ratio", ratio_of(ratio));
     } else {
         json_object_set_new(out, "always", json_object());
     }
@@ -192,7 +207,10 @@ static json_t *escalate_of(const json_t *policy)
 /* Does its detector count for each node alone, whatever is written? */
 static bool is_of_node(const json_t *policy)
 {
-    return json_object_get(json_object_get(policy, "detect"), "concurrency") != NULL;
+    const json_t *detect = json_object_get(policy, "detect");
+
+    return json_object_get(detect, "concurrency") != NULL ||
+           json_object_get(detect, "ratio") != NULL;
 }
 
 json_t *l7s_policy_effective(const json_t *policy)

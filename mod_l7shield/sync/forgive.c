@@ -4,6 +4,7 @@
  */
 #include "forgive.h"
 #include "../../core/key.h"
+#include "../../core/limit.h"
 #include <unistd.h>
 
 static unsigned reset(const l7s_shared_t *shared, const l7s_image_limit_t *limit,
@@ -20,7 +21,7 @@ static unsigned reset(const l7s_shared_t *shared, const l7s_image_limit_t *limit
     if (slot == NULL) {
         return 0;
     }
-    atomic_store(&slot->tat, l7s_bucket_fresh(&limit->rate, now.mono_us));
+    atomic_store(&slot->tat, l7s_limit_fresh(limit, now.mono_us));
     atomic_store(&slot->pending, 0);
     return 1;
 }

@@ -4,6 +4,7 @@
  * on it, since a full bucket of slots evicts drained ones by itself.
  */
 #include "sweeper.h"
+#include "../../core/limit.h"
 #include "clock.h"
 #include "log.h"
 #include <stdlib.h>
@@ -127,8 +128,7 @@ static bool release_if_drained(void *context, uint32_t index, l7s_slot_t *slot)
     } else {
         done = idle_s > idle_needed_s(sweeper, limit) &&
                atomic_load(&slot->pending) == 0 &&
-               l7s_bucket_drained(&limit->rate, atomic_load(&slot->tat),
-                                  sweeper->now.mono_us);
+               l7s_limit_drained(limit, atomic_load(&slot->tat), sweeper->now.mono_us);
     }
     if (done) {
         (void)l7s_table_release(&sweeper->shared->table, slot, key);

@@ -620,6 +620,34 @@ static void test_incident_merge_cost_is_measured_in_its_unit(void **state)
     json_decref(record);
 }
 
+static void test_incident_merge_share_shows_what_was_observed(void **state)
+{
+    l7s_episode_t episode;
+    json_t *record;
+
+    (void)state;
+    begin(&episode, ID_A);
+    set(episode.facts.detector, sizeof episode.facts.detector, "ratio");
+    set(episode.facts.unit, sizeof episode.facts.unit, "percent");
+    episode.facts.limit = 80;
+    episode.facts.observed = 93;
+    count(&episode, 500, 1, 200, 10);
+    record = merge(NULL, l7s_incident_report("web-1", &episode, false));
+    assert_text(record, "kind", "ratio");
+    assert_text(record, "measure/unit", "percent");
+    assert_integer(record, "measure/observed", 93);
+    assert_integer(record, "measure/limit", 80);
+    assert_integer(record, "measure/per_seconds", 60);
+    assert_text(record, "layer/evidence/0/metric", "failing_responses_percent");
+    assert_integer(record, "layer/evidence/0/observed", 93);
+    assert_text(record, "layer/signature", "unknown");
+    json_decref(record);
+    episode.facts.observed = 0; /* a node that heard of the ban only */
+    record = merge(NULL, l7s_incident_report("web-1", &episode, false));
+    assert_integer(record, "measure/observed", 80);
+    json_decref(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -643,6 +671,7 @@ int main(void)
         cmocka_unit_test(test_incident_merge_signals_name_the_attack_and_its_rules),
         cmocka_unit_test(test_incident_merge_damaged_signals_are_left_out),
         cmocka_unit_test(test_incident_merge_cost_is_measured_in_its_unit),
+        cmocka_unit_test(test_incident_merge_share_shows_what_was_observed),
     };
 
     return cmocka_run_group_tests_name("incident", tests, NULL, NULL);

@@ -227,6 +227,50 @@ static void test_claim_full_bucket_over_limit_is_evicted_last(void **state)
     assert_int_equal(f->stats.evicted_idle, 1);
 }
 
+/* --- tallies: the word means something else, and so does "drained" --- */
+
+static l7s_slot_t *tally(fixture_t *f, l7s_hash128_t key, uint32_t count,
+                         uint64_t seconds)
+{
+    l7s_slot_t *slot = l7s_table_claim_tally(&f->table, key, LIMIT, 10, at(seconds));
+    assert_non_null(slot);
+    l7s_tally_add(10, &slot->tat, at(seconds).mono_us, count);
+    return slot;
+}
+
+static void test_claim_tally_begins_empty_and_stays_what_it_is(void **state)
+{
+    fixture_t *f = *state;
+    l7s_hash128_t key = some_key(f);
+    l7s_slot_t *slot = l7s_table_claim_tally(&f->table, key, LIMIT, 10, at(100));
+    assert_non_null(slot);
+    assert_int_equal(slot->tally_s, 10);
+    assert_int_equal(slot->limit, LIMIT);
+    assert_int_equal(l7s_tally_count(10, slot->tat, at(100).mono_us), 0);
+    assert_ptr_equal(tally(f, key, 3, 103), slot);
+    assert_int_equal(slot->touched_s, 103);
+    assert_int_equal(l7s_tally_count(10, slot->tat, at(103).mono_us), 3);
+    assert_int_equal(claim(f, some_key(f), 103)->tally_s, 0);
+}
+
+static void
+test_claim_full_bucket_evicts_tallies_that_count_nothing_any_more(void **state)
+{
+    fixture_t *f = *state;
+    l7s_hash128_t keys[L7S_BUCKET_SLOTS];
+    for (int i = 0; i < L7S_BUCKET_SLOTS; i++) {
+        keys[i] = some_key(f);
+        tally(f, keys[i], i == 5 ? 0 : 1, 100);
+    }
+    assert_non_null(claim(f, some_key(f), 109)); /* the empty one */
+    assert_false(holds(f, keys[5]));
+    assert_int_equal(f->stats.evicted_idle, 1);
+    assert_non_null(tally(f, some_key(f), 1, 120)); /* two periods later, any */
+    assert_int_equal(f->stats.evicted_idle, 2);
+    assert_int_equal(f->stats.evicted_live, 0);
+    assert_int_equal(f->stats.overflowed, 0);
+}
+
 static void test_claim_busy_neighbours_are_not_touched(void **state)
 {
     fixture_t *f = *state;
@@ -397,6 +441,8 @@ int main(void)
         IN_BUCKET(test_claim_full_bucket_then_evicts_longest_untouched_in_use),
         IN_BUCKET(test_claim_full_bucket_over_limit_is_kept_and_claim_fails),
         IN_BUCKET(test_claim_full_bucket_over_limit_is_evicted_last),
+        IN_TABLE(test_claim_tally_begins_empty_and_stays_what_it_is),
+        IN_BUCKET(test_claim_full_bucket_evicts_tallies_that_count_nothing_any_more),
         IN_BUCKET(test_claim_busy_neighbours_are_not_touched),
         IN_BUCKET(test_claim_beside_hanging_claim_takes_drained_slot),
         IN_TABLE(test_mark_sets_the_bit_when_pending_leaves_zero),

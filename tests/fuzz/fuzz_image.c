@@ -32,6 +32,14 @@ static l7s_strict_verdict_t answer(void *context, l7s_strict_question_t *questio
     return strict_verdict;
 }
 
+/* Random policies have none, since their reference knows of no answers. */
+static void add_ratio(l7s_action_t action)
+{
+    l7s_policy_t *policy = fixture_policy(&fixture, "ratio", action, 0, 0);
+    policy->ratio = (l7s_ratio_t){.percent = 50, .min_requests = 2, .seconds = 60};
+    fixture_count_status(policy, 400, 599);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
@@ -41,6 +49,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         uint64_t seed = i;
         fixture_reset(&fixture);
         random_config(&fixture, &seed);
+        add_ratio(i % 2 == 0 ? L7S_ACTION_THROTTLE : L7S_ACTION_BAN);
         fixture_compile(&fixture);
         sizes[i] = fixture.image->size;
         images[i] = copy_image(fixture.image, sizes[i]);
@@ -76,12 +85,15 @@ static void change(fuzz_input_t *input, uint8_t *image, size_t size)
 static void evaluate(const l7s_image_t *image, uint32_t seed)
 {
     const char *type, *body;
+    const l7s_answer_t answer = {.status = 404, .was_decided = true};
     l7s_verdict_t verdict;
     uint32_t count;
     for (unsigned i = 0; i < 4; i++) {
         const fixture_request_t *request = &requests[(seed + i * 7) % REQUESTS];
         strict_verdict = (l7s_strict_verdict_t)((seed >> 5) % 4);
         l7s_decide(&fixture.shared, image, &request->facts, fixture.now, &verdict);
+        l7s_decide_answer(&fixture.shared, image, &request->facts, &answer, fixture.now,
+                          &verdict);
         (void)l7s_decide_address(&fixture.shared, image, &request->facts.client,
                                  L7S_MODE_ENFORCE, fixture.now, &verdict);
         (void)l7s_image_response(image, verdict.response, &type, &body);

@@ -154,3 +154,24 @@ def test_750_04_ban_and_allow(httpd, protocol):
     assert ask(server, protocol, path="/trap", address="127.0.0.3") == "403"
     assert ask(server, protocol, address="127.0.0.3") in (("403",) if protocol == "1.1"
                                                           else (DROPPED,))
+
+
+# (detect, how many requests for what is not there are answered before one is refused)
+DETECTORS = {
+    "always": ({"always": {}}, 0),
+    "rate": (rate(3, 3600), 3),
+    "ratio": ({"ratio": {"percent": 90, "min_requests": 3, "per_seconds": 3600}}, 3),
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("name", DETECTORS)
+def test_750_05_each_detector(httpd, name, protocol):
+    detect, answered = DETECTORS[name]
+    server = httpd(tls=True, policies=config(policy("limit", {"throttle": {}}, detect=detect)))
+    statuses = [ask(server, protocol, path="/missing") for _ in range(answered + 4)]
+    # An answer may be counted after the next request has begun.
+    late = 2 if name == "ratio" else 0
+    first = statuses.index("429")
+    assert answered <= first <= answered + late, statuses
+    assert set(statuses[:first]) <= {"404"} and set(statuses[first:]) == {"429"}

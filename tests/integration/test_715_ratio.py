@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The share of failing answers: who mostly asks for what is not there is stopped, who does
+so now and then is not, and what the shield itself refuses tells nothing."""
+import subprocess
+import time
+
+import pytest
+
+from fleet import Fleet
+from httpd import config, policy, wait_until
+
+MISSING, PAGE = "/no-such-page", "/page.txt"
+SCANNER = [MISSING] * 4 + [PAGE]  # 80 %
+READER = [MISSING] * 3 + [PAGE] * 7  # 30 %
+ANSWERS = """
+Redirect 403 /forbidden
+Redirect 503 /busy
+"""
+
+
+def share(percent, min_requests, per_seconds):
+    return {"ratio": {"percent": percent, "min_requests": min_requests,
+                      "per_seconds": per_seconds}}
+
+
+def scanning(action=None, detect=None, **more):
+    """Within an hour nothing is forgotten while a test runs."""
+    return policy("scanning", action or {"throttle": {}}, detect=detect or share(70, 20, 3600),
+                  **more)
+
+
+def visit(server, paths, address="127.0.0.2"):
+    """The statuses, each answer counted (and therefore logged) before the next request."""
+    seen, client = [], server.client(address)
+    for path in paths:
+        lines = len(server.accesses())
+        seen.append(client.get(path).status)
+        wait_until(lambda: len(server.accesses()) > lines, 5, "a line of the log")
+    client.close()
+    return seen
+
+
+def fetch(server, protocol, paths, address):
+    """The same with one connection for all, answers counted a moment later."""
+    port, scheme = ((server.tls_port, "https") if protocol == "2" else (server.port, "http"))
+    words = [word for path in paths
+             for word in ("-o", "/dev/null", f"{scheme}://127.0.0.1:{port}{path}")]
+    done = subprocess.run(
+        ["curl", "-sk", f"--http{protocol}", "--interface", address, "-w",
+         "%{http_version} %{http_code}\n", *words], capture_output=True, text=True, timeout=60)
+    answers = [line.split() for line in done.stdout.splitlines()]
+    assert {version for version, _ in answers} == {protocol}, done.stderr
+    return [int(status) for _, status in answers]
+
+
+@pytest.mark.parametrize("protocol", ["1.1", "2"])
+def test_715_01_scanner_is_stopped_and_a_reader_is_not(httpd, protocol):
+    server = httpd(tls=True, children=2, policies=config(scanning()))
+    scanner = fetch(server, protocol, SCANNER * 10, "127.0.0.2")
+    admitted = len(scanner) - scanner.count(429)
+    assert 20 <= admitted <= 25, scanner
+    assert set(scanner[:20]) == {404, 200} and set(scanner[25:]) == {429}
+    reader = fetch(server, protocol, READER * 10, "127.0.0.3")
+    assert (reader.count(404), reader.count(200)) == (30, 70)
+    refused = server.get(PAGE, address="127.0.0.2")
+    assert refused.status == 429 and refused.headers["l7shield-policy"] == "scanning"
+    assert 1 <= int(refused.headers["retry-after"]) <= 7200
+    assert server.get(PAGE, address="127.0.0.3").status == 200
+
+
+def test_715_02_few_answers_tell_nothing(httpd):
+    server = httpd(policies=config(scanning()))
+    assert visit(server, [MISSING] * 19) == [404] * 19
+    assert visit(server, [PAGE]) == [200], "the twentieth has been admitted"
+    assert visit(server, [PAGE])[0] in (200, 429), "an hour may just have begun"
+    assert visit(server, [PAGE]) == [429]
+
+
+def test_715_03_recovers_although_it_is_knocked_at(httpd):
+    """Refused requests are no answers of the site's, so they do not put off the end."""
+    server = httpd(policies=config(scanning(detect=share(50, 10, 2))))
+
+    def stopped():
+        return visit(server, [MISSING] * 12)[-1] == 429
+    wait_until(stopped, 10, "ten answers within one window")
+    refused = server.get(PAGE, address="127.0.0.2")
+    assert refused.status == 429 and 1 <= int(refused.headers["retry-after"]) <= 4
+    begin = time.monotonic()
+
+    def free_again():
+        return server.get(PAGE, address="127.0.0.2").status == 200
+    wait_until(free_again, 6, "an end")
+    assert time.monotonic() - begin < 5
+    # Soon nothing is left of the bad ones, and it stays free.
+    time.sleep(0.1)
+    wait_until(lambda: visit(server, [PAGE] * 20) == [200] * 20, 8, "a client like others")
+
+
+def test_715_04_observing_only_records(httpd):
+    server = httpd(policies=config(scanning(mode="observe")))
+    assert visit(server, SCANNER * 6) == [404, 404, 404, 404, 200] * 6
+    lines = [line for line in server.accesses() if "policy=scanning" in line]
+    assert any("action=would_throttle" in line for line in lines), lines
+    assert all("action=would_throttle" in line or "action=log" in line for line in lines)
+
+
+def test_715_05_statuses_say_what_fails(httpd):
+    server = httpd(host=ANSWERS, policies=config(scanning(count={"statuses": ["503"]})))
+    assert visit(server, [MISSING, "/forbidden"] * 15) == [404, 403] * 15
+    assert visit(server, ["/busy"] * 21, "127.0.0.3")[:20] == [503] * 20
+    wait_until(lambda: server.get(PAGE, address="127.0.0.3").status == 429, 3, "its refusal")
+    assert server.get(PAGE, address="127.0.0.2").status == 200
+
+
+def test_715_06_what_another_policy_refuses_is_no_failure(httpd):
+    server = httpd(policies=config(
+        policy("closed", {"deny": {"status": 404}}, {"paths": ["/closed/**"]}, priority=200),
+        scanning()))
+    assert visit(server, [PAGE, *["/closed/x"] * 4] * 10) == [200, 404, 404, 404, 404] * 10
+
+
+def test_715_07_counted_by_host_it_tells_a_broken_site(httpd):
+    server = httpd(host=ANSWERS, policies=config(scanning(
+        {"deny": {"status": 502}}, count={"by": ["host"], "statuses": ["5xx"]})))
+    for number in range(21):
+        server.get("/busy", headers={"Host": "a.test"}, address=f"127.0.3.{number + 1}")
+    wait_until(lambda: server.get(PAGE, headers={"Host": "a.test"}).status == 502, 3,
+               "a site that is spared")
+    assert server.get(PAGE, headers={"Host": "b.test"}).status == 200
+
+
+def test_715_08_ban_and_the_incident(httpd):
+    fleet = Fleet(nodes=1)
+    try:
+        fleet.start()
+        fleet.put_policy(scanning({"ban": {"seconds": 600}}, detect=share(70, 20, 60)))
+        node = fleet.nodes[0]
+        for path in SCANNER * 4:
+            node.get(path, address="127.0.0.9")
+        wait_until(lambda: node.get(MISSING, address="127.0.0.9").status == 403, 5, "a ban")
+        item = fleet.wait_for_incident(lambda item: item["kind"] == "ratio")
+        assert item["policy"]["name"] == "scanning"
+        measure = item["measure"]
+        assert 75 <= measure.pop("observed") <= 84
+        assert measure == {"limit": 70, "per_seconds": 60, "unit": "percent"}
+        assert item["source"]["key"] == {"client": "127.0.0.9"}
+        assert item["action"]["type"] == "ban" and item["action"]["ban_id"] == "ip:127.0.0.9"
+        evidence = item["layer"]["evidence"][0]
+        assert evidence["metric"] == "failing_responses_percent"
+        assert evidence["observed"] >= 75 and evidence["normal"] == 70
+        effective = fleet.api("GET", "/v1/policies/scanning").json["status"]["effective"]
+        assert effective["count"]["statuses"] == ["4xx", "5xx"]
+        assert effective["detect"] == share(70, 20, 60)
+    finally:
+        unexpected = fleet.close()
+    assert not unexpected, unexpected

@@ -66,7 +66,10 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
                                       daemon->started_ms, why);
     }
     if (status == L7S_OK) {
-        status = admin_auth_create(daemon->store, &daemon->auth);
+        status = admin_sessions_create(&daemon->sessions);
+    }
+    if (status == L7S_OK) {
+        status = admin_auth_create(daemon->store, daemon->sessions, &daemon->auth);
     }
     if (status == L7S_OK) {
         status = admin_trail_create(daemon->store, &daemon->trail);
@@ -105,6 +108,7 @@ static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
     admin_http_stats_free(daemon->http_stats);
     admin_trail_free(daemon->trail, admin_wall_ms());
     admin_auth_free(daemon->auth);
+    admin_sessions_free(daemon->sessions);
     admin_store_close(daemon->store);
     admin_keys_close(daemon->keys);
 }

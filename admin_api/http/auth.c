@@ -8,6 +8,7 @@
 #include "../../core/bus/trust.h"
 #include "../log.h"
 #include "../store/store_objects.h"
+#include "problem.h"
 #include "scope.h"
 #include "token_text.h"
 
@@ -32,6 +33,7 @@
 
 struct admin_auth {
     admin_store_t *store;
+    admin_sessions_t *sessions;
     l7s_hashkey_t key;
     pthread_mutex_t lock;                   /* for the next line */
     uint64_t failures_until[FAILURE_SLOTS]; /* theoretical arrival time, wall ms */
@@ -64,13 +66,15 @@ bool admin_role_allows(admin_role_t role, admin_role_t needed)
     return role >= needed;
 }
 
-l7s_status_t admin_auth_create(admin_store_t *store, admin_auth_t **out)
+l7s_status_t admin_auth_create(admin_store_t *store, admin_sessions_t *sessions,
+                               admin_auth_t **out)
 {
     admin_auth_t *auth = calloc(1, sizeof *auth);
     if (auth == NULL) {
         return L7S_NO_MEMORY;
     }
     auth->store = store;
+    auth->sessions = sessions;
     l7s_status_t status = l7s_random(&auth->key, sizeof auth->key);
     if (status != L7S_OK) {
         free(auth);
@@ -115,16 +119,17 @@ static bool count_failure(admin_auth_t *auth, const uint8_t *peer, uint64_t now_
     return within;
 }
 
-/* Is it the token's secret, or the one before it while that still holds? */
-static bool holds(const admin_token_t *token, const char *id, const uint8_t hash[32],
-                  uint64_t now_ms)
+/* The hash of the secret with this id, the token's or the one before it, while it is in
+ * force; else NULL. */
+static const uint8_t *hash_in_force(const admin_token_t *token, const char *id,
+                                    uint64_t now_ms)
 {
     bool current = strcmp(token->id, id) == 0;
     if ((token->expires_ms != 0 && token->expires_ms <= now_ms) ||
         (!current && token->old_until_ms <= now_ms)) {
-        return false;
+        return NULL;
     }
-    return gnutls_memcmp(current ? token->hash : token->old_hash, hash, 32) == 0;
+    return current ? token->hash : token->old_hash;
 }
 
 static admin_auth_result_t admit(admin_auth_t *auth, const admin_token_t *token,
@@ -146,40 +151,120 @@ static admin_auth_result_t admit(admin_auth_t *auth, const admin_token_t *token,
     return ADMIN_AUTH_OK;
 }
 
-static admin_auth_result_t check_token(admin_auth_t *auth, const char *text,
-                                       const uint8_t *peer, uint64_t now_ms,
-                                       admin_identity_t *out)
+/* `hash` NULL: the secret was shown before. */
+static admin_auth_result_t check_token(admin_auth_t *auth, const char *id,
+                                       const uint8_t *hash, const uint8_t *peer,
+                                       uint64_t now_ms, admin_identity_t *out)
+{
+    admin_token_t token;
+    if (admin_token_by_id(auth->store, id, &token) != L7S_OK) {
+        return ADMIN_AUTH_WRONG;
+    }
+    const uint8_t *known = hash_in_force(&token, id, now_ms);
+    bool good = known != NULL && (hash == NULL || gnutls_memcmp(known, hash, 32) == 0);
+    admin_auth_result_t result =
+        good ? admit(auth, &token, id, peer, now_ms, out) : ADMIN_AUTH_WRONG;
+    json_decref(token.spec);
+    return result;
+}
+
+static admin_auth_result_t limited(admin_auth_t *auth, admin_auth_result_t result,
+                                   const uint8_t *peer, uint64_t now_ms)
+{
+    return result == ADMIN_AUTH_WRONG && !count_failure(auth, peer, now_ms)
+               ? ADMIN_AUTH_LIMITED
+               : result;
+}
+
+admin_auth_result_t admin_auth_text(admin_auth_t *auth, const char *text,
+                                    const uint8_t *peer, uint64_t now_ms,
+                                    admin_identity_t *out)
 {
     char id[ADMIN_TOKEN_ID];
     uint8_t hash[32];
-    admin_token_t token;
-    if (!admin_token_read(text, id, hash) ||
-        admin_token_by_id(auth->store, id, &token) != L7S_OK) {
-        return ADMIN_AUTH_WRONG;
-    }
-    admin_auth_result_t result = holds(&token, id, hash, now_ms)
-                                     ? admit(auth, &token, id, peer, now_ms, out)
+    *out = (admin_identity_t){.role = ADMIN_NOBODY};
+    admin_auth_result_t result = admin_token_read(text, id, hash)
+                                     ? check_token(auth, id, hash, peer, now_ms, out)
                                      : ADMIN_AUTH_WRONG;
-    json_decref(token.spec);
-    return result;
+    return limited(auth, result, peer, now_ms);
 }
 
 admin_auth_result_t admin_auth_token(admin_auth_t *auth, const char *authorization,
                                      const uint8_t *peer, uint64_t now_ms,
                                      admin_identity_t *out)
 {
-    *out = (admin_identity_t){.role = ADMIN_NOBODY};
     if (authorization == NULL) {
+        *out = (admin_identity_t){.role = ADMIN_NOBODY};
         return ADMIN_AUTH_MISSING;
     }
     bool bearer = strncasecmp(authorization, "Bearer ", 7) == 0;
-    admin_auth_result_t result =
-        bearer ? check_token(auth, authorization + 7, peer, now_ms, out)
-               : ADMIN_AUTH_WRONG;
-    if (result == ADMIN_AUTH_WRONG && !count_failure(auth, peer, now_ms)) {
-        return ADMIN_AUTH_LIMITED;
+    return admin_auth_text(auth, bearer ? authorization + 7 : "", peer, now_ms, out);
+}
+
+admin_auth_result_t admin_auth_session(admin_auth_t *auth, const char *cookie,
+                                       const uint8_t *peer, uint64_t now_ms,
+                                       admin_identity_t *out)
+{
+    admin_session_t session;
+    *out = (admin_identity_t){.role = ADMIN_NOBODY};
+    admin_auth_result_t result = ADMIN_AUTH_WRONG;
+    if (admin_session_find(auth->sessions, cookie, now_ms, &session)) {
+        result = check_token(auth, session.token_id, NULL, peer, now_ms, out);
+        out->session = session;
     }
-    return result;
+    if (result == ADMIN_AUTH_WRONG) {
+        admin_session_end(auth->sessions, cookie);
+    }
+    return limited(auth, result, peer, now_ms);
+}
+
+bool admin_auth_accept(admin_call_t *call, admin_auth_result_t result)
+{
+    const admin_identity_t *identity = call->identity;
+    if (identity->principal[0] != '\0') {
+        call->principal = identity->principal;
+        call->token_id = identity->token_id;
+        call->session = identity->session.id;
+    }
+    call->role = identity->role;
+    call->bounds = identity->bounds;
+    switch (result) {
+    case ADMIN_AUTH_OK:
+        return true;
+    case ADMIN_AUTH_MISSING:
+        admin_call_problem(call, "unauthenticated",
+                           "Send the header \"Authorization: Bearer TOKEN\".");
+        break;
+    case ADMIN_AUTH_WRONG:
+        admin_call_problem(call, "unauthenticated",
+                           "This token or session is not valid (any more).");
+        break;
+    case ADMIN_AUTH_LIMITED:
+        admin_call_problem(call, "too_many_failures",
+                           "This is not valid, and neither were others before it.");
+        call->retry_after_seconds = FAILURE_INTERVAL_MS / 1000;
+        break;
+    case ADMIN_AUTH_ELSEWHERE:
+        admin_call_problem(call, "forbidden", "%s may not be used from this address.",
+                           call->principal);
+        break;
+    }
+    return false;
+}
+
+bool admin_auth_csrf(admin_call_t *call)
+{
+    const char *wanted = call->identity->session.csrf, *shown = call->csrf;
+    bool reads = strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0;
+    if (reads || call->identity->session.id[0] == '\0' ||
+        (shown != NULL && strlen(shown) == strlen(wanted) &&
+         gnutls_memcmp(shown, wanted, strlen(wanted)) == 0)) {
+        return true;
+    }
+    admin_call_problem(call, "csrf_token_required",
+                       "With a session this needs the header Shield-CSRF with its csrf"
+                       " token; GET /v1 tells it.");
+    return false;
 }
 
 void admin_identity_clear(admin_identity_t *identity)

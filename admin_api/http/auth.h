@@ -8,14 +8,15 @@
 #ifndef ADMIN_AUTH_H
 #define ADMIN_AUTH_H
 
-#include "../daemon.h"
+#include "session.h"
 
-typedef struct {
+struct admin_identity {
     admin_role_t role;
-    char principal[80]; /* "token:ci", "unix:root" */
-    char token_id[9];   /* of the secret that was shown; "" = none */
-    json_t *bounds;     /* owned: the token's document when it is bound (scope.h) */
-} admin_identity_t;
+    char principal[80];      /* "token:ci", "unix:root" */
+    char token_id[9];        /* of the secret that was shown; "" = none */
+    json_t *bounds;          /* owned: the token's document when it is bound (scope.h) */
+    admin_session_t session; /* id "": it is none */
+};
 
 typedef enum {
     ADMIN_AUTH_OK,
@@ -25,7 +26,9 @@ typedef enum {
     ADMIN_AUTH_ELSEWHERE /* valid, but not from this address */
 } admin_auth_result_t;
 
-L7S_MUST_USE l7s_status_t admin_auth_create(admin_store_t *store, admin_auth_t **out);
+L7S_MUST_USE l7s_status_t admin_auth_create(admin_store_t *store,
+                                            admin_sessions_t *sessions,
+                                            admin_auth_t **out);
 void admin_auth_free(admin_auth_t *auth);
 
 /* `authorization` is the header's value or NULL; `peer` 16 bytes or NULL (unix socket).
@@ -33,9 +36,22 @@ void admin_auth_free(admin_auth_t *auth);
 admin_auth_result_t admin_auth_token(admin_auth_t *auth, const char *authorization,
                                      const uint8_t *peer, uint64_t now_ms,
                                      admin_identity_t *out);
+/* The same with the text of a token by itself. */
+admin_auth_result_t admin_auth_text(admin_auth_t *auth, const char *text,
+                                    const uint8_t *peer, uint64_t now_ms,
+                                    admin_identity_t *out);
+/* The same with the cookie of a session, which is worth what its token is worth now. */
+admin_auth_result_t admin_auth_session(admin_auth_t *auth, const char *cookie,
+                                       const uint8_t *peer, uint64_t now_ms,
+                                       admin_identity_t *out);
 /* The peer of a unix socket. ADMIN_AUTH_MISSING: it is neither root nor our own user. */
 admin_auth_result_t admin_auth_peer(int fd, admin_identity_t *out);
 
+/* Enters into the call who call->identity is. False: nobody; the call has its problem. */
+bool admin_auth_accept(admin_call_t *call, admin_auth_result_t result);
+/* Does a call with a session show its csrf token, where it has to? False: the call has
+ * its problem. */
+bool admin_auth_csrf(admin_call_t *call);
 void admin_identity_clear(admin_identity_t *identity);
 
 /* May `role` do what needs `needed`? metrics and auditor stand beside the ladder; whoever

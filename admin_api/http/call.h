@@ -11,7 +11,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-typedef struct admin_daemon admin_daemon_t; /* daemon.h */
+typedef struct admin_daemon admin_daemon_t;     /* daemon.h */
+typedef struct admin_identity admin_identity_t; /* auth.h */
 
 typedef enum {
     ADMIN_NOBODY = 0,
@@ -34,6 +35,9 @@ typedef struct admin_call {
     admin_role_t role;
     const char *principal;          /* token name, "unix:root" */
     const char *token_id, *session; /* NULL without one */
+    admin_identity_t *identity;     /* whoever it turns out to be */
+    const char *cookie, *csrf;      /* of a session; NULL: not sent */
+    bool tls;
     const json_t *bounds; /* document of a token bound to sets or apps; else NULL */
     const char *if_match, *if_none_match, *reason, *accept;
     bool dry_run, pretty, view_spec, force, adopt;
@@ -62,6 +66,7 @@ typedef struct admin_call {
     int changed;      /* Shield-Changed: -1 = no header, 0, 1 */
     int64_t revision; /* Shield-Revision: < 0 = no header */
     char location[160];
+    char set_cookie[160];
     uint32_t retry_after_seconds;
     const char *code; /* of a problem, with status >= 400 */
     char detail[256];

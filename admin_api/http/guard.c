@@ -64,8 +64,9 @@ bool admin_guard_is_verdict(const void *pointer)
 
 /* Headers that two readers could resolve differently when they come twice. */
 static const char *const single[] = {
-    "Host",     "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization",
-    "If-Match", "Origin",         "If-None-Match",     "Expect"};
+    "Host",       "Content-Length", "Transfer-Encoding", "Content-Type", "Authorization",
+    "If-Match",   "Origin",         "If-None-Match",     "Expect",       "Cookie",
+    "Shield-CSRF"};
 
 #define SINGLES (sizeof single / sizeof single[0])
 

@@ -27,6 +27,7 @@ static const row_t rows[] = {
     {"unauthenticated", 401, "Not authenticated"},
     {"forbidden", 403, "Permission missing"},
     {"origin_not_allowed", 403, "Origin not allowed"},
+    {"csrf_token_required", 403, "CSRF token missing or wrong"},
     {"not_found", 404, "Not found"},
     {"method_not_allowed", 405, "Method not allowed"},
     {"not_acceptable", 406, "Not acceptable"},

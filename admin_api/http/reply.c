@@ -84,6 +84,11 @@ static void add_headers(admin_request_t *request, struct MHD_Response *response)
     add(response, "Location", call->location);
     add(response, "Cache-Control", "no-store");
     add(response, "X-Content-Type-Options", "nosniff");
+    add(response, "Content-Security-Policy",
+        "default-src 'none'; frame-ancestors 'none'");
+    add(response, "Cross-Origin-Resource-Policy", "same-origin");
+    add(response, "Referrer-Policy", "no-referrer");
+    add(response, "Set-Cookie", call->set_cookie);
     if (call->changed >= 0) {
         add(response, "Shield-Changed", call->changed > 0 ? "true" : "false");
     }

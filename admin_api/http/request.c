@@ -194,6 +194,10 @@ static admin_auth_result_t identify(admin_request_t *request, admin_identity_t *
         return info == NULL ? ADMIN_AUTH_MISSING
                             : admin_auth_peer(info->connect_fd, identity);
     }
+    if (authorization == NULL && call->cookie != NULL) {
+        return admin_auth_session(call->daemon->auth, call->cookie, call->peer,
+                                  call->now_ms, identity);
+    }
     return admin_auth_token(call->daemon->auth, authorization, call->peer, call->now_ms,
                             identity);
 }
@@ -205,33 +209,10 @@ static bool check_who(admin_request_t *request)
     if (needed == ADMIN_NOBODY) {
         return true;
     }
-    admin_auth_result_t result = identify(request, &request->identity);
-    if (request->identity.principal[0] != '\0') {
-        call->principal = request->identity.principal;
-        call->token_id = request->identity.token_id;
-    }
-    switch (result) {
-    case ADMIN_AUTH_OK:
-        break;
-    case ADMIN_AUTH_MISSING:
-        admin_call_problem(call, "unauthenticated",
-                           "Send the header \"Authorization: Bearer TOKEN\".");
-        return false;
-    case ADMIN_AUTH_WRONG:
-        admin_call_problem(call, "unauthenticated", "This token is not valid.");
-        return false;
-    case ADMIN_AUTH_LIMITED:
-        admin_call_problem(call, "too_many_failures",
-                           "This token is not valid, and neither were others before it.");
-        call->retry_after_seconds = 6;
-        return false;
-    case ADMIN_AUTH_ELSEWHERE:
-        admin_call_problem(call, "forbidden", "%s may not be used from this address.",
-                           request->identity.principal);
+    if (!admin_auth_accept(call, identify(request, &request->identity)) ||
+        !admin_auth_csrf(call)) {
         return false;
     }
-    call->role = request->identity.role;
-    call->bounds = request->identity.bounds;
     if (!admin_role_allows(call->role, needed)) {
         admin_call_problem(call, "forbidden", "This needs the role %s; %s has %s.",
                            admin_role_name(needed), call->principal,
@@ -313,6 +294,9 @@ static bool check_text(admin_request_t *request)
     call->if_none_match = header(request, "If-None-Match");
     call->reason = header(request, "Shield-Reason");
     call->accept = header(request, "Accept");
+    call->csrf = header(request, "Shield-CSRF");
+    call->cookie = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND,
+                                               admin_session_cookie(call->tls));
     if (!good) {
         admin_call_problem(call, "malformed_request", "Path and query must be UTF-8.");
     } else if (call->reason != NULL &&
@@ -531,6 +515,8 @@ admin_request_t *admin_request_create(admin_daemon_t *daemon,
                                    .query = query,
                                    .query_at = query_at,
                                    .server = request,
+                                   .identity = &request->identity,
+                                   .tls = listen == ADMIN_LISTEN_TLS,
                                    .changed = -1,
                                    .revision = -1};
     if (request->path == NULL || request->cut_path == NULL) {

@@ -84,6 +84,8 @@ static const admin_route_t routes[] = {
     {"PUT", "/v1/tokens/{name}", ADMIN_ADMIN, admin_tokens_put, SMALL, "TokenPut", "", JSON, false},
     {"DELETE", "/v1/tokens/{name}", ADMIN_ADMIN, admin_tokens_delete, NONE, NULL, "", JSON, false},
 
+    {"POST", "/v1/session", ADMIN_NOBODY, admin_session_post, SMALL, "SessionPost", "", JSON, false},
+    {"DELETE", "/v1/session", ADMIN_NOBODY, admin_session_delete, NONE, NULL, "", JSON, false},
     {"GET", "/v1/audit", ADMIN_AUDITOR, admin_audit_list, NONE, NULL, "limit cursor outcome* code* principal* method* path* client since until", LINES, true},
 
     {"GET", "/v1/bans", ADMIN_VIEWER, admin_bans_list, NONE, NULL, "limit cursor policy* origin* client format", LINES | TEXT, false},

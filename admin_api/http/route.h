@@ -44,7 +44,7 @@ admin_found_t admin_route_find(const char *method, char *path, const admin_route
 /* Can it change anything (which may be audited and tried with dry_run)? */
 static inline bool admin_route_changes(const admin_route_t *route)
 {
-    return strcmp(route->method, "GET") != 0 && route->role > ADMIN_VIEWER;
+    return strcmp(route->method, "GET") != 0 && route->role != ADMIN_VIEWER;
 }
 
 /* Does the route know this query parameter? 0 no, 1 once, 2 may repeat. `pretty` is known

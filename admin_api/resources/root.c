@@ -2,6 +2,7 @@
  *
  * What the API says of itself: /v1, /openapi.json and the schemas in it.
  */
+#include "../../core/clock.h"
 #include "../../core/json/schema.h"
 #include "../http/auth.h"
 #include "../http/problem.h"
@@ -13,16 +14,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A page that was loaded anew needs the csrf token again. */
+static json_t *session_of(const admin_call_t *call)
+{
+    char expires[L7S_TIME_TEXT];
+    const admin_session_t *session = &call->identity->session;
+    if (session->id[0] == '\0') {
+        return NULL;
+    }
+    l7s_time_text(session->expires_ms, expires);
+    return json_pack("{s:s, s:s, s:s}", "id", session->id, "csrf_token", session->csrf,
+                     "expires_at", expires);
+}
+
 void admin_root_get(admin_call_t *call)
 {
     const admin_store_t *store = call->daemon->store;
-    admin_call_reply(
-        call, 200,
-        json_pack("{s:s, s:s, s:[s], s:I, s:I, s:{s:s, s:s}}", "name", "l7shieldd",
-                  "version", L7S_VERSION, "features", "spine", "config_epoch",
-                  (json_int_t)admin_store_config_epoch(store), "revision",
-                  (json_int_t)admin_store_revision(call->daemon->store), "caller",
-                  "principal", call->principal, "role", admin_role_name(call->role)));
+    admin_call_reply(call, 200,
+                     json_pack("{s:s, s:s, s:[s], s:I, s:I, s:{s:s, s:s, s:o*}}", "name",
+                               "l7shieldd", "version", L7S_VERSION, "features", "spine",
+                               "config_epoch",
+                               (json_int_t)admin_store_config_epoch(store), "revision",
+                               (json_int_t)admin_store_revision(call->daemon->store),
+                               "caller", "principal", call->principal, "role",
+                               admin_role_name(call->role), "session", session_of(call)));
 }
 
 void admin_root_openapi(admin_call_t *call)

@@ -70,7 +70,7 @@ static void debit(const l7s_evaluation_t *evaluation, const l7s_trip_t *trip,
 
     for (uint32_t i = limits.first; i < limits.first + limits.count; i++) {
         const l7s_image_limit_t *limit = l7s_limit_at(evaluation, i);
-        l7s_slot_t *slot = l7s_charged_slot(evaluation, i, NULL, trip->digest);
+        l7s_slot_t *slot = l7s_charged_slot(evaluation, limit, trip->digest);
         if (slot == NULL) {
             continue; /* no room: it goes uncounted */
         }

@@ -64,12 +64,14 @@ static inline bool l7s_cell_holds(l7s_cell_t *cell, l7s_hash128_t key)
 /* The cell that holds `key` (in storable form), or NULL. */
 static inline l7s_cell_t *l7s_window_find(const l7s_window_t *window, l7s_hash128_t key)
 {
-    for (uint32_t i = 0; i < window->count; i++) {
+    uint32_t i = 0;
+
+    do {
         l7s_cell_t *cell = l7s_window_cell(window, i);
         if (l7s_cell_holds(cell, key)) {
             return cell;
         }
-    }
+    } while (++i < window->count);
     return NULL;
 }
 

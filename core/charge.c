@@ -9,80 +9,77 @@
 
 #include <string.h>
 
-static const l7s_image_policy_t *policy_of(const l7s_evaluation_t *evaluation,
-                                           const l7s_image_limit_t *limit)
-{
-    return l7s_image_policy(evaluation->image, limit->policy);
-}
-
 /* The digest of a policy that conformed: it has been computed. */
 static l7s_hash128_t digest_of(const l7s_evaluation_t *evaluation,
                                const l7s_image_limit_t *limit)
 {
-    return evaluation->tuples.digests[policy_of(evaluation, limit)->spec];
+    const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, limit->policy);
+
+    return evaluation->tuples.digests[policy->spec];
 }
 
 /* Another key may have got the slot meanwhile. */
-static bool still_holds(l7s_slot_t *slot, l7s_hash128_t key)
+static inline bool still_holds(const l7s_charge_t *charge)
 {
-    return slot != NULL && l7s_cell_holds((l7s_cell_t *)slot, l7s_cell_storable(key));
+    return charge->slot != NULL &&
+           atomic_load_explicit(&charge->slot->key_lo, memory_order_acquire) ==
+               charge->key_lo;
 }
 
-static void touch(l7s_slot_t *slot, l7s_now_t now)
+l7s_slot_t *l7s_charged_slot(const l7s_evaluation_t *evaluation,
+                             const l7s_image_limit_t *limit, l7s_hash128_t digest)
 {
-    uint32_t second = (uint32_t)(now.mono_us / 1000000);
-
-    if (atomic_load_explicit(&slot->touched_s, memory_order_relaxed) != second) {
-        atomic_store_explicit(&slot->touched_s, second, memory_order_relaxed);
-    }
+    return l7s_table_claim(&evaluation->shared->table,
+                           l7s_hash128_xor(digest, limit->identity), limit->id,
+                           &limit->rate, evaluation->now);
 }
 
-l7s_slot_t *l7s_charged_slot(const l7s_evaluation_t *evaluation, uint32_t index,
-                             l7s_slot_t *seen, l7s_hash128_t digest)
+static __attribute__((noinline)) void claim(l7s_evaluation_t *evaluation,
+                                            l7s_charge_t *charge)
 {
-    const l7s_image_limit_t *limit = l7s_limit_at(evaluation, index);
-    l7s_hash128_t key = l7s_hash128_xor(digest, limit->identity);
+    l7s_hash128_t digest = digest_of(evaluation, charge->limit);
 
-    if (still_holds(seen, key)) {
-        touch(seen, evaluation->now);
-        return seen;
-    }
-    return l7s_table_claim(&evaluation->shared->table, key, limit->id, &limit->rate,
-                           evaluation->now);
+    charge->slot = l7s_charged_slot(evaluation, charge->limit, digest);
+    charge->key_lo =
+        l7s_cell_storable(l7s_hash128_xor(digest, charge->limit->identity)).lo;
 }
 
 void l7s_refund(const l7s_evaluation_t *evaluation, uint32_t first, uint32_t end)
 {
     for (uint32_t i = first; i < end; i++) {
         const l7s_charge_t *charge = &evaluation->charges[i];
-        const l7s_image_limit_t *limit = l7s_limit_at(evaluation, charge->limit);
-        l7s_hash128_t key =
-            l7s_hash128_xor(digest_of(evaluation, limit), limit->identity);
-        if (still_holds(charge->slot, key)) {
-            l7s_bucket_refund(&limit->rate, &charge->slot->tat, evaluation->now.mono_us,
-                              1);
+        if (still_holds(charge)) {
+            l7s_bucket_refund(&charge->limit->rate, &charge->slot->tat,
+                              evaluation->now.mono_us, 1);
         }
     }
 }
 
 /* Without a slot the request goes uncounted there. */
-static inline bool take(l7s_evaluation_t *evaluation, l7s_charge_t *charge)
+static inline bool take(l7s_evaluation_t *evaluation, l7s_charge_t *charge,
+                        uint32_t now_s)
 {
-    const l7s_image_limit_t *limit = l7s_limit_at(evaluation, charge->limit);
-
-    charge->slot = l7s_charged_slot(evaluation, charge->limit, charge->slot,
-                                    digest_of(evaluation, limit));
-    return charge->slot == NULL ||
-           l7s_bucket_take(&limit->rate, &charge->slot->tat, evaluation->now.mono_us, 1);
+    if (still_holds(charge)) {
+        l7s_slot_touch(charge->slot, now_s);
+    } else {
+        claim(evaluation, charge);
+        if (charge->slot == NULL) {
+            return true;
+        }
+    }
+    return l7s_bucket_take(&charge->limit->rate, &charge->slot->tat,
+                           evaluation->now.mono_us, 1);
 }
 
 bool l7s_take(l7s_evaluation_t *evaluation, l7s_run_t limits)
 {
     uint32_t first = evaluation->charge_count, end = first + limits.count;
+    uint32_t now_s = l7s_now_s(evaluation->now);
 
     for (uint32_t i = first; i < end; i++) {
-        evaluation->charges[i] = (l7s_charge_t){NULL, limits.first + i - first};
-        if (!take(evaluation, &evaluation->charges[i])) {
+        evaluation->charges[i] =
+            (l7s_charge_t){.limit = l7s_limit_at(evaluation, limits.first + i - first)};
+        if (!take(evaluation, &evaluation->charges[i], now_s)) {
             l7s_refund(evaluation, first, i);
             return false;
         }
@@ -103,31 +100,47 @@ bool l7s_trip_late(l7s_evaluation_t *evaluation, uint32_t index)
            l7s_outcome_refuses(evaluation->verdict->outcome);
 }
 
-/* The charge at `at` found its token gone: its policy is not charged at all. True: it
- * refuses the request, and everything has been given back. Apart from the loop that most
- * requests run through, like all that is rare. */
-static __attribute__((noinline)) bool give_up(l7s_evaluation_t *evaluation, uint32_t *at)
+/* This charge found its token gone: its policy is not charged at all, and what stands
+ * behind it moves up. Returns where to go on; NULL: it refuses the request, and
+ * everything has been given back. Apart from the loop that most requests run through,
+ * like all that is rare. */
+static __attribute__((noinline)) l7s_charge_t *give_up(l7s_evaluation_t *evaluation,
+                                                       l7s_charge_t *charge)
 {
-    const l7s_image_limit_t *limit =
-        l7s_limit_at(evaluation, evaluation->charges[*at].limit);
-    uint32_t first = *at - limit->place, end = first + limit->of;
+    const l7s_image_limit_t *limit = charge->limit;
+    uint32_t at = (uint32_t)(charge - evaluation->charges);
+    uint32_t first = at - limit->place, end = first + limit->of;
 
     if (l7s_trip_late(evaluation, limit->policy)) {
-        l7s_refund(evaluation, 0, *at);
-        return true;
+        l7s_refund(evaluation, 0, at);
+        return NULL;
     }
-    l7s_refund(evaluation, first, *at);
+    l7s_refund(evaluation, first, at);
     memmove(evaluation->charges + first, evaluation->charges + end,
             (evaluation->charge_count - end) * sizeof *evaluation->charges);
     evaluation->charge_count -= limit->of;
-    *at = first;
-    return false;
+    return evaluation->charges + first;
+}
+
+__attribute__((flatten)) bool l7s_charge(l7s_evaluation_t *evaluation)
+{
+    uint32_t now_s = l7s_now_s(evaluation->now);
+    l7s_charge_t *charge = evaluation->charges;
+
+    while (charge < evaluation->charges + evaluation->charge_count) {
+        charge =
+            take(evaluation, charge, now_s) ? charge + 1 : give_up(evaluation, charge);
+        if (charge == NULL) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* The tokens are taken for good: the fleet and a running episode hear of them. */
 static inline void book(l7s_evaluation_t *evaluation, const l7s_charge_t *charge)
 {
-    const l7s_image_limit_t *limit = l7s_limit_at(evaluation, charge->limit);
+    const l7s_image_limit_t *limit = charge->limit;
 
     if (charge->slot == NULL) {
         return;
@@ -141,21 +154,11 @@ static inline void book(l7s_evaluation_t *evaluation, const l7s_charge_t *charge
     }
 }
 
-__attribute__((flatten)) bool l7s_charge(l7s_evaluation_t *evaluation)
-{
-    for (uint32_t i = 0; i < evaluation->charge_count;) {
-        if (take(evaluation, &evaluation->charges[i])) {
-            i++;
-        } else if (give_up(evaluation, &i)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 __attribute__((flatten)) void l7s_charge_book(l7s_evaluation_t *evaluation)
 {
-    for (uint32_t i = 0; i < evaluation->charge_count; i++) {
-        book(evaluation, &evaluation->charges[i]);
+    const l7s_charge_t *end = evaluation->charges + evaluation->charge_count;
+
+    for (const l7s_charge_t *charge = evaluation->charges; charge < end; charge++) {
+        book(evaluation, charge);
     }
 }

@@ -20,7 +20,6 @@ static l7s_strict_verdict_t ask(l7s_evaluation_t *evaluation,
     l7s_run_t run = l7s_plan_limits(&evaluation->matcher, policy);
     const l7s_image_limit_t *limits = l7s_limit_at(evaluation, run.first);
     l7s_hash128_t digest = evaluation->tuples.digests[policy->spec];
-    const l7s_table_t *table = &evaluation->shared->table;
     uint64_t now_us = evaluation->now.mono_us;
     l7s_slot_t *slots[L7S_STRICT_LIMITS];
     l7s_strict_question_t question = {
@@ -32,8 +31,7 @@ static l7s_strict_verdict_t ask(l7s_evaluation_t *evaluation,
     for (uint32_t i = 0; i < question.count; i++) {
         l7s_strict_limit_t *limit = &question.limits[i];
         limit->key = l7s_hash128_xor(digest, limits[i].identity);
-        slots[i] = l7s_charged_slot(evaluation, run.first + i,
-                                    l7s_table_find(table, limit->key), digest);
+        slots[i] = l7s_charged_slot(evaluation, &limits[i], digest);
         limit->rate = limits[i].rate;
         limit->used =
             slots[i] == NULL

@@ -15,6 +15,11 @@ typedef struct {
     uint64_t wall_ms; /* CLOCK_REALTIME since 1970 */
 } l7s_now_t;
 
+static inline uint32_t l7s_now_s(l7s_now_t now)
+{
+    return (uint32_t)(now.mono_us / 1000000);
+}
+
 /* RFC 3339, UTC, milliseconds: "2026-01-31T23:59:59.123Z" and a NUL. */
 #define L7S_TIME_TEXT 25
 #define L7S_TIME_LAST_MS ((uint64_t)253402300799999) /* 9999-12-31T23:59:59.999Z */

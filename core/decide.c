@@ -50,6 +50,12 @@ void l7s_evaluation_walk(l7s_evaluation_t *evaluation)
 
 /* --- lists and bans --- */
 
+bool l7s_addresses_matter(const l7s_shared_t *shared, const l7s_image_t *image)
+{
+    return (image->listed.v4.count | image->listed.v6.count) != 0 ||
+           image->origin_lists != 0 || l7s_bans_any(&shared->bans);
+}
+
 static bool is_listed(const l7s_evaluation_t *evaluation)
 {
     return evaluation->image->origin_lists != 0 ||
@@ -76,7 +82,7 @@ static bool judge_lists(l7s_evaluation_t *evaluation, l7s_effect_t effect)
     return false;
 }
 
-static bool judge_bans(l7s_evaluation_t *evaluation)
+static __attribute__((noinline)) bool judge_bans(l7s_evaluation_t *evaluation)
 {
     l7s_ban_t ban;
 
@@ -94,7 +100,7 @@ static bool judge_deny_lists(l7s_evaluation_t *evaluation)
 }
 
 /* True: the client's address decides. */
-static bool judge_address(l7s_evaluation_t *evaluation)
+static __attribute__((noinline)) bool judge_address(l7s_evaluation_t *evaluation)
 {
     bool is_in_list = is_listed(evaluation);
 
@@ -137,21 +143,20 @@ static inline bool note_charges(l7s_evaluation_t *evaluation, l7s_run_t limits,
                                 const l7s_hash128_t *digest)
 {
     const l7s_image_limit_t *limit = l7s_limit_at(evaluation, limits.first);
+    const l7s_image_limit_t *end = limit + limits.count;
     const l7s_table_t *table = &evaluation->shared->table;
     l7s_charge_t *charge = evaluation->charges + evaluation->charge_count;
+    uint64_t now_us = evaluation->now.mono_us;
 
-    for (uint32_t i = 0; i < limits.count; i++, limit++, charge++) {
-        l7s_slot_t *slot =
-            l7s_table_find(table, l7s_hash128_xor(*digest, limit->identity));
-        charge->limit = limits.first + i;
-        charge->slot = NULL;
-        if (slot == NULL) {
-            continue; /* never seen: a full bucket */
-        }
-        charge->slot = slot;
-        if (!l7s_bucket_conforms(&limit->rate,
+    for (; limit < end; limit++, charge++) {
+        l7s_hash128_t key = l7s_cell_storable(l7s_hash128_xor(*digest, limit->identity));
+        l7s_slot_t *slot = l7s_table_find(table, key);
+        *charge = (l7s_charge_t){slot, limit, key.lo};
+        /* Never seen: a full bucket. */
+        if (slot != NULL &&
+            !l7s_bucket_conforms(&limit->rate,
                                  atomic_load_explicit(&slot->tat, memory_order_relaxed),
-                                 evaluation->now.mono_us, 1)) {
+                                 now_us, 1)) {
             return false;
         }
     }
@@ -209,7 +214,7 @@ static bool ask_deferred(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 
 /* A policy that trips, or that may find a ban of its tuple. True: the evaluation ends. */
 static __attribute__((noinline)) bool ask_closely(l7s_evaluation_t *evaluation,
-                                                  uint32_t index, bool others_banned)
+                                                  uint32_t index, bool banned)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
     l7s_trip_t trip;
@@ -218,7 +223,7 @@ static __attribute__((noinline)) bool ask_closely(l7s_evaluation_t *evaluation,
     if (!l7s_trip_regard(evaluation, index, &trip)) {
         return false;
     }
-    if (others_banned && find_ban(evaluation, &trip, &ended)) {
+    if (banned && find_ban(evaluation, &trip, &ended)) {
         return ended;
     }
     if (policy->concurrency > 0) {
@@ -227,8 +232,8 @@ static __attribute__((noinline)) bool ask_closely(l7s_evaluation_t *evaluation,
     if (policy->deferred) {
         return ask_deferred(evaluation, &trip);
     }
-    trip.simulated = others_banned && l7s_trip_is_simulated(evaluation, &trip);
-    if (others_banned && !trip.simulated &&
+    trip.simulated = banned && l7s_trip_is_simulated(evaluation, &trip);
+    if (banned && !trip.simulated &&
         note_conforming(evaluation, index, policy, &trip.digest)) {
         return false;
     }
@@ -238,37 +243,77 @@ static __attribute__((noinline)) bool ask_closely(l7s_evaluation_t *evaluation,
     return l7s_settle_trip(evaluation, &trip);
 }
 
+/* Are there bans of other tuples than addresses, also those that observing policies would
+ * have made? */
+static inline bool others_banned(const l7s_shared_t *shared)
+{
+    return atomic_load_explicit(&shared->bans.head->other, memory_order_relaxed) != 0;
+}
+
 /* True: the evaluation ends. */
-static bool ask(l7s_evaluation_t *evaluation, uint32_t index)
+static __attribute__((noinline)) bool ask(l7s_evaluation_t *evaluation, uint32_t index)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-    const l7s_hash128_t *digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
-    /* Bans of other tuples than addresses, also those that observing policies would have
-     * made. */
-    bool others_banned = atomic_load_explicit(&evaluation->shared->bans.head->other,
-                                              memory_order_relaxed) != 0;
+    const l7s_hash128_t *digest;
 
-    if (index == evaluation->spoken || digest == NULL) {
+    if (index == evaluation->spoken || !l7s_matcher_policy(&evaluation->matcher, index)) {
+        return false;
+    }
+    digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
+    if (digest == NULL) {
         return false;
     }
     l7s_count_up(&l7s_stats_of(evaluation, index)->matched);
-    return (others_banned || !note_conforming(evaluation, index, policy, digest)) &&
-           ask_closely(evaluation, index, others_banned);
+    bool banned = others_banned(evaluation->shared);
+    return (banned || !note_conforming(evaluation, index, policy, digest)) &&
+           ask_closely(evaluation, index, banned);
+}
+
+/* A plain policy that the request conforms to, as nearly always. False: ask() must look
+ * at it; nothing has happened. */
+static inline bool ask_plain(l7s_evaluation_t *evaluation, uint32_t index,
+                             const l7s_image_policy_t *policy)
+{
+    const l7s_shared_t *shared = evaluation->shared;
+    const l7s_image_limit_t *limit = l7s_limit_at(evaluation, policy->limits.first);
+    const l7s_hash128_t *digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
+    l7s_charge_t *charge = &evaluation->charges[evaluation->charge_count];
+
+    if (digest == NULL || index == evaluation->spoken || others_banned(shared)) {
+        return false;
+    }
+    l7s_hash128_t key = l7s_cell_storable(l7s_hash128_xor(*digest, limit->identity));
+    l7s_slot_t *slot = l7s_table_find(&shared->table, key);
+    if (slot != NULL &&
+        !l7s_bucket_conforms(&limit->rate,
+                             atomic_load_explicit(&slot->tat, memory_order_relaxed),
+                             evaluation->now.mono_us, 1)) {
+        return false;
+    }
+    *charge = (l7s_charge_t){slot, limit, key.lo};
+    evaluation->charge_count++;
+    l7s_count_up(&shared->stats.rows[policy->stats_row].matched);
+    return true;
 }
 
 /* Flat: with a call at each step a policy would cost a third more. */
 static __attribute__((flatten)) void ask_all(l7s_evaluation_t *evaluation)
 {
-    uint32_t policies = l7s_image_policies(evaluation->image);
+    const l7s_image_t *image = evaluation->image;
+    const l7s_image_policy_t *policies = l7s_image_policy(image, 0);
+    const uint64_t *plain =
+        (const uint64_t *)l7s_image_section(image, L7S_SECTION_SETS) + image->plain;
+    uint32_t count = l7s_image_policies(image);
 
-    for (uint32_t word = 0; word * 64 < policies; word++) {
-        uint64_t bits = evaluation->matcher.candidates[word];
+    for (uint32_t word = 0; word * 64 < count; word++) {
+        /* Bits behind the policies are apps. */
+        uint64_t bits =
+            evaluation->matcher.candidates[word] & l7s_set_below(count - word * 64);
+        uint64_t sure = plain[word] & ~evaluation->matcher.unsure[word];
         for (; bits != 0; bits &= bits - 1) {
-            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (index >= policies) {
-                return; /* the bits behind are apps */
-            }
-            if (l7s_matcher_policy(&evaluation->matcher, index) &&
+            uint32_t bit = (uint32_t)__builtin_ctzll(bits), index = word * 64 + bit;
+            if (((sure >> bit & 1) == 0 ||
+                 !ask_plain(evaluation, index, &policies[index])) &&
                 ask(evaluation, index)) {
                 return;
             }
@@ -302,17 +347,34 @@ static __attribute__((noinline)) void keep(l7s_evaluation_t *evaluation, bool by
 }
 
 /* Nobody who is exempt or refused is asked again. */
-static bool awaits_user(const l7s_evaluation_t *evaluation)
+static bool awaits_user(l7s_outcome_t outcome)
 {
-    l7s_outcome_t outcome = evaluation->verdict->outcome;
+    return outcome != L7S_OUTCOME_ALLOW_LISTED && !l7s_outcome_refuses(outcome);
+}
 
-    return evaluation->image->needs_user && outcome != L7S_OUTCOME_ALLOW_LISTED &&
-           !l7s_outcome_refuses(outcome);
+/* The guard counts clients, not requests: a connection shows its client once a turn. */
+static inline void see(const l7s_shared_t *shared, const l7s_request_t *request)
+{
+    l7s_client_memo_t *memo = request->memo;
+    uint32_t turns =
+        atomic_load_explicit(&shared->guard.head->turns, memory_order_acquire);
+
+    if (memo != NULL) {
+        if (memo->has_seen && memo->seen_turns == turns &&
+            memcmp(&memo->seen, &request->client, sizeof memo->seen) == 0) {
+            return;
+        }
+        memo->has_seen = true;
+        memo->seen_turns = turns;
+        memo->seen = request->client;
+    }
+    l7s_guard_see(&shared->guard, &request->client);
 }
 
 static void decide(l7s_evaluation_t *evaluation)
 {
-    if (!evaluation->request->client_is_proxy && judge_address(evaluation)) {
+    if (l7s_addresses_matter(evaluation->shared, evaluation->image) &&
+        !evaluation->request->client_is_proxy && judge_address(evaluation)) {
         return;
     }
     l7s_evaluation_walk(evaluation);
@@ -345,10 +407,12 @@ void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
     if (evaluation.mode == L7S_MODE_OFF) {
         return;
     }
-    l7s_guard_see(&shared->guard, &request->client);
+    see(shared, request);
     decide(&evaluation);
-    verdict->awaits =
-        evaluation.awaits | (awaits_user(&evaluation) ? L7S_AWAITS_USER : 0);
+    verdict->awaits = evaluation.awaits;
+    if (image->needs_user && awaits_user(verdict->outcome)) {
+        verdict->awaits |= L7S_AWAITS_USER;
+    }
     l7s_count_up(&shared->header->verdicts[verdict->outcome]);
 }
 
@@ -422,12 +486,6 @@ static bool refuse_address(l7s_evaluation_t *evaluation)
         return false;
     }
     return judge_bans(evaluation) || (is_in_list && judge_deny_lists(evaluation));
-}
-
-bool l7s_addresses_matter(const l7s_shared_t *shared, const l7s_image_t *image)
-{
-    return (image->listed.v4.count | image->listed.v6.count) != 0 ||
-           image->origin_lists != 0 || l7s_bans_any(&shared->bans);
 }
 
 bool l7s_decide_address(const l7s_shared_t *shared, const l7s_image_t *image,

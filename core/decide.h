@@ -25,6 +25,9 @@ typedef struct {
     bool has_origin;
     l7s_addr_t located; /* whose origin it is */
     l7s_geo_place_t origin;
+    l7s_addr_t seen;     /* whom the guard has seen … */
+    uint32_t seen_turns; /* … since it turned for that time */
+    bool has_seen;
 } l7s_client_memo_t;
 
 /* What the index said about a connection's requests, as far as host, client and one
@@ -45,7 +48,8 @@ typedef struct {
     bool client_is_proxy; /* a trusted proxy itself: never judged, never banned */
     const char *method;   /* "GET" */
     const char *host;     /* normalised, "" when there is none */
-    const char *path;     /* normalised (path.h) */
+    const char *path;     /* normalised (path.h) … */
+    size_t path_length;   /* … its length; 0: not known */
     const char *target;   /* what was sent, with its query; NULL: it has none */
     const char *app;      /* of the directive L7ShieldApp, or NULL: the apps' mapping */
     const char *user;     /* authenticated; NULL: nobody, or not known yet */

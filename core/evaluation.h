@@ -17,7 +17,8 @@
  * policy stand together. */
 typedef struct {
     l7s_slot_t *slot; /* seen when asking; NULL: claimed when it is charged */
-    uint32_t limit;
+    const l7s_image_limit_t *limit;
+    uint64_t key_lo; /* half of the slot's key: tells whether it is still that one */
 } l7s_charge_t;
 
 /* On the stack of l7s_decide and never cleared as a whole: it has room for the largest
@@ -162,7 +163,7 @@ bool l7s_decide_late(l7s_evaluation_t *evaluation);
 bool l7s_ask_flight(l7s_evaluation_t *evaluation, l7s_trip_t *trip);
 
 /* Takes the places that were found free. False: one was gone, and that refuses it. */
-bool l7s_charge_flight(l7s_evaluation_t *evaluation);
+__attribute__((noinline)) bool l7s_charge_flight(l7s_evaluation_t *evaluation);
 
 /* --- charge_ratio.c --- */
 
@@ -184,8 +185,8 @@ bool l7s_charge(l7s_evaluation_t *evaluation);
 void l7s_charge_book(l7s_evaluation_t *evaluation);
 
 /* The slot of a limit that is about to be charged. NULL: no room, it goes uncounted. */
-l7s_slot_t *l7s_charged_slot(const l7s_evaluation_t *evaluation, uint32_t limit,
-                             l7s_slot_t *seen, l7s_hash128_t digest);
+l7s_slot_t *l7s_charged_slot(const l7s_evaluation_t *evaluation,
+                             const l7s_image_limit_t *limit, l7s_hash128_t digest);
 
 /* Takes a token of each of these limits and notes the charges. False: one was gone,
  * nothing was taken. */

@@ -41,6 +41,7 @@ void l7s_guard_turn(const l7s_guard_t *guard, bool on)
         empty(guard->rows[row].acted[next - 1], L7S_GUARD_POLICY);
     }
     atomic_store(&guard->head->half, on ? next : 0);
+    atomic_fetch_add(&guard->head->turns, 1); /* behind it: who sees this sees the half */
 }
 
 /* Few clients: of `count` registers `zeros` are still empty. This many different clients

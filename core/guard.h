@@ -23,8 +23,9 @@
 #define L7S_GUARD_POLICY 256
 
 typedef struct {
-    _Atomic uint32_t half; /* 1 or 2: the one that counts now; 0: nobody wants to know */
-    uint32_t reserved[15];
+    _Atomic uint32_t half;  /* 1 or 2: the one that counts now; 0: nobody wants to know */
+    _Atomic uint32_t turns; /* how often it changed */
+    uint32_t reserved[14];
     _Atomic uint8_t all[2][L7S_GUARD_ALL];
 } l7s_guard_head_t;
 

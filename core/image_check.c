@@ -139,7 +139,10 @@ static bool check_bounds(const l7s_image_t *image)
            *l7s_image_text(image, text->count - 1) == '\0' &&
            holds_set(image, image->any_method) && holds_set(image, image->any_host) &&
            holds_set(image, image->any_path) && holds_set(image, image->any_path_maybe) &&
-           holds_set(image, image->any_app) && holds_ranges(image, image->listed) &&
+           holds_set(image, image->any_app) && holds_set(image, image->plain) &&
+           holds_ranges(image, image->listed) && image->tested_headers <= 2 &&
+           (image->tested_header == L7S_NONE ||
+            image->tested_header < sections[L7S_SECTION_HEADERS].count) &&
            (!image->client_indexed || (sections[L7S_SECTION_INTERVALS4].count > 0 &&
                                        sections[L7S_SECTION_INTERVALS6].count > 0));
 }
@@ -358,6 +361,16 @@ static bool check_sanction(const l7s_image_t *image, const l7s_image_sanction_t 
            sanction->bits <= 32;
 }
 
+/* What is taken for plain is asked with fewer questions. */
+static bool is_marked_rightly(const l7s_image_t *image, const l7s_image_policy_t *policy)
+{
+    const uint64_t *plain =
+        (const uint64_t *)l7s_image_section(image, L7S_SECTION_SETS) + image->plain;
+    uint32_t index = (uint32_t)(policy - l7s_image_policy(image, 0));
+
+    return (plain[index / 64] >> index % 64 & 1) == l7s_policy_is_plain(policy);
+}
+
 static bool check_policy(const l7s_image_t *image, const void *record)
 {
     const l7s_image_policy_t *policy = record;
@@ -369,7 +382,7 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            holds_run(image, L7S_SECTION_MATCHES, policy->except) &&
            holds_run(image, L7S_SECTION_MATCHES, policy->any) &&
            owns_limits(image, policy, policy->limits, false) &&
-           owns_plans(image, policy) &&
+           owns_plans(image, policy) && is_marked_rightly(image, policy) &&
            holds_run(image, L7S_SECTION_STEPS, policy->steps) &&
            policy->steps.count <= L7S_STEPS_PER_POLICY &&
            holds_index(image, L7S_SECTION_SPECS, policy->spec) &&

@@ -33,7 +33,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 15
+#define L7S_IMAGE_VERSION 16
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -290,6 +290,10 @@ struct l7s_image {
     uint64_t pattern_stamp;  /* of the section of patterns */
     uint32_t patterns;       /* how many there are; their numbers are below */
     uint32_t path_subject;   /* of the patterns that look at the path */
+    uint32_t plain;          /* set: policies that l7s_policy_is_plain */
+    uint32_t tested_headers; /* how many headers tests ask for: 0, 1, or 2 for more */
+    uint32_t tested_header;  /* that one, or L7S_NONE */
+    uint32_t reserved;
 };
 
 _Static_assert(sizeof(l7s_image_policy_t) % 8 == 0, "an array of them stays aligned");
@@ -309,6 +313,20 @@ static inline const char *l7s_image_text(const l7s_image_t *image, uint32_t offs
 static inline const uint32_t *l7s_image_refs(const l7s_image_t *image, l7s_run_t run)
 {
     return (const uint32_t *)l7s_image_section(image, L7S_SECTION_REFS) + run.first;
+}
+
+/* Does the index tell all about whom it matches, and is it held to one limit, like most?
+ */
+static inline bool l7s_policy_is_plain(const l7s_image_policy_t *policy)
+{
+    return policy->limits.count == 1 && policy->plans.count == 0 &&
+           (policy->closer | policy->apart) == 0;
+}
+
+/* A word of a set with the lowest `bits` set. */
+static inline uint64_t l7s_set_below(uint32_t bits)
+{
+    return bits >= 64 ? UINT64_MAX : (1ULL << bits) - 1;
 }
 
 static inline const l7s_image_policy_t *l7s_image_policy(const l7s_image_t *image,

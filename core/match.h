@@ -32,6 +32,7 @@ typedef struct {
     char asn[11]; /* the number as text */
     uint64_t candidates[L7S_WORDS_MAX];
     uint64_t unsure[L7S_WORDS_MAX]; /* of those: the whole path decides */
+    uint64_t sure[L7S_WORDS_MAX];   /* while the path is being walked */
     const char *headers[L7S_CACHED_HEADERS];
     uint64_t hits[L7S_PATTERN_WORDS]; /* the patterns that were found */
     l7s_pairs_t query, cookies;
@@ -44,7 +45,7 @@ void l7s_matcher_begin(l7s_matcher_t *matcher, const l7s_image_t *image,
 void l7s_matcher_index(l7s_matcher_t *matcher);
 
 /* Does this candidate match? Mostly the index has told already. */
-bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index);
+__attribute__((noinline)) bool l7s_matcher_closer(l7s_matcher_t *matcher, uint32_t index);
 static inline bool l7s_matcher_policy(l7s_matcher_t *matcher, uint32_t index)
 {
     return (!l7s_image_policy(matcher->image, index)->closer &&

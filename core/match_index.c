@@ -47,6 +47,9 @@ static bool has_bit(const uint64_t *set, uint32_t bit)
 
 /* --- methods, hosts, paths --- */
 
+/* In l7s_names_t.lengths: strings of 63 bytes and more. */
+#define LONGER (1ULL << 63)
+
 /* A path being walked: its bytes are hashed only as far as a table may hold a prefix. */
 typedef struct {
     const char *text;
@@ -84,13 +87,16 @@ static void unite_prefix(l7s_matcher_t *matcher, walk_t *walk, size_t length,
 static void walk_path(l7s_matcher_t *matcher, uint64_t *sure, uint64_t *maybe)
 {
     const l7s_image_t *image = matcher->image;
-    walk_t walk = {matcher->request->path, 0, 0, L7S_FNV_BASIS};
+    const l7s_request_t *request = matcher->request;
+    walk_t walk = {request->path, request->path_length, 0, L7S_FNV_BASIS};
     uint64_t lengths = image->prefixes.lengths;
     const l7s_entry_t *entry;
 
-    walk.length = strlen(walk.text);
-    for (; lengths << 1 != 0; lengths &= lengths - 1) {
-        size_t length = (size_t)__builtin_ctzll(lengths);
+    if (walk.length == 0) {
+        walk.length = strlen(walk.text);
+    }
+    for (uint64_t some = lengths & ~LONGER; some != 0; some &= some - 1) {
+        size_t length = (size_t)__builtin_ctzll(some);
         if (length > walk.length) {
             break;
         }
@@ -98,7 +104,7 @@ static void walk_path(l7s_matcher_t *matcher, uint64_t *sure, uint64_t *maybe)
             unite_prefix(matcher, &walk, length, sure, maybe);
         }
     }
-    for (size_t i = 63; lengths != 0 && i <= walk.length; i++) {
+    for (size_t i = 63; (lengths & LONGER) != 0 && i <= walk.length; i++) {
         if (ends_at(&walk, i)) {
             unite_prefix(matcher, &walk, i, sure, maybe);
         }
@@ -147,14 +153,14 @@ static void walk_host(l7s_matcher_t *matcher, uint64_t *into)
     const l7s_entry_t *entry;
 
     walk.length = strlen(walk.text);
-    for (; lengths << 1 != 0; lengths &= lengths - 1) {
-        size_t length = (size_t)__builtin_ctzll(lengths);
+    for (uint64_t some = lengths & ~LONGER; some != 0; some &= some - 1) {
+        size_t length = (size_t)__builtin_ctzll(some);
         if (length + 2 > walk.length) {
             break;
         }
         unite_suffix(matcher, &walk, length, into);
     }
-    for (size_t i = 63; lengths != 0 && i + 2 <= walk.length; i++) {
+    for (size_t i = 63; (lengths & LONGER) != 0 && i + 2 <= walk.length; i++) {
         unite_suffix(matcher, &walk, i, into);
     }
     if (l7s_names_has_length(&image->hosts, walk.length)) {
@@ -205,7 +211,7 @@ static void narrow_by_host(l7s_matcher_t *matcher)
 static void narrow_by_path(l7s_matcher_t *matcher)
 {
     const l7s_image_t *image = matcher->image;
-    uint64_t sure[L7S_WORDS_MAX], maybe[L7S_WORDS_MAX];
+    uint64_t *sure = matcher->sure, *maybe = matcher->unsure;
 
     copy_set(sure, image, image->any_path);
     copy_set(maybe, image, image->any_path_maybe);
@@ -307,13 +313,10 @@ static uint32_t mapped_app(const l7s_matcher_t *matcher)
 }
 
 /* A directive beats the mapping; what it names need not be declared. */
-static void narrow_by_app(l7s_matcher_t *matcher)
+static __attribute__((noinline)) void find_app(l7s_matcher_t *matcher)
 {
     const l7s_image_t *image = matcher->image;
 
-    if (!image->needs_app) {
-        return;
-    }
     matcher->app_index =
         matcher->request->app != NULL
             ? l7s_names_index(image, &image->app_names, matcher->request->app)
@@ -326,6 +329,13 @@ static void narrow_by_app(l7s_matcher_t *matcher)
     matcher->app = l7s_image_text(image, app->name);
     matcher->app_mode = app->mode;
     intersect(matcher->candidates, image, set_at(image, app->set));
+}
+
+static void narrow_by_app(l7s_matcher_t *matcher)
+{
+    if (matcher->image->needs_app) {
+        find_app(matcher);
+    }
 }
 
 /* --- headers --- */
@@ -407,18 +417,6 @@ static void narrow_by_headers(l7s_matcher_t *matcher)
 
 /* --- what a connection's requests have in common --- */
 
-/* The only header that policies test: its index, L7S_NONE when there is none. False:
- * there are several. Tests of one header stand together. */
-static bool only_header(const l7s_image_t *image, uint32_t *header)
-{
-    const l7s_condition_t *conditions = l7s_image_section(image, L7S_SECTION_CONDITIONS);
-    const l7s_test_t *tests = l7s_image_section(image, L7S_SECTION_TESTS);
-    uint32_t count = image->sections[L7S_SECTION_TESTS].count;
-
-    *header = count == 0 ? L7S_NONE : conditions[tests[0].condition].header;
-    return count == 0 || conditions[tests[count - 1].condition].header == *header;
-}
-
 static bool is_same(const l7s_index_memo_t *memo, const l7s_request_t *request,
                     const char *value)
 {
@@ -448,13 +446,12 @@ static uint64_t policy_bits(const l7s_image_t *image, uint32_t word)
 {
     uint32_t policies = l7s_image_policies(image);
 
-    return policies >= (word + 1) * 64 ? UINT64_MAX
-           : policies <= word * 64     ? 0
-                                       : (1ULL << (policies - word * 64)) - 1;
+    return policies <= word * 64 ? 0 : l7s_set_below(policies - word * 64);
 }
 
 /* Apps are found by host and path, so neither client nor header takes one away. */
-static void learn(l7s_matcher_t *matcher, l7s_index_memo_t *memo)
+static __attribute__((noinline)) void learn(l7s_matcher_t *matcher,
+                                            l7s_index_memo_t *memo)
 {
     const l7s_image_t *image = matcher->image;
     uint64_t kept[L7S_WORDS_MAX];
@@ -478,18 +475,17 @@ static bool recall(l7s_matcher_t *matcher, l7s_index_memo_t *memo)
 {
     const l7s_request_t *request = matcher->request;
     const char *value = NULL;
-    uint32_t header;
 
     if (memo->generation != request->generation) {
         memo->generation = request->generation;
         memo->learned = false;
         return false;
     }
-    if (!only_header(matcher->image, &header)) {
+    if (matcher->image->tested_headers > 1) {
         return false;
     }
-    if (header != L7S_NONE) {
-        value = l7s_matcher_header(matcher, header);
+    if (matcher->image->tested_header != L7S_NONE) {
+        value = l7s_matcher_header(matcher, matcher->image->tested_header);
     }
     if (!is_same(memo, request, value)) {
         memo->learned = false;
@@ -501,6 +497,15 @@ static bool recall(l7s_matcher_t *matcher, l7s_index_memo_t *memo)
     return true;
 }
 
+static __attribute__((noinline)) void narrow_by_all(l7s_matcher_t *matcher)
+{
+    narrow_by_host(matcher);
+    narrow_by_path(matcher);
+    narrow_by_app(matcher);
+    narrow_by_client(matcher);
+    narrow_by_headers(matcher);
+}
+
 void l7s_matcher_index(l7s_matcher_t *matcher)
 {
     l7s_index_memo_t *memo = matcher->request->index_memo;
@@ -510,11 +515,7 @@ void l7s_matcher_index(l7s_matcher_t *matcher)
         intersect(matcher->candidates, matcher->image, memo->set);
         narrow_by_path(matcher);
         narrow_by_app(matcher);
-        return;
+    } else {
+        narrow_by_all(matcher);
     }
-    narrow_by_host(matcher);
-    narrow_by_path(matcher);
-    narrow_by_app(matcher);
-    narrow_by_client(matcher);
-    narrow_by_headers(matcher);
 }

@@ -162,15 +162,21 @@ size_t l7s_path_normalise(const char *raw, char *out, size_t capacity, bool *cut
     return size;
 }
 
-const char *l7s_path_read(const char *raw, char *out, size_t capacity)
+/* One that is not normal, or whose query is cut: into `out`. */
+static __attribute__((noinline)) const char *read_into(const char *raw, char *out,
+                                                       size_t capacity, size_t *length)
 {
-    size_t size = plain_length(raw, capacity);
     bool cut;
-    if (size > 0 && raw[size] == '\0') {
-        return raw;
-    }
-    (void)l7s_path_normalise(raw, out, capacity, &cut);
+
+    *length = l7s_path_normalise(raw, out, capacity, &cut);
     return out;
+}
+
+const char *l7s_path_read(const char *raw, char *out, size_t capacity, size_t *length)
+{
+    *length = plain_length(raw, capacity);
+    return *length > 0 && raw[*length] == '\0' ? raw
+                                               : read_into(raw, out, capacity, length);
 }
 
 bool l7s_path_matches(const char *glob, const char *path)

@@ -18,8 +18,8 @@
 size_t l7s_path_normalise(const char *raw, char *out, size_t capacity, bool *cut);
 
 /* The same path: `raw` itself where it is normal from its beginning to its end, which
- * costs no copy, else `out`. */
-const char *l7s_path_read(const char *raw, char *out, size_t capacity);
+ * costs no copy, else `out`. And its length. */
+const char *l7s_path_read(const char *raw, char *out, size_t capacity, size_t *length);
 
 /* Glob over a normalised path: '*' is any run inside one segment, a last "/ **" (without
  * the blank) is everything below and the path itself. Linear time, no recursion. */

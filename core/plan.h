@@ -10,7 +10,8 @@
 #include "match.h"
 
 /* The limits of the request's plan; the policy's own for who has none. */
-l7s_run_t l7s_plan_find(l7s_matcher_t *matcher, const l7s_image_policy_t *policy);
+__attribute__((noinline)) l7s_run_t l7s_plan_find(l7s_matcher_t *matcher,
+                                                  const l7s_image_policy_t *policy);
 
 static inline l7s_run_t l7s_plan_limits(l7s_matcher_t *matcher,
                                         const l7s_image_policy_t *policy)

@@ -24,9 +24,7 @@ _Static_assert(offsetof(l7s_slot_t, key_lo) == 0 && offsetof(l7s_slot_t, key_hi)
  * enough and costs a tenth of SipHash. */
 static inline uint64_t place(const l7s_table_t *table, l7s_hash128_t key)
 {
-    unsigned __int128 product = (unsigned __int128)(key.lo ^ table->place_key.k0) *
-                                (key.hi ^ table->place_key.k1);
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
+    return (key.lo ^ table->place_key.k0) * (table->place_key.k1 | 1);
 }
 
 /* The home bucket; its slots are tried from a place of the key's own, so that the first
@@ -34,13 +32,13 @@ static inline uint64_t place(const l7s_table_t *table, l7s_hash128_t key)
 static inline l7s_window_t window_of(const l7s_table_t *table, l7s_hash128_t key)
 {
     uint64_t hash = place(table, key);
-    /* The lower half picks the bucket, by multiplication instead of a remainder. */
-    uint64_t home = (hash & UINT32_MAX) * table->buckets >> 32;
+    /* The upper half picks the bucket, by multiplication instead of a remainder. */
+    uint64_t home = (hash >> 32) * table->buckets >> 32;
     l7s_slot_t *bucket = table->slots + home * L7S_BUCKET_SLOTS;
     return (l7s_window_t){
         .base = (char *)bucket,
         .stride = sizeof(l7s_slot_t),
-        .first = (uint32_t)(hash >> 60),
+        .first = (uint32_t)(hash >> 28),
         .mask = L7S_BUCKET_SLOTS - 1,
         .count = L7S_BUCKET_SLOTS,
     };
@@ -51,18 +49,6 @@ l7s_slot_t *l7s_table_find(const l7s_table_t *table, l7s_hash128_t key)
     key = l7s_cell_storable(key);
     l7s_window_t window = window_of(table, key);
     return (l7s_slot_t *)l7s_window_find(&window, key);
-}
-
-static inline uint32_t seconds(l7s_now_t now)
-{
-    return (uint32_t)(now.mono_us / 1000000);
-}
-
-static inline void touch(l7s_slot_t *slot, uint32_t now_s)
-{
-    if (atomic_load_explicit(&slot->touched_s, memory_order_relaxed) != now_s) {
-        atomic_store_explicit(&slot->touched_s, now_s, memory_order_relaxed);
-    }
 }
 
 static bool is_drained(l7s_slot_t *slot, l7s_now_t now)
@@ -105,7 +91,7 @@ enum { IDLE, DRAINED, IN_USE, OVER };
 static uint64_t worth(l7s_slot_t *slot, const claim_t *claim)
 {
     uint32_t touched = atomic_load_explicit(&slot->touched_s, memory_order_relaxed);
-    int32_t passed = (int32_t)(seconds(claim->now) - touched);
+    int32_t passed = (int32_t)(l7s_now_s(claim->now) - touched);
     uint32_t age = passed > 0 ? (uint32_t)passed : 0; /* clocks of threads differ a bit */
     uint64_t rank = IN_USE;
     if (is_drained(slot, claim->now)) {
@@ -165,7 +151,7 @@ static void prepare(l7s_slot_t *slot, const claim_t *claim)
     atomic_store_explicit(&slot->pending_since, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->total, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->period, 0, memory_order_relaxed);
-    atomic_store_explicit(&slot->touched_s, seconds(claim->now), memory_order_relaxed);
+    atomic_store_explicit(&slot->touched_s, l7s_now_s(claim->now), memory_order_relaxed);
     atomic_store_explicit(&slot->limit, claim->limit, memory_order_relaxed);
     atomic_store_explicit(&slot->episode, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->tally_s, claim->tally_s, memory_order_relaxed);
@@ -215,7 +201,7 @@ static __attribute__((noinline)) l7s_slot_t *create(const l7s_table_t *table,
         l7s_cell_pause();
         l7s_slot_t *slot = (l7s_slot_t *)l7s_window_find(window, claim->key);
         if (slot != NULL) {
-            touch(slot, seconds(claim->now));
+            l7s_slot_touch(slot, l7s_now_s(claim->now));
             return slot;
         }
     }
@@ -233,7 +219,7 @@ l7s_slot_t *l7s_table_claim(const l7s_table_t *table, l7s_hash128_t key, uint32_
         claim_t claim = {.key = key, .rate = rate, .limit = limit, .now = now};
         return create(table, &claim);
     }
-    touch(slot, seconds(now));
+    l7s_slot_touch(slot, l7s_now_s(now));
     return slot;
 }
 
@@ -246,7 +232,7 @@ l7s_slot_t *l7s_table_claim_tally(const l7s_table_t *table, l7s_hash128_t key,
     if (slot == NULL) {
         return create(table, &claim);
     }
-    touch(slot, seconds(now));
+    l7s_slot_touch(slot, l7s_now_s(now));
     return slot;
 }
 

@@ -49,6 +49,14 @@ typedef struct {
 
 _Static_assert(sizeof(l7s_slot_t) == 64, "one slot is one cache line");
 
+/* Somebody is about to use it. Written once a second, not with every request. */
+static inline void l7s_slot_touch(l7s_slot_t *slot, uint32_t now_s)
+{
+    if (atomic_load_explicit(&slot->touched_s, memory_order_relaxed) != now_s) {
+        atomic_store_explicit(&slot->touched_s, now_s, memory_order_relaxed);
+    }
+}
+
 #define L7S_BUCKET_SLOTS 16
 
 /* Counters that tell how full the table is; part of the shared memory. */

@@ -26,7 +26,7 @@ void l7s_tuples_begin(l7s_tuples_t *tuples, l7s_matcher_t *matcher);
 /* What is known of a spec's tuple; 0: nothing yet. */
 enum { L7S_TUPLE_KNOWN = 1, L7S_TUPLE_SKIPPED = 2, L7S_TUPLE_HAS_CLIENT = 4 };
 
-void l7s_tuples_compute(l7s_tuples_t *tuples, uint32_t spec);
+__attribute__((noinline)) void l7s_tuples_compute(l7s_tuples_t *tuples, uint32_t spec);
 
 /* The digest, or NULL: the request lacks what is counted by, and the policy does not
  * count such requests. */

@@ -279,6 +279,9 @@ static void compile_policies(l7s_compiler_t *compiler)
         if (policy->mode != L7S_MODE_OFF) {
             record.closer |= l7s_compiler_file(compiler, i, &policy->match);
         }
+        if (l7s_policy_is_plain(&record)) {
+            l7s_builder_set_bit(builder, builder->head.plain, i);
+        }
         l7s_builder_add(builder, L7S_SECTION_POLICIES, &record, 1);
         l7s_draft_add(builder, &compiler->policy_names, policy->name,
                       strlen(policy->name), i, false);

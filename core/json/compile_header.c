@@ -174,6 +174,18 @@ static void pair_conditions(l7s_builder_t *builder, uint32_t first)
     }
 }
 
+/* Wants are in order of their header's name. */
+static void tell_headers(l7s_image_t *head, const l7s_condition_t *condition)
+{
+    if (head->tested_headers == 0) {
+        head->tested_header = condition->header;
+        head->tested_headers = 1;
+    } else if (head->tested_header != condition->header) {
+        head->tested_header = L7S_NONE;
+        head->tested_headers = 2;
+    }
+}
+
 bool l7s_header_finish(l7s_header_draft_t *draft)
 {
     l7s_builder_t *builder = draft->builder;
@@ -181,6 +193,7 @@ bool l7s_header_finish(l7s_header_draft_t *draft)
     size_t count = draft->wants.count, run;
     uint32_t first = l7s_builder_count(builder, L7S_SECTION_CONDITIONS);
 
+    builder->head.tested_header = L7S_NONE;
     if (count > 1) {
         qsort(wants, count, sizeof *wants, by_want);
     }
@@ -193,6 +206,7 @@ bool l7s_header_finish(l7s_header_draft_t *draft)
             }
         }
         add_tests(builder, index, &wants[i], run);
+        tell_headers(&builder->head, &condition);
     }
     pair_conditions(builder, first);
     free(wants);

@@ -21,6 +21,7 @@ void l7s_index_begin(l7s_index_draft_t *index, l7s_builder_t *builder)
     builder->head.any_path = l7s_builder_set(builder);
     builder->head.any_path_maybe = l7s_builder_set(builder);
     builder->head.any_app = l7s_builder_set(builder);
+    builder->head.plain = l7s_builder_set(builder);
 }
 
 static void add_methods(l7s_index_draft_t *index, uint32_t bit,

@@ -259,8 +259,10 @@ static void test_path_read_copies_only_what_is_not_normal(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char out[16];
         size_t capacity = i + 1 < sizeof cases / sizeof cases[0] ? sizeof out : 8;
-        const char *path = l7s_path_read(cases[i].raw, out, capacity);
+        size_t length;
+        const char *path = l7s_path_read(cases[i].raw, out, capacity, &length);
         assert_string_equal(path, cases[i].path);
+        assert_int_equal(length, strlen(path));
         assert_ptr_equal(path, cases[i].same ? cases[i].raw : out);
     }
 }

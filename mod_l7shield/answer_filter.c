@@ -89,12 +89,18 @@ static apr_status_t pass_answer(ap_filter_t *f, apr_bucket_brigade *brigade)
     return status;
 }
 
+/* Mostly the first letter tells. */
+static bool names_handler(const char *type)
+{
+    static const char prefix[] = "application/x-httpd-";
+    return type[0] == prefix[0] && strncmp(type, prefix, sizeof(prefix) - 1) == 0;
+}
+
 /* A handler that was named (SetHandler, AddHandler, a proxy), or that a type stands for,
  * may pass on what a back end says. */
 static bool may_have_back_end(const request_rec *r)
 {
-    return r->handler ||
-           (r->content_type && strncmp(r->content_type, "application/x-httpd-", 20) == 0);
+    return r->handler || (r->content_type && names_handler(r->content_type));
 }
 
 static bool is_refused(const request_rec *r)
@@ -103,17 +109,19 @@ static bool is_refused(const request_rec *r)
     return verdict && l7s_outcome_refuses(verdict->outcome);
 }
 
+static __attribute__((noinline)) void add_filter(request_rec *r, shield_judged_t *judged)
+{
+    /* Where an error replaces the answer of a back end, its headers are about to be
+     * thrown away. */
+    shield_answer_take_headers(r, judged);
+    ap_add_output_filter_handle(answer_filter, judged, r, r->connection);
+}
+
 void shield_answer_filters(request_rec *r)
 {
-    if (!shield_process.attached || is_refused(r)) {
-        return;
-    }
     shield_judged_t *judged = shield_judged_awaiting(r);
-    if (judged || may_have_back_end(r)) {
-        /* Where an error replaces the answer of a back end, its headers are about to be
-         * thrown away. */
-        shield_answer_take_headers(r, judged);
-        ap_add_output_filter_handle(answer_filter, judged, r, r->connection);
+    if ((judged || may_have_back_end(r)) && shield_process.attached && !is_refused(r)) {
+        add_filter(r, judged);
     }
 }
 

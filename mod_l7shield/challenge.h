@@ -16,7 +16,8 @@ int shield_challenge_ask(request_rec *r, const l7s_verdict_t *verdict);
 /* Answers requests for our own addresses, whatever the site has there: authentication
  * and other sites' handlers must not stand between a client and its pass. DECLINED: it is
  * none of them, or no policy challenges. */
-int shield_challenge_serve(request_rec *r, const shield_section_t *section);
+__attribute__((noinline)) int shield_challenge_serve(request_rec *r,
+                                                     const shield_section_t *section);
 
 /* Mostly one compare. */
 static inline bool shield_challenge_may_serve(const request_rec *r)

@@ -21,7 +21,7 @@
 #include "http_core.h"
 #include "http_request.h"
 
-static int refuse(request_rec *r, const l7s_verdict_t *verdict)
+static __attribute__((noinline)) int refuse(request_rec *r, const l7s_verdict_t *verdict)
 {
     shield_peer_t *peer = shield_peer(r->connection);
     if (peer && (verdict->outcome == L7S_OUTCOME_BANNED ||
@@ -50,9 +50,10 @@ int shield_head(request_rec *r, int lookup)
     return refuse(r, verdict);
 }
 
-int shield_access(request_rec *r)
+/* Where sections decide how a request is judged. */
+static __attribute__((noinline)) int judge_in_section(request_rec *r)
 {
-    if (!shield_host(r->server)->sections || !ap_is_initial_req(r) || shield_judged(r)) {
+    if (!ap_is_initial_req(r) || shield_judged(r)) {
         return DECLINED; /* judged already: the first stream after an upgrade */
     }
     const shield_section_t *section = shield_section(r->per_dir_config);
@@ -67,6 +68,11 @@ int shield_access(request_rec *r)
         return verdict->status; /* authentication may yet discard it: see fixups */
     }
     return refuse(r, verdict);
+}
+
+int shield_access(request_rec *r)
+{
+    return shield_host(r->server)->sections ? judge_in_section(r) : DECLINED;
 }
 
 int shield_insist(request_rec *r)
@@ -85,18 +91,27 @@ int shield_insist(request_rec *r)
     return refuse(r, verdict);
 }
 
-int shield_fixups(request_rec *r)
+static __attribute__((noinline)) int ask_user(request_rec *r)
 {
-    int answer = shield_insist(r);
-    const shield_judged_t *judged = shield_judged(r);
-    if (answer != DECLINED || r->main || r->prev || !judged ||
-        (judged->awaits & L7S_AWAITS_USER) == 0) {
-        return answer;
-    }
     const shield_section_t *section =
         shield_section(shield_host(r->server)->sections ? r->per_dir_config
                                                         : r->server->lookup_defaults);
     const l7s_verdict_t *verdict = shield_verdict_make_user(r, section);
     return verdict && l7s_outcome_refuses(verdict->outcome) ? refuse(r, verdict)
                                                             : DECLINED;
+}
+
+int shield_fixups(request_rec *r)
+{
+    const shield_judged_t *judged = shield_judged(r);
+    if (judged == &shield_judged_admitted) {
+        return DECLINED;
+    }
+    int answer = shield_insist(r);
+    judged = shield_judged(r);
+    if (answer != DECLINED || r->main || r->prev || !judged ||
+        (judged->awaits & L7S_AWAITS_USER) == 0) {
+        return answer;
+    }
+    return ask_user(r);
 }

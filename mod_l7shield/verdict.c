@@ -17,7 +17,7 @@ static void set_judged(request_rec *r, const shield_judged_t *judged)
     ap_set_module_config(r->request_config, &l7shield_module, (void *)judged);
 }
 
-static const shield_judged_t admitted = {.verdict = NULL};
+const shield_judged_t shield_judged_admitted = {.verdict = NULL};
 
 static apr_status_t leave(void *held)
 {
@@ -33,15 +33,11 @@ static void hold(request_rec *r, const l7s_held_t *held)
     apr_pool_cleanup_register(r->pool, own, leave, apr_pool_cleanup_null);
 }
 
-static const l7s_verdict_t *keep(request_rec *r, const l7s_verdict_t *verdict,
-                                 uint64_t now_us)
+static __attribute__((noinline)) const l7s_verdict_t *
+keep(request_rec *r, const l7s_verdict_t *verdict, uint64_t now_us)
 {
     bool silent = verdict->outcome == L7S_OUTCOME_ADMITTED;
     bool refuses = l7s_outcome_refuses(verdict->outcome);
-    if (silent && !verdict->awaits) {
-        set_judged(r, &admitted);
-        return NULL;
-    }
     shield_judged_t *judged = apr_pcalloc(r->pool, sizeof(*judged));
     judged->verdict = silent ? NULL : apr_pmemdup(r->pool, verdict, sizeof(*verdict));
     judged->awaits = refuses ? 0 : verdict->awaits;
@@ -75,6 +71,10 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
     l7s_segment_unpin(pin);
     if (verdict.held.count > 0) {
         hold(r, &verdict.held);
+    }
+    if (verdict.outcome == L7S_OUTCOME_ADMITTED && !verdict.awaits) {
+        set_judged(r, &shield_judged_admitted);
+        return NULL;
     }
     return keep(r, &verdict, now.mono_us);
 }
@@ -157,7 +157,7 @@ const shield_judged_t *shield_verdict_move(request_rec *r, apr_pool_t *pool)
     if (judged->verdict) {
         moved->verdict = apr_pmemdup(pool, judged->verdict, sizeof(*judged->verdict));
     }
-    set_judged(r, &admitted);
+    set_judged(r, &shield_judged_admitted);
     return moved;
 }
 

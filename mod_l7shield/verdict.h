@@ -34,6 +34,9 @@ typedef struct shield_judged {
     const char *signals; /* that it raised; NULL: none */
 } shield_judged_t;
 
+/* Kept with most requests: nothing to tell, nothing to learn. */
+extern const shield_judged_t shield_judged_admitted;
+
 /* NULL: no stage has judged it, or all that was looked at is its client's address. */
 static inline const shield_judged_t *shield_judged(const request_rec *r)
 {

@@ -18,6 +18,7 @@ typedef struct admin_sessions admin_sessions_t;     /* session.h */
 typedef struct admin_trail admin_trail_t;           /* trail.h: the audit */
 typedef struct admin_http_stats admin_http_stats_t; /* http_stats.h */
 typedef struct admin_keys admin_keys_t;             /* keys.h: secrets, signing key */
+typedef struct admin_hub admin_hub_t;               /* hub.h: who waits for events */
 
 struct admin_daemon {
     const admin_options_t *options;
@@ -29,6 +30,7 @@ struct admin_daemon {
     admin_sessions_t *sessions;
     admin_trail_t *trail;
     admin_http_stats_t *http_stats;
+    admin_hub_t *hub;
     uint64_t started_ms;
     atomic_bool stopping; /* long waits end early */
 };

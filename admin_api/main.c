@@ -6,6 +6,7 @@
  */
 #include "../core/bus/trust.h"
 #include "commands/commands.h"
+#include "events/hub.h"
 #include "fleet/collector.h"
 #include "fleet/keys.h"
 #include "fleet/publisher.h"
@@ -79,6 +80,9 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
         status = L7S_NO_MEMORY;
     }
     if (status == L7S_OK) {
+        status = admin_hub_start(daemon, &daemon->hub);
+    }
+    if (status == L7S_OK) {
         status = admin_publisher_start(daemon, &daemon->publisher);
     }
     if (status == L7S_OK) {
@@ -105,6 +109,7 @@ static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
     if (daemon->publisher != NULL) {
         admin_publisher_stop(daemon->publisher);
     }
+    admin_hub_stop(daemon->hub);
     admin_http_stats_free(daemon->http_stats);
     admin_trail_free(daemon->trail, admin_wall_ms());
     admin_auth_free(daemon->auth);

@@ -7,6 +7,8 @@
 
 #include "../../core/clock.h"
 #include "../../core/key.h"
+#include "../store/event_log.h"
+#include "../worker.h"
 #include "keys.h"
 #include <string.h>
 
@@ -76,6 +78,18 @@ static const char *origin_name(const l7s_ban_t *ban)
     return ban->origin == L7S_ORIGIN_DAEMON ? "daemon" : "node";
 }
 
+/* The event of a ban that is in force from now on, or (`lifted`) no more. Who put it is
+ * in its spec. */
+static l7s_status_t tell(admin_store_t *store, const admin_ban_record_t *record)
+{
+    json_t *document = admin_ban_public(record, false);
+    l7s_status_t status = admin_event_write(
+        store, record->lifted ? ADMIN_EVENT_BAN_LIFTED : ADMIN_EVENT_BAN_ADDED, document,
+        admin_wall_ms());
+    json_decref(document);
+    return status;
+}
+
 l7s_status_t admin_ban_record_put(admin_store_t *store, const l7s_ban_t *ban,
                                   json_t *spec)
 {
@@ -92,6 +106,10 @@ l7s_status_t admin_ban_record_put(admin_store_t *store, const l7s_ban_t *ban,
     };
     l7s_status_t status = entry == NULL ? L7S_NO_MEMORY : admin_ban_put(store, &row);
     json_decref(entry);
+    if (status == L7S_OK) {
+        admin_ban_record_t record = {.ban = *ban, .spec = spec};
+        status = tell(store, &record);
+    }
     return status == L7S_OK ? raise_generation(store) : status;
 }
 
@@ -107,14 +125,23 @@ static uint64_t buried_until(const l7s_ban_t *ban, uint64_t now_ms,
     return hold_until_ms > until ? hold_until_ms : until;
 }
 
-l7s_status_t admin_ban_record_lift(admin_store_t *store, const l7s_ban_t *ban,
-                                   uint64_t now_ms, uint64_t hold_until_ms,
-                                   json_t **entry)
+static l7s_status_t tell_lift(admin_store_t *store, const l7s_ban_t *ban, const char *by)
 {
+    admin_ban_record_t record = {
+        .ban = *ban, .lifted = true, .spec = json_pack("{s:s?}", "by", by)};
+    l7s_status_t status = tell(store, &record);
+    json_decref(record.spec);
+    return status;
+}
+
+l7s_status_t admin_ban_record_lift(admin_store_t *store, const l7s_ban_t *ban,
+                                   const admin_ban_lift_t *lift, json_t **entry)
+{
+    uint64_t now_ms = lift->now_ms;
     l7s_ban_t lifted = *ban;
     lifted.since_ms = now_ms;
     lifted.origin = L7S_ORIGIN_DAEMON;
-    *entry = l7s_ban_lift_to_json(&lifted, hold_until_ms);
+    *entry = l7s_ban_lift_to_json(&lifted, lift->hold_until_ms);
     admin_ban_t row = {
         .id = ban->id,
         .policy = ban->policy,
@@ -123,10 +150,13 @@ l7s_status_t admin_ban_record_lift(admin_store_t *store, const l7s_ban_t *ban,
         .lifted = true,
         .since_ms = now_ms,
         .until_ms = ban->until_ms == UINT64_MAX ? 0 : ban->until_ms,
-        .hold_until_ms = buried_until(ban, now_ms, hold_until_ms),
+        .hold_until_ms = buried_until(ban, now_ms, lift->hold_until_ms),
         .entry = *entry,
     };
     l7s_status_t status = *entry == NULL ? L7S_NO_MEMORY : admin_ban_put(store, &row);
+    if (status == L7S_OK) {
+        status = tell_lift(store, ban, lift->by);
+    }
     if (status == L7S_OK) {
         status = raise_generation(store);
     }
@@ -255,11 +285,12 @@ static json_t *status_of(const admin_ban_record_t *record)
     const l7s_ban_t *ban = &record->ban;
     const json_t *by = json_object_get(record->spec, "by");
     const json_t *revision = json_object_get(record->spec, "revision");
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:O?, s:O?}", "state", "active",
-                     "origin", origin_name(ban), "policy", text_or_null(ban->policy),
-                     "incident", text_or_null(ban->incident), "since",
-                     time_json(ban->since_ms), "until", time_json(ban->until_ms),
-                     "refusal_status", (int)ban->status, "by", by, "revision", revision);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:O?, s:O?}", "state",
+                     record->lifted ? "lifted" : "active", "origin", origin_name(ban),
+                     "policy", text_or_null(ban->policy), "incident",
+                     text_or_null(ban->incident), "since", time_json(ban->since_ms),
+                     "until", time_json(ban->until_ms), "refusal_status",
+                     (int)ban->status, "by", by, "revision", revision);
 }
 
 json_t *admin_ban_public(const admin_ban_record_t *record, bool view_spec)

@@ -46,13 +46,19 @@ void admin_ban_record_clear(admin_ban_record_t *record);
 /* How many bans are in force. */
 size_t admin_ban_record_count(admin_store_t *store, uint64_t now_ms);
 
-/* Inside a transaction of ADMIN_EVENTS_DB; both raise the generation. */
+/* Inside a transaction of ADMIN_EVENTS_DB; both raise the generation and write the event
+ * (event_log.h). */
 L7S_MUST_USE l7s_status_t admin_ban_record_put(admin_store_t *store, const l7s_ban_t *ban,
                                                json_t *spec);
 /* *entry is the lift for the ban log; new reference, owned by the caller. */
+typedef struct {
+    const char *by; /* who lifts it */
+    uint64_t now_ms, hold_until_ms;
+} admin_ban_lift_t;
 L7S_MUST_USE l7s_status_t admin_ban_record_lift(admin_store_t *store,
-                                                const l7s_ban_t *ban, uint64_t now_ms,
-                                                uint64_t hold_until_ms, json_t **entry);
+                                                const l7s_ban_t *ban,
+                                                const admin_ban_lift_t *lift,
+                                                json_t **entry);
 
 /* What stands in a snapshot: entries of the bans in force and of the tombstones. New
  * reference; NULL: the store cannot be read. */

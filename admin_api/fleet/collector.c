@@ -8,6 +8,7 @@
 
 #include "../http/trail.h"
 #include "../log.h"
+#include "../store/event_log.h"
 #include "../store/store_events.h"
 #include "../store/store_objects.h"
 #include "../worker.h"
@@ -81,17 +82,18 @@ static void read_retention(admin_store_t *store, uint64_t *days, uint64_t *rows)
 static bool prune_once(admin_store_t *store, uint64_t days, uint64_t rows,
                        uint64_t now_ms)
 {
-    size_t incidents = 0, bans = 0;
+    size_t incidents = 0, bans = 0, events = 0;
     uint64_t before_ms = days > now_ms / DAY_MS ? 0 : now_ms - days * DAY_MS;
     if (admin_store_begin(store, ADMIN_EVENTS_DB) != L7S_OK) {
         return false;
     }
     if (admin_incident_prune(store, before_ms, rows, &incidents) != L7S_OK ||
-        admin_ban_prune(store, now_ms, &bans) != L7S_OK) {
+        admin_ban_prune(store, now_ms, &bans) != L7S_OK ||
+        admin_event_prune(store, before_ms, rows, &events) != L7S_OK) {
         admin_store_rollback(store, ADMIN_EVENTS_DB);
         return false;
     }
-    return admin_store_commit(store, ADMIN_EVENTS_DB) == L7S_OK && incidents > 0;
+    return admin_store_commit(store, ADMIN_EVENTS_DB) == L7S_OK && incidents + events > 0;
 }
 
 static void prune(admin_store_t *store, uint64_t now_ms)
@@ -168,8 +170,7 @@ static void work_round(admin_collector_t *collector, bool quick, uint64_t mono_m
         admin_incident_log_read(collector->incident_log, now_ms);
     }
     if (is_due(&due->idle, IDLE_EVERY_MS, mono_ms)) {
-        admin_incident_end_idle(collector->daemon->store,
-                                now_ms - ADMIN_INCIDENT_IDLE_MS);
+        admin_incident_end_idle(collector->daemon->store, ADMIN_INCIDENT_IDLE_MS, now_ms);
     }
     if (is_due(&due->prune, PRUNE_EVERY_MS, mono_ms)) {
         prune(collector->daemon->store, now_ms);

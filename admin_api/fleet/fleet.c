@@ -198,6 +198,16 @@ void admin_fleet_touch(admin_fleet_t *fleet, const char *name, uint64_t now_ms)
     pthread_mutex_unlock(&fleet->lock);
 }
 
+bool admin_fleet_is_live(admin_fleet_t *fleet, const char *name)
+{
+    bool exists;
+    pthread_mutex_lock(&fleet->lock);
+    size_t index = find(fleet, name, &exists);
+    bool live = exists && fleet->nodes[index].live;
+    pthread_mutex_unlock(&fleet->lock);
+    return live;
+}
+
 void admin_fleet_refused(admin_fleet_t *fleet, const char *name)
 {
     bool exists;

@@ -35,6 +35,8 @@ L7S_MUST_USE l7s_status_t admin_fleet_restore(admin_fleet_t *fleet, const char *
 /* A node's seat is still there and says what it said: keeps it from counting as gone. */
 void admin_fleet_touch(admin_fleet_t *fleet, const char *name, uint64_t now_ms);
 
+bool admin_fleet_is_live(admin_fleet_t *fleet, const char *name);
+
 /* A ban of this node was refused: it publishes too many. */
 void admin_fleet_refused(admin_fleet_t *fleet, const char *name);
 

@@ -215,7 +215,7 @@ static l7s_status_t store_round(admin_incident_log_t *log)
     admin_store_t *store = log->daemon->store;
     l7s_status_t status = L7S_OK;
     for (size_t i = 0; i < log->report_count && status == L7S_OK; i++) {
-        status = admin_incident_take(store, log->reports[i]);
+        status = admin_incident_take(store, log->reports[i], log->now_ms);
         /* It cannot be merged and never will. */
         status = status == L7S_INVALID ? L7S_OK : status;
     }

@@ -3,6 +3,7 @@
  * Reports to records (incident_record.h).
  */
 #include "incident_record.h"
+#include "incident_news.h"
 
 #include "../../core/clock.h"
 #include "../../core/json/incident.h"
@@ -160,12 +161,21 @@ int64_t admin_incident_opened(admin_store_t *store, size_t index, const char **s
     return admin_number_get(store, name, 0);
 }
 
-l7s_status_t admin_incident_take(admin_store_t *store, const json_t *report)
+l7s_status_t admin_incident_change(admin_store_t *store, const json_t *before,
+                                   json_t *record, uint64_t now_ms)
+{
+    l7s_status_t status = admin_incident_tell(store, before, record, now_ms);
+    return status == L7S_OK ? admin_incident_store(store, record) : status;
+}
+
+l7s_status_t admin_incident_take(admin_store_t *store, const json_t *report,
+                                 uint64_t now_ms)
 {
     json_t *record = record_for(store, report);
     json_t *merged = l7s_incident_merge(record, report);
-    l7s_status_t status =
-        merged == NULL ? L7S_INVALID : admin_incident_store(store, merged);
+    l7s_status_t status = merged == NULL
+                              ? L7S_INVALID
+                              : admin_incident_change(store, record, merged, now_ms);
     if (status == L7S_OK && record == NULL) {
         status = count_opened(store, merged);
     }
@@ -195,7 +205,7 @@ static json_t *ended(const json_t *record)
     return result;
 }
 
-static l7s_status_t end_records(admin_store_t *store, uint64_t before_ms)
+static l7s_status_t end_records(admin_store_t *store, uint64_t before_ms, uint64_t now_ms)
 {
     size_t index;
     json_t *record;
@@ -205,7 +215,7 @@ static l7s_status_t end_records(admin_store_t *store, uint64_t before_ms)
     {
         json_t *closed = status == L7S_OK ? ended(record) : NULL;
         if (closed != NULL) {
-            status = admin_incident_store(store, closed);
+            status = admin_incident_change(store, record, closed, now_ms);
         }
         json_decref(closed);
     }
@@ -213,15 +223,16 @@ static l7s_status_t end_records(admin_store_t *store, uint64_t before_ms)
     return status;
 }
 
-void admin_incident_end_idle(admin_store_t *store, uint64_t before_ms)
+void admin_incident_end_idle(admin_store_t *store, uint64_t idle_ms, uint64_t now_ms)
 {
+    uint64_t before_ms = now_ms - idle_ms;
     json_t *first = admin_incident_idle(store, before_ms, 1);
     bool any = json_array_size(first) > 0;
     json_decref(first);
     if (!any || admin_store_begin(store, ADMIN_EVENTS_DB) != L7S_OK) {
         return;
     }
-    if (end_records(store, before_ms) != L7S_OK) {
+    if (end_records(store, before_ms, now_ms) != L7S_OK) {
         admin_store_rollback(store, ADMIN_EVENTS_DB);
     } else if (admin_store_commit(store, ADMIN_EVENTS_DB) == L7S_OK) {
         admin_log(ADMIN_INFO, "L7S3540",

@@ -12,13 +12,20 @@
  * ADMIN_EVENTS_DB. */
 L7S_MUST_USE l7s_status_t admin_incident_store(admin_store_t *store, json_t *record);
 
+/* The same, and writes the events (event_log.h) of what it was (`before`, NULL: it was
+ * not) and what it is now. */
+L7S_MUST_USE l7s_status_t admin_incident_change(admin_store_t *store,
+                                                const json_t *before, json_t *record,
+                                                uint64_t now_ms);
+
 /* Merges a checked report into the active record of its policy and key, or begins a new
  * one; inside a transaction. L7S_INVALID: it cannot be merged. */
-L7S_MUST_USE l7s_status_t admin_incident_take(admin_store_t *store, const json_t *report);
+L7S_MUST_USE l7s_status_t admin_incident_take(admin_store_t *store, const json_t *report,
+                                              uint64_t now_ms);
 
-/* Ends the records that nobody has reported on since before_ms, at most 100 of them.
- * Opens its own transaction. */
-void admin_incident_end_idle(admin_store_t *store, uint64_t before_ms);
+/* Ends the records that nobody has reported on for so long, at most 100 of them. Opens
+ * its own transaction. */
+void admin_incident_end_idle(admin_store_t *store, uint64_t idle_ms, uint64_t now_ms);
 
 /* How many records were ever begun with signature number `index`, of which there are
  * admin_incident_signatures. *signature and *layer are static texts. */

@@ -6,13 +6,23 @@
 #include "kill_switch.h"
 
 #include "../../core/bus/manifest.h"
+#include "../../core/clock.h"
+#include "../../core/mode.h"
+#include "../store/event_log.h"
 #include "../store/store_events.h"
+#include "../worker.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KEY "kill_switch"
+#define END_TOLD "kill_switch_end_told"
+
+static bool same(const l7s_mode_item_t *a, const l7s_mode_item_t *b)
+{
+    return a->mode == b->mode && a->until_ms == b->until_ms;
+}
 
 l7s_status_t admin_kill_switch_load(admin_store_t *store, admin_kill_switch_t *out)
 {
@@ -29,13 +39,81 @@ l7s_status_t admin_kill_switch_load(admin_store_t *store, admin_kill_switch_t *o
     return status;
 }
 
-static l7s_status_t write_text(admin_store_t *store, const char *text)
+static const char *mode_name(unsigned mode)
+{
+    return l7s_mode_name((l7s_mode_t)mode);
+}
+
+static json_t *until_json(uint64_t until_ms)
+{
+    char text[L7S_TIME_TEXT];
+    if (until_ms == 0 || until_ms > L7S_TIME_LAST_MS) {
+        return json_null();
+    }
+    l7s_time_text(until_ms, text);
+    return json_string(text);
+}
+
+static l7s_status_t tell(admin_store_t *store, const l7s_mode_item_t *now,
+                         const l7s_mode_item_t *before, const char *because)
+{
+    json_t *data = json_pack("{s:s, s:o, s:s, s:s}", "mode", mode_name(now->mode),
+                             "mode_until", until_json(now->until_ms), "previous_mode",
+                             mode_name(before->mode), "because", because);
+    l7s_status_t status =
+        admin_event_write(store, ADMIN_EVENT_MODE_CHANGED, data, admin_wall_ms());
+    json_decref(data);
+    return status;
+}
+
+/* Inside the transaction. A fleet that never heard of a kill switch enforces. */
+static l7s_status_t write_state(admin_store_t *store, const admin_kill_switch_t *state,
+                                const char *text)
+{
+    admin_kill_switch_t before;
+    if (admin_kill_switch_load(store, &before) != L7S_OK) {
+        before.item = (l7s_mode_item_t){.mode = L7S_MODE_ENFORCE};
+    }
+    l7s_status_t status = admin_text_set(store, KEY, text);
+    if (status == L7S_OK && !same(&before.item, &state->item)) {
+        status = tell(store, &state->item, &before.item,
+                      admin_kill_switch_emergency(state) ? "emergency" : "settings");
+    }
+    return status;
+}
+
+l7s_status_t admin_kill_switch_tell_end(admin_store_t *store, uint64_t now_ms)
+{
+    admin_kill_switch_t state;
+    l7s_mode_item_t end = {.mode = L7S_MODE_ENFORCE};
+    if (admin_kill_switch_load(store, &state) != L7S_OK || state.item.until_ms == 0 ||
+        state.item.until_ms > now_ms || state.item.mode == L7S_MODE_ENFORCE ||
+        admin_number_get(store, END_TOLD, 0) == (int64_t)state.item.until_ms) {
+        return L7S_OK;
+    }
+    l7s_status_t status = admin_store_begin(store, ADMIN_EVENTS_DB);
+    if (status != L7S_OK) {
+        return status;
+    }
+    status = tell(store, &end, &state.item, "expired");
+    if (status == L7S_OK) {
+        status = admin_number_set(store, END_TOLD, (int64_t)state.item.until_ms);
+    }
+    if (status != L7S_OK) {
+        admin_store_rollback(store, ADMIN_EVENTS_DB);
+        return status;
+    }
+    return admin_store_commit(store, ADMIN_EVENTS_DB);
+}
+
+static l7s_status_t write_text(admin_store_t *store, const admin_kill_switch_t *state,
+                               const char *text)
 {
     l7s_status_t status = admin_store_begin_durable(store);
     if (status != L7S_OK) {
         return status;
     }
-    status = admin_text_set(store, KEY, text);
+    status = write_state(store, state, text);
     if (status != L7S_OK) {
         admin_store_rollback(store, ADMIN_EVENTS_DB);
         return status;
@@ -50,12 +128,7 @@ l7s_status_t admin_kill_switch_save(admin_store_t *store,
     size_t size = l7s_mode_item_write(&state->item, text, ADMIN_KILL_SWITCH_TEXT);
     snprintf(text + size, sizeof(text) - size, "%u %" PRIu64, state->set_mode,
              state->set_until_ms);
-    return write_text(store, text);
-}
-
-static bool same(const l7s_mode_item_t *a, const l7s_mode_item_t *b)
-{
-    return a->mode == b->mode && a->until_ms == b->until_ms;
+    return write_text(store, state, text);
 }
 
 static int compare(const l7s_mode_item_t *a, const l7s_mode_item_t *b)

@@ -28,8 +28,14 @@ typedef struct {
 /* L7S_NOT_FOUND: never written. */
 L7S_MUST_USE l7s_status_t admin_kill_switch_load(admin_store_t *store,
                                                  admin_kill_switch_t *out);
+/* Also writes the event of a mode that is another than before. */
 L7S_MUST_USE l7s_status_t admin_kill_switch_save(admin_store_t *store,
                                                  const admin_kill_switch_t *state);
+
+/* Once the time of the mode in force is over, tells so, once; opens its own transaction.
+ */
+L7S_MUST_USE l7s_status_t admin_kill_switch_tell_end(admin_store_t *store,
+                                                     uint64_t now_ms);
 
 /* The settings say `mode` until `until_ms`, in this epoch and revision. Makes a new item
  * when they say something new, or when `spoken`: an operator said it just now. `known`

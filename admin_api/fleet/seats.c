@@ -7,6 +7,7 @@
 
 #include "../../core/json/config.h"
 #include "../log.h"
+#include "../store/event_log.h"
 #include "../store/store_events.h"
 #include "../store/store_objects.h"
 #include "../worker.h"
@@ -30,6 +31,7 @@ struct admin_seats {
         uint64_t sealed_at_ms;
     } known[ADMIN_SEATS];
     uint64_t complained_ms, ahead_ms;
+    uint64_t begun_ms; /* monotonic */
     /* Of the look that is under way. */
     uint64_t now_ms;
     size_t highest;
@@ -59,6 +61,7 @@ admin_seats_t *admin_seats_create(const admin_daemon_t *daemon, admin_bus_t *bus
     seats->daemon = daemon;
     seats->bus = bus;
     seats->fleet = fleet;
+    seats->begun_ms = admin_mono_ms();
     if (admin_node_each(daemon->store, restore, seats) != L7S_OK) {
         admin_log(ADMIN_WARN, "L7S3520", "The nodes seen earlier cannot be read.");
     }
@@ -178,6 +181,52 @@ static void log_change(void *context, const admin_seat_t *seat)
     }
 }
 
+/* ---- telling who was lost ---- */
+
+static l7s_status_t tell_lost(admin_seats_t *seats, const char *name)
+{
+    admin_store_t *store = seats->daemon->store;
+    json_t *document = admin_fleet_node(seats->fleet, name);
+    if (document == NULL) {
+        return L7S_OK; /* forgotten meanwhile */
+    }
+    l7s_status_t status = admin_store_begin(store, ADMIN_EVENTS_DB);
+    if (status == L7S_OK) {
+        status = admin_event_write(store, ADMIN_EVENT_NODE_LOST, document, seats->now_ms);
+        if (status == L7S_OK) {
+            status = admin_node_lost(store, name);
+        }
+        if (status == L7S_OK) {
+            status = admin_store_commit(store, ADMIN_EVENTS_DB);
+        } else {
+            admin_store_rollback(store, ADMIN_EVENTS_DB);
+        }
+    }
+    json_decref(document);
+    return status;
+}
+
+/* Asks the store, so that a node that was lost while the daemon was away is told of, too,
+ * and none of them twice. After the start every node gets the time to show itself. */
+static void tell_all_lost(admin_seats_t *seats)
+{
+    size_t index;
+    json_t *name;
+    if (admin_mono_ms() - seats->begun_ms < ADMIN_NODE_LIVE_MS) {
+        return;
+    }
+    json_t *names = admin_node_untold(seats->daemon->store);
+    json_array_foreach(names, index, name)
+    {
+        const char *text = json_string_value(name);
+        if (!admin_fleet_is_live(seats->fleet, text) &&
+            tell_lost(seats, text) != L7S_OK) {
+            break; /* the next look tries again */
+        }
+    }
+    json_decref(names);
+}
+
 void admin_seats_read(admin_seats_t *seats, bool quick, uint64_t now_ms)
 {
     size_t count = ADMIN_SEATS;
@@ -194,6 +243,7 @@ void admin_seats_read(admin_seats_t *seats, bool quick, uint64_t now_ms)
     admin_fleet_settle(seats->fleet, status == L7S_OK, now_ms, log_change, NULL);
     if (!quick) {
         look_for_restored_backup(seats);
+        tell_all_lost(seats);
     }
 }
 

@@ -54,8 +54,9 @@ typedef struct admin_call {
     void *server;        /* server.c's own */
     const uint8_t *peer; /* 16 bytes, v4-mapped; NULL over the unix socket */
 
-    char object[96]; /* what it was about, for the audit; "" = the path tells */
-    bool audited;    /* its row was written with its change (trail.h) */
+    const char *last_event_id; /* the header */
+    char object[96];           /* what it was about, for the audit; "" = the path tells */
+    bool audited;              /* its row was written with its change (trail.h) */
 
     /* answer */
     unsigned status;
@@ -68,6 +69,11 @@ typedef struct admin_call {
     char location[160];
     char set_cookie[160];
     uint32_t retry_after_seconds;
+    /* of /v1/events: who reads a stream or waits, owned; `waits`: instead of an answer,
+     * run the handler again after an event or at wait_until_mono_ms */
+    struct admin_subscriber *subscriber;
+    bool waits;
+    uint64_t wait_until_mono_ms;
     const char *code; /* of a problem, with status >= 400 */
     char detail[256];
     l7s_problems_t problems;

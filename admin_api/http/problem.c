@@ -46,6 +46,7 @@ static const row_t rows[] = {
     {"trusted_proxy", 409, "A trusted proxy"},
     {"node_live", 409, "The node is live"},
     {"unsupported_by_nodes", 409, "Not supported by every node"},
+    {"position_too_old", 410, "The events are not kept any more"},
     {"precondition_failed", 412, "Precondition failed"},
     /* content */
     {"invalid", 422, "Invalid document"},

@@ -6,6 +6,7 @@
 #include "http_stats.h"
 #include "problem.h"
 #include "request.h"
+#include "stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,8 @@ static struct MHD_Response *body_of(admin_request_t *request, const char **type)
         text = document == NULL ? NULL : dump(document, call->pretty, &size);
         json_decref(document);
         *type = "application/problem+json";
+    } else if (call->subscriber != NULL && call->reply == NULL) {
+        return admin_stream_response(request);
     } else if (call->text != NULL) {
         text = call->text;
         call->text = NULL;

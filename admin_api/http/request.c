@@ -7,6 +7,7 @@
 #include "../../core/json/config.h"
 #include "../../core/json/schema.h"
 #include "../../core/json/utf8.h"
+#include "../events/hub.h"
 #include "../worker.h"
 #include "guard.h"
 #include "media.h"
@@ -130,14 +131,17 @@ static bool check_accept(admin_request_t *request)
          admin_media_accepts(accept, "application/json")) ||
         ((produces & ADMIN_PRODUCES_NDJSON) != 0 &&
          admin_media_accepts(accept, "application/x-ndjson")) ||
+        ((produces & ADMIN_PRODUCES_EVENTS) != 0 &&
+         admin_media_accepts(accept, "text/event-stream")) ||
         ((produces & ADMIN_PRODUCES_TEXT) != 0 &&
          admin_media_accepts(accept, "text/plain"))) {
         return true;
     }
     admin_call_problem(
-        call, "not_acceptable", "This answers %s%s%s.",
+        call, "not_acceptable", "This answers %s%s%s%s.",
         (produces & ADMIN_PRODUCES_JSON) != 0 ? "application/json" : "text/plain",
         (produces & ADMIN_PRODUCES_NDJSON) != 0 ? ", application/x-ndjson" : "",
+        (produces & ADMIN_PRODUCES_EVENTS) != 0 ? ", text/event-stream" : "",
         (produces & ADMIN_PRODUCES_TEXT) != 0 && (produces & ADMIN_PRODUCES_JSON) != 0
             ? ", text/plain"
             : "");
@@ -297,6 +301,7 @@ static bool check_text(admin_request_t *request)
     call->csrf = header(request, "Shield-CSRF");
     call->cookie = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND,
                                                admin_session_cookie(call->tls));
+    call->last_event_id = header(request, "Last-Event-ID");
     if (!good) {
         admin_call_problem(call, "malformed_request", "Path and query must be UTF-8.");
     } else if (call->reason != NULL &&
@@ -455,10 +460,11 @@ void admin_request_run(admin_request_t *request)
 {
     admin_call_t *call = &request->call;
     call->now_ms = admin_wall_ms();
+    call->waits = false;
     if (parse_body(request)) {
         request->route->handler(call);
     }
-    if (call->status == 0) {
+    if (call->status == 0 && !call->waits) {
         admin_call_problem(call, "internal_error", "The handler gave no answer.");
     }
     if (mutates(request)) {
@@ -530,6 +536,9 @@ admin_request_t *admin_request_create(admin_daemon_t *daemon,
 void admin_request_free(admin_request_t *request)
 {
     admin_identity_clear(&request->identity);
+    if (request->call.subscriber != NULL) {
+        admin_hub_leave(request->call.subscriber);
+    }
     json_decref(request->call.body);
     json_decref(request->call.reply);
     free(request->call.text);

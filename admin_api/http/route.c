@@ -16,6 +16,7 @@
 #define JSON ADMIN_PRODUCES_JSON
 #define LINES (ADMIN_PRODUCES_JSON | ADMIN_PRODUCES_NDJSON)
 #define TEXT ADMIN_PRODUCES_TEXT
+#define EVENTS ADMIN_PRODUCES_EVENTS
 
 #define PAGE "limit cursor"
 #define OBJECTS "limit cursor label* view"
@@ -103,6 +104,8 @@ static const admin_route_t routes[] = {
     {"GET", "/v1/incidents/summary", ADMIN_VIEWER, admin_incidents_summary, NONE, NULL, "since until", JSON, false},
     {"GET", "/v1/incidents/{id}", ADMIN_VIEWER, admin_incidents_get, NONE, NULL, "", JSON, false},
     {"PATCH", "/v1/incidents/{id}", ADMIN_OPERATOR, admin_incidents_patch, SMALL, NULL, "", JSON, false},
+
+    {"GET", "/v1/events", ADMIN_VIEWER, admin_events_get, NONE, NULL, "after limit type* wait_seconds", JSON | EVENTS, false},
 
     {"GET", "/v1/nodes", ADMIN_VIEWER, admin_nodes_list, NONE, NULL, PAGE " state*", LINES, false},
     {"GET", "/v1/nodes/{name}", ADMIN_VIEWER, admin_nodes_get, NONE, NULL, "", JSON, false},

@@ -9,7 +9,12 @@
 #include "call.h"
 #include <string.h>
 
-enum { ADMIN_PRODUCES_JSON = 1, ADMIN_PRODUCES_NDJSON = 2, ADMIN_PRODUCES_TEXT = 4 };
+enum {
+    ADMIN_PRODUCES_JSON = 1,
+    ADMIN_PRODUCES_NDJSON = 2,
+    ADMIN_PRODUCES_TEXT = 4,
+    ADMIN_PRODUCES_EVENTS = 8 /* text/event-stream */
+};
 
 #define ADMIN_BODY_NONE 0
 #define ADMIN_BODY_SMALL ((size_t)1 << 20)

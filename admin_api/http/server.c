@@ -5,11 +5,13 @@
  * somebody waits for never holds up the others.
  */
 #include "server.h"
+#include "../events/hub.h"
 #include "../log.h"
 #include "deadline.h"
 #include "guard.h"
 #include "listen.h"
 #include "request.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,6 +150,18 @@ static enum MHD_Result refuse_busy(admin_request_t *request)
     return admin_request_send(request);
 }
 
+/* A call that waits for an event is run again after each that may be its own. */
+static enum MHD_Result answer(admin_request_t *request)
+{
+    do {
+        admin_request_run(request);
+        if (!request->call.waits) {
+            return admin_request_send(request);
+        }
+    } while (!admin_stream_wait(request));
+    return MHD_YES;
+}
+
 static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
 {
     admin_deadline_set(deadline_of(request->connection), 0);
@@ -157,13 +171,12 @@ static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
     if (atomic_load(&request->done)) {
         return admin_request_send(request);
     }
-    if (request->started) {
+    if (request->started && !request->call.waits) {
         return MHD_YES; /* woken for nothing */
     }
     request->started = true;
     if (!admin_request_waits(request)) {
-        admin_request_run(request);
-        return admin_request_send(request);
+        return answer(request);
     }
     return start_call(server, request) ? MHD_YES : refuse_busy(request);
 }
@@ -401,6 +414,7 @@ void admin_server_stop(admin_server_t *server)
         return;
     }
     wait_until_idle(server);
+    admin_hub_close(server->daemon->hub);
     stop_listener(&server->local);
     stop_listener(&server->tcp);
     if (server->local.fd >= 0) {

@@ -137,8 +137,10 @@ l7s_status_t admin_ban_write_put(admin_ban_write_t *write, admin_ban_input_t *in
 l7s_status_t admin_ban_write_lift(admin_ban_write_t *write, const l7s_ban_t *ban)
 {
     json_t *entry;
-    l7s_status_t status = admin_ban_record_lift(write->store, ban, write->call->now_ms,
-                                                write->hold_until_ms, &entry);
+    admin_ban_lift_t lift = {.by = write->call->principal,
+                             .now_ms = write->call->now_ms,
+                             .hold_until_ms = write->hold_until_ms};
+    l7s_status_t status = admin_ban_record_lift(write->store, ban, &lift, &entry);
     if (status == L7S_OK) {
         json_array_append_new(write->entries, entry);
     }

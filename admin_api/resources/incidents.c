@@ -247,17 +247,17 @@ static json_t *patch_inside(admin_call_t *call, bool *changed)
     json_t *record = json_copy(before);
     patch_record(call, record);
     *changed = !json_equal(before, record);
-    json_decref(before);
     l7s_status_t status = L7S_OK;
     if (call->problems.count > 0) {
         admin_call_invalid(call);
         status = L7S_INVALID;
     } else if (*changed) {
-        status = admin_incident_store(store, record);
+        status = admin_incident_change(store, before, record, call->now_ms);
         if (status != L7S_OK) {
             admin_call_failed(call, status);
         }
     }
+    json_decref(before);
     if (status != L7S_OK) {
         json_decref(record);
         return NULL;

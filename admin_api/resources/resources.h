@@ -89,6 +89,8 @@ void admin_incidents_list(admin_call_t *call);
 void admin_incidents_summary(admin_call_t *call);
 void admin_incidents_get(admin_call_t *call);
 void admin_incidents_patch(admin_call_t *call);
+/* events.c */
+void admin_events_get(admin_call_t *call);
 /* nodes.c */
 void admin_nodes_list(admin_call_t *call);
 void admin_nodes_get(admin_call_t *call);

@@ -38,6 +38,9 @@ struct admin_store {
     atomic_bool writable;        /* as last tried */
     uint64_t config_epoch;
     char bus_epoch[17];
+    bool event_written; /* by the transaction of events.db that is open */
+    void (*listener)(void *context);
+    void *listener_context;
 };
 
 typedef struct {

@@ -6,6 +6,7 @@
  */
 #include "store.h"
 #include "../../core/bus/trust.h"
+#include "event_log.h"
 #include "sql.h"
 
 #include <errno.h>
@@ -78,6 +79,10 @@ static const char *const events_migrations[] = {
     "CREATE TABLE node(name TEXT PRIMARY KEY, first_seen_ms INTEGER NOT NULL,"
     " last_seen_ms INTEGER NOT NULL, position INTEGER NOT NULL, seat TEXT) STRICT;"
     "CREATE TABLE token_used(id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT;",
+    /* Events (event_log.h); and of each node whether its loss has been told. */
+    "CREATE TABLE event(id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
+    " type TEXT NOT NULL, data TEXT NOT NULL) STRICT;"
+    "ALTER TABLE node ADD COLUMN lost_told INTEGER NOT NULL DEFAULT 1;",
 };
 
 #define VERSIONS(migrations) ((int)(sizeof migrations / sizeof migrations[0]))
@@ -203,6 +208,10 @@ l7s_status_t admin_store_open(const char *data_dir, char why[256], admin_store_t
     if (status == L7S_OK) {
         status = read_epochs(store);
     }
+    if (status == L7S_OK) {
+        snprintf(why, 256, "%s/events.db cannot be written", data_dir);
+        status = admin_event_enter_epoch(store);
+    }
 out:
     if (status != L7S_OK) {
         admin_store_close(store);
@@ -236,13 +245,37 @@ l7s_status_t admin_store_begin_durable(admin_store_t *store)
     return admin_sql_begin(&store->files[ADMIN_EVENTS_DB], true);
 }
 
+/* Of interest to listeners: what changed the configuration, and events. Asked while the
+ * writer is still held, which guards event_written. */
+static bool is_news(admin_store_t *store, admin_file_t file)
+{
+    if (file == ADMIN_CONFIG_DB) {
+        return true;
+    }
+    bool news = store->event_written;
+    store->event_written = false;
+    return news;
+}
+
 l7s_status_t admin_store_commit(admin_store_t *store, admin_file_t file)
 {
-    return admin_sql_end(&store->files[file], true);
+    bool news = is_news(store, file);
+    l7s_status_t status = admin_sql_end(&store->files[file], true);
+    if (status == L7S_OK && news && store->listener != NULL) {
+        store->listener(store->listener_context);
+    }
+    return status;
+}
+
+void admin_store_listen(admin_store_t *store, void (*listener)(void *), void *context)
+{
+    store->listener_context = context;
+    store->listener = listener;
 }
 
 void admin_store_rollback(admin_store_t *store, admin_file_t file)
 {
+    (void)is_news(store, file);
     if (admin_sql_end(&store->files[file], false) != L7S_OK) {
         return; /* logged there; nothing was stored either way */
     }

@@ -131,11 +131,15 @@ typedef struct {
     json_t *seat;     /* the last heartbeat; borrowed */
 } admin_node_t;
 
-/* New or replaced by name; first_seen_ms of an existing one stays, and so does its
- * position. */
+/* New or replaced by name: it is live. first_seen_ms of an existing one stays, and so
+ * does its position. */
 L7S_MUST_USE l7s_status_t admin_node_put(admin_store_t *store, const admin_node_t *node);
 L7S_MUST_USE l7s_status_t admin_node_position(admin_store_t *store, const char *name,
                                               int64_t position);
+/* The names of those that were live when last heard of, an array; the others' loss has
+ * been told. New reference; NULL: the file cannot be read. */
+json_t *admin_node_untold(admin_store_t *store);
+L7S_MUST_USE l7s_status_t admin_node_lost(admin_store_t *store, const char *name);
 /* L7S_NOT_FOUND. */
 L7S_MUST_USE l7s_status_t admin_node_delete(admin_store_t *store, const char *name);
 /* In the order of names; `each` borrows the node. */

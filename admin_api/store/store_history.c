@@ -116,14 +116,16 @@ l7s_status_t admin_revision_write(admin_store_t *store, const admin_change_t *ch
     return status == L7S_OK ? prune(store, *revision) : status;
 }
 
-static json_t *changes_of(admin_store_t *store, int64_t revision, bool differences)
+/* `limit` -1: all. */
+static json_t *changes_of(admin_store_t *store, int64_t revision, bool differences,
+                          int64_t limit)
 {
     json_t *changes = json_array();
     admin_query_t query;
     admin_query_begin(store, ADMIN_CONFIG_DB, &query,
                       "SELECT kind, name, op, differences FROM change WHERE revision = ?"
-                      " ORDER BY kind, name",
-                      "i", revision);
+                      " ORDER BY kind, name LIMIT ?",
+                      "ii", revision, limit);
     while (admin_query_row(&query)) {
         json_t *change =
             json_pack("{s:s, s:s, s:s}", "kind", admin_query_text(&query, 0), "name",
@@ -153,7 +155,7 @@ static json_t *read_revision(admin_store_t *store, const admin_query_t *query,
                      "at", at, "author", admin_query_text(query, 2), "reason",
                      admin_query_text(query, 3), "set",
                      admin_query_text_or_null(query, 4), "changes",
-                     changes_of(store, revision, differences));
+                     changes_of(store, revision, differences, -1));
 }
 
 json_t *admin_revision_get(admin_store_t *store, int64_t revision)
@@ -186,4 +188,39 @@ json_t *admin_revision_list(admin_store_t *store, int64_t before, size_t limit)
         return NULL;
     }
     return items;
+}
+
+static json_t *read_summary(admin_store_t *store, const admin_query_t *query,
+                            size_t changes_max)
+{
+    char at[L7S_TIME_TEXT];
+    l7s_time_text((uint64_t)admin_query_number(query, 1), at);
+    int64_t revision = admin_query_number(query, 0);
+    return json_pack("{s:I, s:s, s:s, s:s, s:s?, s:I, s:o}", "revision",
+                     (json_int_t)revision, "at", at, "author", admin_query_text(query, 2),
+                     "reason", admin_query_text(query, 3), "set",
+                     admin_query_text_or_null(query, 4), "change_count",
+                     (json_int_t)admin_query_number(query, 5), "changes",
+                     changes_of(store, revision, false, (int64_t)changes_max));
+}
+
+l7s_status_t admin_revision_next(admin_store_t *store, int64_t after, size_t changes_max,
+                                 json_t **out)
+{
+    admin_query_t query;
+    *out = NULL;
+    admin_query_begin(store, ADMIN_CONFIG_DB, &query,
+                      "SELECT " REVISION_COLUMNS ","
+                      " (SELECT count(*) FROM change c WHERE c.revision = r.revision)"
+                      " FROM revision r WHERE revision > ? ORDER BY revision LIMIT 1",
+                      "i", after);
+    if (admin_query_row(&query)) {
+        *out = read_summary(store, &query, changes_max);
+    }
+    l7s_status_t status = admin_query_end(&query);
+    if (status != L7S_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return status;
 }

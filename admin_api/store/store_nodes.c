@@ -51,9 +51,9 @@ l7s_status_t admin_node_put(admin_store_t *store, const admin_node_t *node)
 {
     return admin_sql_run(
         store, ADMIN_EVENTS_DB, NULL,
-        "INSERT INTO node(name, first_seen_ms, last_seen_ms, position, seat)"
-        " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(name) DO UPDATE SET last_seen_ms = ?3,"
-        " seat = ?5",
+        "INSERT INTO node(name, first_seen_ms, last_seen_ms, position, seat, lost_told)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT(name) DO UPDATE SET"
+        " last_seen_ms = ?3, seat = ?5, lost_told = 0",
         "tiiij", node->name, (int64_t)node->first_seen_ms, (int64_t)node->last_seen_ms,
         node->position, node->seat);
 }
@@ -63,6 +63,28 @@ l7s_status_t admin_node_position(admin_store_t *store, const char *name, int64_t
     return admin_sql_run(store, ADMIN_EVENTS_DB, NULL,
                          "UPDATE node SET position = ? WHERE name = ?", "it", position,
                          name);
+}
+
+json_t *admin_node_untold(admin_store_t *store)
+{
+    json_t *names = json_array();
+    admin_query_t query;
+    admin_query_begin(store, ADMIN_EVENTS_DB, &query,
+                      "SELECT name FROM node WHERE lost_told = 0 ORDER BY name", "");
+    while (admin_query_row(&query)) {
+        json_array_append_new(names, json_string(admin_query_text(&query, 0)));
+    }
+    if (admin_query_end(&query) != L7S_OK) {
+        json_decref(names);
+        return NULL;
+    }
+    return names;
+}
+
+l7s_status_t admin_node_lost(admin_store_t *store, const char *name)
+{
+    return admin_sql_run(store, ADMIN_EVENTS_DB, NULL,
+                         "UPDATE node SET lost_told = 1 WHERE name = ?", "t", name);
 }
 
 l7s_status_t admin_node_delete(admin_store_t *store, const char *name)

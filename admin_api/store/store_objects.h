@@ -86,6 +86,11 @@ json_t *admin_revision_get(admin_store_t *store, int64_t revision);
 /* Newest first, those before `before` (0: from the newest), at most `limit`. */
 json_t *admin_revision_list(admin_store_t *store, int64_t before, size_t limit);
 
+/* The first revision behind `after`, with no more than `changes_max` of its changes and
+ * their "change_count". New reference in *out; NULL: there is none yet. */
+L7S_MUST_USE l7s_status_t admin_revision_next(admin_store_t *store, int64_t after,
+                                              size_t changes_max, json_t **out);
+
 /* The etag of a document as the store computes it. L7S_NO_MEMORY. */
 L7S_MUST_USE l7s_status_t admin_etag(const json_t *spec, char out[ADMIN_ETAG_MAX]);
 

@@ -148,7 +148,8 @@ static int run(const admin_options_t *options)
                     {"emergency", admin_emergency},
                     {"backup", admin_backup},
                     {"restore", admin_restore},
-                    {"recover", admin_recover}};
+                    {"recover", admin_recover},
+                    {"backtest", admin_backtest}};
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(options->command, commands[i].name) == 0) {
             signal(SIGPIPE, SIG_IGN);

@@ -34,6 +34,10 @@ static const struct {
     {"tls-cert", "tls.certificate_file", "FILE", "certificate chain, PEM: serve HTTPS"},
     {"tls-key", "tls.key_file", "FILE", "its private key, PEM"},
     {"from-node-state", NULL, "FOLDER", "of recover: a copy of a node's state directory"},
+    {"policies", NULL, "FILE", "of backtest: what is tried, like an L7ShieldPolicyFile"},
+    {"format", NULL, "NAME", "of backtest: auto, combined, vhost_combined or json"},
+    {"host", NULL, "NAME", "of backtest: the host of lines that name none"},
+    {"json", NULL, NULL, "of backtest: the whole result as JSON"},
     {"help", NULL, NULL, "this text"},
     {"version", NULL, NULL, "the version"},
 };
@@ -49,7 +53,8 @@ static void print_help(void)
         "       l7shieldd backup FILE         both databases into one file\n"
         "       l7shieldd restore FILE        and back, with a new epoch\n"
         "       l7shieldd new-epoch           after the data directory went back in time\n"
-        "       l7shieldd recover --from-node-state FOLDER   from a node's snapshot\n");
+        "       l7shieldd recover --from-node-state FOLDER   from a node's snapshot\n"
+        "       l7shieldd backtest LOG --policies FILE   what would they have stopped?\n");
     for (size_t i = 0; i < OPTIONS; i++) {
         char left[40];
         snprintf(left, sizeof left, "--%s %s", table[i].option,
@@ -181,9 +186,32 @@ static void check(const admin_options_t *options, l7s_problems_t *problems)
 
 typedef struct {
     json_t *given; /* from options only */
-    const char *config, *from_node_state;
+    const char *config;
+    admin_command_options_t command;
     bool servers, printed;
 } parsed_t;
+
+/* Options of single commands, which are no keys of the file. False: it is none. */
+static bool apply_command(admin_command_options_t *command, const char *name,
+                          const char *value)
+{
+    const struct {
+        const char *name;
+        const char **out;
+    } texts[] = {{"from-node-state", &command->from_node_state},
+                 {"policies", &command->policies},
+                 {"format", &command->format},
+                 {"host", &command->host}};
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (strcmp(name, texts[i].name) == 0) {
+            *texts[i].out = value;
+            return true;
+        }
+    }
+    command->json |= strcmp(name, "json") == 0;
+    return strcmp(name, "json") == 0;
+}
 
 static bool parse_arguments(int argc, char **argv, l7s_problems_t *problems,
                             parsed_t *parsed)
@@ -207,8 +235,8 @@ static bool parse_arguments(int argc, char **argv, l7s_problems_t *problems,
         } else if (strcmp(table[index].option, "version") == 0) {
             puts("l7shieldd " L7S_VERSION);
             parsed->printed = true;
-        } else if (strcmp(table[index].option, "from-node-state") == 0) {
-            parsed->from_node_state = optarg;
+        } else if (apply_command(&parsed->command, table[index].option, optarg)) {
+            continue;
         } else if (table[index].member == NULL) {
             parsed->config = optarg;
         } else if (!apply(parsed->given, table[index].member, optarg, &parsed->servers)) {
@@ -225,7 +253,7 @@ static const struct {
 } commands[] = {
     {"serve", NULL},    {"init", NULL},      {"emergency", "off|observe|enforce"},
     {"backup", "FILE"}, {"restore", "FILE"}, {"new-epoch", NULL},
-    {"recover", NULL}};
+    {"recover", NULL},  {"backtest", "LOG"}};
 
 /* The words that are no options: a command and what belongs to it. */
 static bool choose_command(int argc, char **argv, l7s_problems_t *problems,
@@ -274,7 +302,7 @@ l7s_status_t admin_options_read(int argc, char **argv, l7s_problems_t *problems,
         json_decref(parsed.given);
         return good ? L7S_NOT_FOUND : L7S_INVALID;
     }
-    out->from_node_state = parsed.from_node_state;
+    out->of_command = parsed.command;
     out->document =
         parsed.config == NULL ? json_object() : read_config(parsed.config, problems);
     if (out->document != NULL) {

@@ -11,14 +11,21 @@
 
 #define ADMIN_SERVERS_MAX 16
 
+/* Of single commands; NULL or false when not given. */
+typedef struct {
+    const char *from_node_state;          /* recover */
+    const char *policies, *format, *host; /* backtest */
+    bool json;
+} admin_command_options_t;
+
 /* Strings are owned by `document` and "" when not given, except unix_socket, tls_cert and
  * tls_key, which are NULL then. */
 typedef struct {
-    json_t *document;            /* file and options merged */
-    const char *command;         /* "serve", "init", … */
-    const char *argument;        /* of the command, "" without one */
-    const char *from_node_state; /* of `recover`, or NULL */
-    const char *listen;          /* "127.0.0.1:9180", "[::1]:9180" */
+    json_t *document;     /* file and options merged */
+    const char *command;  /* "serve", "init", … */
+    const char *argument; /* of the command, "" without one */
+    admin_command_options_t of_command;
+    const char *listen; /* "127.0.0.1:9180", "[::1]:9180" */
     const char *unix_socket;
     const char *data_dir;
     const char *secret_file, *signing_key_file, *trust_file, *token_file;

@@ -153,5 +153,6 @@ l7s_line_result_t l7s_access_json(char *line, l7s_access_t *out)
     const char *host = out->host;
     l7s_access_request(later.request, out);
     out->host = *out->host != '\0' ? out->host : host;
-    return l7s_addr_parse(later.client, &out->client) ? L7S_LINE_GOOD : L7S_LINE_CLIENT;
+    return l7s_access_client(later.client, &out->client) ? L7S_LINE_GOOD
+                                                         : L7S_LINE_CLIENT;
 }

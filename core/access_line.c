@@ -157,7 +157,7 @@ static l7s_line_result_t read_combined(l7s_access_format_t format, char *line,
     if (first == NULL) {
         return L7S_LINE_FORM;
     }
-    bool known = format != L7S_ACCESS_VHOST && l7s_addr_parse(first, &out->client);
+    bool known = format != L7S_ACCESS_VHOST && l7s_access_client(first, &out->client);
     if (!known && format != L7S_ACCESS_COMBINED) {
         char *client = cut_word(&line);
         if (client == NULL) {
@@ -166,7 +166,7 @@ static l7s_line_result_t read_combined(l7s_access_format_t format, char *line,
         if (strcmp(client, "-") == 0) {
             return L7S_LINE_CLIENT; /* %h was a name, this is %l */
         }
-        known = l7s_addr_parse(client, &out->client);
+        known = l7s_access_client(client, &out->client);
         out->host = first;
     }
     result = read_named(line, memo, out);
@@ -187,7 +187,8 @@ l7s_line_result_t l7s_access_read(l7s_access_format_t format, char *line, size_t
                           .user_agent = "",
                           .action = "",
                           .signals = "",
-                          .came = true};
+                          .came = true,
+                          .full = json};
     if (memchr(line, '\0', size) != NULL ||
         (format != L7S_ACCESS_ANY && json != (format == L7S_ACCESS_JSON))) {
         return L7S_LINE_FORM;

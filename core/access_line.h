@@ -51,6 +51,7 @@ typedef struct {
     uint16_t status;              /* 0: not there */
     uint64_t bytes_in, bytes_out, duration_us;
     bool came;      /* false: a connection on which nothing came */
+    bool full;      /* JSON: sizes, times and what the shield did are told */
     bool malformed; /* its first line was no request line, so httpd refused it */
 } l7s_access_t;
 

@@ -16,6 +16,9 @@ char *l7s_access_unescape(const char *from, char *out);
 /* Digits, or "-" for 0; false: neither. Saturates. */
 bool l7s_access_number(const char *text, uint64_t *out);
 
+/* An address. */
+bool l7s_access_client(const char *text, l7s_addr_t *out);
+
 /* "[31/Jan/2026:23:59:59 +0100]" */
 bool l7s_access_stamp(const char *text, uint64_t *time_us);
 

@@ -49,14 +49,13 @@ static bool match_signals(const l7s_image_t *image, l7s_run_t wanted,
     return wanted.count == 0 || out->count > 0;
 }
 
-/* 0: this answer is not counted. */
-static uint32_t amount_of(const l7s_evaluation_t *evaluation,
-                          const l7s_image_policy_t *policy, const l7s_answer_t *answer)
+uint32_t l7s_answer_amount(const l7s_image_t *image, const l7s_image_policy_t *policy,
+                           const l7s_answer_t *answer)
 {
     uint64_t amount =
         policy->cost == L7S_COST_REQUESTS ? 1 : answer->amounts[policy->cost];
 
-    if (!has_status(evaluation->image, policy->statuses, answer->status)) {
+    if (!has_status(image, policy->statuses, answer->status)) {
         return 0;
     }
     return amount < UINT32_MAX ? (uint32_t)amount : UINT32_MAX;
@@ -127,7 +126,7 @@ static void charge(l7s_evaluation_t *evaluation, uint32_t index,
                    const l7s_answer_t *answer)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-    uint32_t amount = amount_of(evaluation, policy, answer);
+    uint32_t amount = l7s_answer_amount(evaluation->image, policy, answer);
     l7s_signals_t signals;
     l7s_trip_t trip;
 

@@ -371,7 +371,7 @@ static inline void see(const l7s_shared_t *shared, const l7s_request_t *request)
     l7s_guard_see(&shared->guard, &request->client);
 }
 
-static void decide(l7s_evaluation_t *evaluation)
+static inline __attribute__((always_inline)) void decide(l7s_evaluation_t *evaluation)
 {
     if (l7s_addresses_matter(evaluation->shared, evaluation->image) &&
         !evaluation->request->client_is_proxy && judge_address(evaluation)) {
@@ -394,26 +394,42 @@ static void decide(l7s_evaluation_t *evaluation)
     }
 }
 
+/* Written out in both of its callers: a call would cost every request. */
+static inline __attribute__((always_inline)) void
+decide_in(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
+          const l7s_image_t *image, const l7s_request_t *request, l7s_now_t now,
+          l7s_verdict_t *verdict)
+{
+    verdict->outcome = L7S_OUTCOME_ADMITTED;
+    verdict->awaits = 0;
+    verdict->held.count = 0;
+    verdict->held.owner = request->owner;
+    l7s_evaluation_begin(evaluation, shared, image, request, now, verdict);
+    if (evaluation->mode == L7S_MODE_OFF) {
+        return;
+    }
+    see(shared, request);
+    decide(evaluation);
+    verdict->awaits = evaluation->awaits;
+    if (image->needs_user && awaits_user(verdict->outcome)) {
+        verdict->awaits |= L7S_AWAITS_USER;
+    }
+    l7s_count_up(&shared->header->verdicts[verdict->outcome]);
+}
+
 void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
                 const l7s_request_t *request, l7s_now_t now, l7s_verdict_t *verdict)
 {
     l7s_evaluation_t evaluation;
 
-    verdict->outcome = L7S_OUTCOME_ADMITTED;
-    verdict->awaits = 0;
-    verdict->held.count = 0;
-    verdict->held.owner = request->owner;
-    l7s_evaluation_begin(&evaluation, shared, image, request, now, verdict);
-    if (evaluation.mode == L7S_MODE_OFF) {
-        return;
-    }
-    see(shared, request);
-    decide(&evaluation);
-    verdict->awaits = evaluation.awaits;
-    if (image->needs_user && awaits_user(verdict->outcome)) {
-        verdict->awaits |= L7S_AWAITS_USER;
-    }
-    l7s_count_up(&shared->header->verdicts[verdict->outcome]);
+    decide_in(&evaluation, shared, image, request, now, verdict);
+}
+
+void l7s_decide_in(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
+                   const l7s_image_t *image, const l7s_request_t *request, l7s_now_t now,
+                   l7s_verdict_t *verdict)
+{
+    decide_in(evaluation, shared, image, request, now, verdict);
 }
 
 void l7s_decide_user(const l7s_shared_t *shared, const l7s_image_t *image,

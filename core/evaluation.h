@@ -8,6 +8,7 @@
 #ifndef L7S_EVALUATION_H
 #define L7S_EVALUATION_H
 
+#include "answer.h"
 #include "plan.h"
 #include "signals.h"
 #include "tuple.h"
@@ -147,6 +148,11 @@ void l7s_trip_measure_late(const l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 
 /* --- decide.c --- */
 
+/* l7s_decide, leaving the evaluation to the caller: what was matched and counted by. */
+void l7s_decide_in(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
+                   const l7s_image_t *image, const l7s_request_t *request, l7s_now_t now,
+                   l7s_verdict_t *verdict);
+
 void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
                           const l7s_image_t *image, const l7s_request_t *request,
                           l7s_now_t now, l7s_verdict_t *verdict);
@@ -156,6 +162,12 @@ void l7s_evaluation_walk(l7s_evaluation_t *evaluation);
 /* Asks and charges all that l7s_decide would have, about a request that has been answered
  * without being asked about. False: a list, a ban or the mode exempts it. */
 bool l7s_decide_late(l7s_evaluation_t *evaluation);
+
+/* --- answer.c --- */
+
+/* What the policy counts of this answer. 0: nothing. */
+uint32_t l7s_answer_amount(const l7s_image_t *image, const l7s_image_policy_t *policy,
+                           const l7s_answer_t *answer);
 
 /* --- charge_flight.c --- */
 

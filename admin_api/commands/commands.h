@@ -30,4 +30,8 @@ int admin_restore(const admin_options_t *options);
  * into an empty data directory. */
 int admin_recover(const admin_options_t *options);
 
+/* What policies would have done to the requests of an access log ("-": stdin). Neither
+ * keys nor databases are looked at. */
+int admin_backtest(const admin_options_t *options);
+
 #endif

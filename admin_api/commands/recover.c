@@ -125,10 +125,11 @@ static l7s_status_t fill(const admin_options_t *options, const json_t *document,
         status = L7S_CONFLICT;
     }
     if (status == L7S_OK) {
-        status = write_all(store, found, options->from_node_state);
+        status = write_all(store, found, options->of_command.from_node_state);
     }
     if (status == L7S_OK) {
-        printf("recovered %zu objects from %s\n", found->count, options->from_node_state);
+        printf("recovered %zu objects from %s\n", found->count,
+               options->of_command.from_node_state);
         status = admin_begin_epoch(options, store, epoch_of(document));
     }
     admin_store_close(store);
@@ -139,7 +140,7 @@ static l7s_status_t recover(const admin_options_t *options, found_t *found, char
 {
     const char *name;
     json_t *part;
-    json_t *document = read_snapshot(options->from_node_state, why);
+    json_t *document = read_snapshot(options->of_command.from_node_state, why);
     if (document == NULL) {
         return L7S_INVALID;
     }
@@ -164,7 +165,7 @@ static l7s_status_t recover(const admin_options_t *options, found_t *found, char
 int admin_recover(const admin_options_t *options)
 {
     char why[256] = "";
-    if (options->from_node_state == NULL) {
+    if (options->of_command.from_node_state == NULL) {
         fprintf(stderr, "l7shieldd recover: --from-node-state FOLDER is needed\n");
         return 2;
     }

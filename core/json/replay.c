@@ -5,6 +5,7 @@
  */
 #include "replay.h"
 
+#include "../evaluation.h"
 #include "compile.h"
 
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 #include <sys/mman.h>
 
 #define IMAGE_ALIGNMENT 64
+/* From this size on a segment is worth large pages: keys are met all over it. */
+#define LARGE ((size_t)64 << 20)
 /* Freeing expired bans looks at all of them; they tell nobody anything before. */
 #define BANS_EVERY_MS 60000
 
@@ -26,6 +29,9 @@ struct l7s_replay {
     uint64_t expiry_ms; /* when something in the image expires; 0: never */
     uint64_t quiet_ms;  /* no episode ends before */
     uint64_t bans_ms;   /* when to look for expired bans */
+    bool has_decided;   /* the rest is valid */
+    l7s_request_t head; /* the last request, as at its head */
+    l7s_evaluation_t evaluation;
 };
 
 /* --- image --- */
@@ -75,6 +81,9 @@ static l7s_status_t make_segment(l7s_replay_t *replay, const l7s_replay_setup_t 
     }
     replay->segment = memory;
     replay->segment_size = setup->memory;
+    if (setup->memory >= LARGE) {
+        (void)madvise(memory, setup->memory, MADV_HUGEPAGE); /* faster, or as before */
+    }
     l7s_status_t status = l7s_segment_format(memory, setup->memory, setup->random);
     if (status == L7S_OK) {
         status = l7s_segment_attach(memory, setup->memory, &replay->shared);
@@ -205,17 +214,11 @@ static void ask_about_user(const l7s_replay_t *replay, const l7s_request_t *requ
 void l7s_replay_request(l7s_replay_t *replay, const l7s_request_t *request,
                         const l7s_answer_t *answer, l7s_verdict_t *verdict)
 {
-    l7s_request_t head = *request;
-
-    head.user = NULL; /* as at the head of a request */
-    verdict->outcome = L7S_OUTCOME_ADMITTED;
-    verdict->awaits = 0;
-    if (answer != NULL && !answer->was_decided) {
-        l7s_decide_answer(&replay->shared, replay->image, &head, answer, replay->now,
-                          verdict);
-        return;
-    }
-    l7s_decide(&replay->shared, replay->image, &head, replay->now, verdict);
+    replay->head = *request;
+    replay->head.user = NULL;
+    replay->has_decided = true;
+    l7s_decide_in(&replay->evaluation, &replay->shared, replay->image, &replay->head,
+                  replay->now, verdict);
     if (!l7s_outcome_refuses(verdict->outcome)) {
         ask_about_user(replay, request, verdict);
     }
@@ -225,4 +228,75 @@ void l7s_replay_request(l7s_replay_t *replay, const l7s_request_t *request,
                           verdict);
     }
     l7s_decide_over(&replay->shared, &verdict->held);
+}
+
+void l7s_replay_answer(l7s_replay_t *replay, const l7s_request_t *request,
+                       const l7s_answer_t *answer, l7s_verdict_t *verdict)
+{
+    replay->has_decided = false;
+    verdict->outcome = L7S_OUTCOME_ADMITTED;
+    verdict->awaits = 0;
+    l7s_decide_answer(&replay->shared, replay->image, request, answer, replay->now,
+                      verdict);
+}
+
+/* --- demand --- */
+
+/* The policies in front of this one were asked. L7S_NONE: none of them. */
+static uint32_t asked_end(const l7s_replay_t *replay, const l7s_verdict_t *verdict)
+{
+    if (verdict->outcome != L7S_OUTCOME_ALLOW_LISTED) {
+        return l7s_image_policies(replay->image);
+    }
+    return l7s_names_index(replay->image, &replay->image->policy_names, verdict->policy);
+}
+
+static void visit_policy(l7s_replay_t *replay, uint32_t index, const l7s_answer_t *answer,
+                         l7s_demanded_fn visit, void *context)
+{
+    l7s_evaluation_t *evaluation = &replay->evaluation;
+    const l7s_image_policy_t *policy = l7s_image_policy(replay->image, index);
+    l7s_demanded_t demanded = {.row = policy->stats_row, .tokens = 1};
+    const l7s_hash128_t *digest;
+
+    if (policy->by_user || policy->signals.count > 0 || policy->plans.count > 0 ||
+        !l7s_matcher_policy(&evaluation->matcher, index)) {
+        return;
+    }
+    digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
+    if (policy->deferred) {
+        demanded.tokens =
+            answer != NULL ? l7s_answer_amount(replay->image, policy, answer) : 0;
+    }
+    if (digest == NULL || demanded.tokens == 0) {
+        return;
+    }
+    l7s_run_t limits = l7s_plan_limits(&evaluation->matcher, policy);
+    for (uint32_t i = 0; i < limits.count; i++) {
+        demanded.place = i;
+        demanded.key = l7s_hash128_xor(
+            *digest, l7s_limit_at(evaluation, limits.first + i)->identity);
+        visit(context, &demanded);
+    }
+}
+
+void l7s_replay_demand(l7s_replay_t *replay, const l7s_answer_t *answer,
+                       const l7s_verdict_t *verdict, l7s_demanded_fn visit, void *context)
+{
+    uint32_t end = asked_end(replay, verdict);
+
+    if (!replay->has_decided || end == L7S_NONE) {
+        return;
+    }
+    l7s_evaluation_walk(&replay->evaluation);
+    for (uint32_t word = 0; word * 64 < end; word++) {
+        uint64_t bits = replay->evaluation.matcher.candidates[word];
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (index >= end) {
+                return;
+            }
+            visit_policy(replay, index, answer, visit, context);
+        }
+    }
 }

@@ -44,10 +44,30 @@ L7S_MUST_USE l7s_status_t l7s_replay_move(l7s_replay_t *replay, l7s_now_t now);
 l7s_now_t l7s_replay_now(const l7s_replay_t *replay);
 
 /* Decides at the clock's time. `answer` is what the request was answered with, if it was
- * admitted; NULL: not known, then nothing is counted of it. was_decided false: no stage
- * was asked before the answer. A user is one who could sign in; the others are nobody.
- * Nothing stays in flight. */
+ * admitted; NULL: not known, then nothing is counted of it. A user is one who could sign
+ * in; the others are nobody. Nothing stays in flight. */
 void l7s_replay_request(l7s_replay_t *replay, const l7s_request_t *request,
                         const l7s_answer_t *answer, l7s_verdict_t *verdict);
+
+/* The same for what was answered before any stage was asked about it, because it was no
+ * request (was_decided false) or because nothing came (true). */
+void l7s_replay_answer(l7s_replay_t *replay, const l7s_request_t *request,
+                       const l7s_answer_t *answer, l7s_verdict_t *verdict);
+
+/* What a limit was asked for: `key` names the counter (keyed, no outsider can choose it),
+ * `place` the limit among those of its policy, whose statistics are in `row`. */
+typedef struct {
+    uint32_t row, place;
+    l7s_hash128_t key;
+    uint32_t tokens;
+} l7s_demanded_t;
+typedef void (*l7s_demanded_fn)(void *context, const l7s_demanded_t *demanded);
+
+/* Right after l7s_replay_request, with its `answer`: all that the request asked for,
+ * whatever the verdict was. Policies that count by user or signal, or have plans, are
+ * left out, and so is who is on an allow list. */
+void l7s_replay_demand(l7s_replay_t *replay, const l7s_answer_t *answer,
+                       const l7s_verdict_t *verdict, l7s_demanded_fn visit,
+                       void *context);
 
 #endif

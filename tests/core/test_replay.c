@@ -90,8 +90,12 @@ static l7s_verdict_t visit_as(node_t *node, visit_t visit)
 
     assert_true(
         l7s_addr_parse(visit.client != NULL ? visit.client : CLIENT, &request.client));
-    l7s_replay_request(node->replay, &request, visit.status != 0 ? &answer : NULL,
-                       &verdict);
+    if (visit.late) {
+        l7s_replay_answer(node->replay, &request, &answer, &verdict);
+    } else {
+        l7s_replay_request(node->replay, &request, visit.status != 0 ? &answer : NULL,
+                           &verdict);
+    }
     return verdict;
 }
 
@@ -287,6 +291,59 @@ static void test_replay_statistics_stand_under_the_policies_names(void **state)
     end(&node);
 }
 
+/* What each limit was asked for, "row.place*tokens " after the other. */
+static void note_demand(void *context, const l7s_demanded_t *demanded)
+{
+    char *out = context;
+
+    sprintf(out + strlen(out), "%u.%u*%u ", demanded->row, demanded->place,
+            demanded->tokens);
+}
+
+static const char *demand_of(node_t *node, const char *client, uint16_t status)
+{
+    static char out[256];
+    l7s_request_t request = {.method = "GET",
+                             .host = "",
+                             .path = "/",
+                             .target = "/",
+                             .mode = L7S_MODE_ENFORCE,
+                             .header = no_header};
+    l7s_answer_t answer = {.status = status, .was_decided = true};
+    l7s_verdict_t verdict;
+
+    out[0] = '\0';
+    assert_true(l7s_addr_parse(client, &request.client));
+    l7s_replay_request(node->replay, &request, &answer, &verdict);
+    l7s_replay_demand(node->replay, &answer, &verdict, note_demand, out);
+    return out;
+}
+
+/* Who is refused, or even banned, asks for as much as anybody; an allow list exempts, and
+ * an allow policy does from what is behind it. */
+static void test_replay_demand_is_what_was_asked_for(void **state)
+{
+    (void)state;
+    node_t node = begin(
+        "{\"policies\":["
+        "{\"name\":\"a\",\"priority\":1,\"mode\":\"enforce\",\"detect\":{\"rate\":[{"
+        "\"requests\":1,\"per_seconds\":1},{\"requests\":9,\"per_seconds\":60}]},"
+        "\"action\":{\"ban\":{\"seconds\":60}}},"
+        "{\"name\":\"b\",\"priority\":2,\"mode\":\"enforce\",\"match\":{\"client\":{"
+        "\"in\":[\"192.0.2.0/24\"]}},\"detect\":{\"always\":{}},\"action\":{\"allow\":{}}},"
+        "{\"name\":\"c\",\"priority\":3,\"count\":{\"statuses\":[\"404\"]}," RATE(
+            5, 60) ",\"action\":{\"throttle\":{}}}],"
+                   "\"lists\":[{\"name\":\"l\",\"effect\":\"allow\",\"entries\":[{"
+                   "\"value\":\"198.51.100.1\"}]}]}");
+
+    assert_string_equal(demand_of(&node, CLIENT, 200), "0.0*1 0.1*1 ");
+    assert_string_equal(demand_of(&node, CLIENT, 404), "0.0*1 0.1*1 2.0*1 ");
+    assert_string_equal(demand_of(&node, CLIENT, 404), "0.0*1 0.1*1 2.0*1 "); /* banned */
+    assert_string_equal(demand_of(&node, "192.0.2.1", 404), "0.0*1 0.1*1 ");
+    assert_string_equal(demand_of(&node, "198.51.100.1", 404), "");
+    end(&node);
+}
+
 static void test_replay_off_node_says_nothing(void **state)
 {
     (void)state;
@@ -322,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_replay_users_are_counted_when_they_are_known),
         cmocka_unit_test(test_replay_nothing_stays_in_flight),
         cmocka_unit_test(test_replay_statistics_stand_under_the_policies_names),
+        cmocka_unit_test(test_replay_demand_is_what_was_asked_for),
         cmocka_unit_test(test_replay_off_node_says_nothing),
     };
 

@@ -6,6 +6,7 @@
 #include "snapshot.h"
 
 #include "../../core/clock.h"
+#include "../../core/json/override.h"
 #include "../../core/mode.h"
 #include "../log.h"
 #include "../store/store_objects.h"
@@ -197,18 +198,40 @@ static json_t *node_settings(const json_t *document)
     return own;
 }
 
-static json_t *policies_part(const json_t *document)
+/* Those that run or will; NULL: none, and a node of an older version knows no such
+ * member. */
+static json_t *overrides_of(const json_t *document, uint64_t now_ms)
+{
+    json_t *out = json_array(), *override;
+    size_t index;
+    json_array_foreach(json_object_get(document, "overrides"), index, override)
+    {
+        if (l7s_override_document_state(override, now_ms) != L7S_OVERRIDE_ENDED) {
+            json_array_append(out, override);
+        }
+    }
+    if (json_array_size(out) == 0) {
+        json_decref(out);
+        return NULL;
+    }
+    return out;
+}
+
+static json_t *policies_part(const json_t *document, uint64_t now_ms)
 {
     return json_pack(
-        "{s:o, s:o, s:o, s:o}", "policies", member_or_empty(document, "policies"), "apps",
-        member_or_empty(document, "apps"), "responses",
-        member_or_empty(document, "responses"), "settings", node_settings(document));
+        "{s:o, s:o, s:o, s:o, s:o*}", "policies", member_or_empty(document, "policies"),
+        "apps", member_or_empty(document, "apps"), "responses",
+        member_or_empty(document, "responses"), "settings", node_settings(document),
+        "overrides", overrides_of(document, now_ms));
 }
 
 static l7s_status_t build_config(const json_t *document, parts_t *parts,
                                  const parts_t *old)
 {
-    l7s_status_t status = add_part(parts, old, "policies", policies_part(document));
+    uint64_t now_ms = admin_wall_ms();
+    l7s_status_t status =
+        add_part(parts, old, "policies", policies_part(document, now_ms));
     size_t index;
     json_t *list;
     json_array_foreach(json_object_get(document, "lists"), index, list)
@@ -219,7 +242,9 @@ static l7s_status_t build_config(const json_t *document, parts_t *parts,
             continue;
         }
         snprintf(name, sizeof(name), "list/%.63s", list_name);
-        status = add_part(parts, old, name, json_pack("{s:[O]}", "lists", list));
+        status =
+            add_part(parts, old, name,
+                     json_pack("{s:[o]}", "lists", l7s_list_unexpired(list, now_ms)));
     }
     return status;
 }

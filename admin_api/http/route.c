@@ -40,6 +40,8 @@ static const admin_route_t routes[] = {
     {"PUT", "/v1/policies/{name}", ADMIN_EDITOR, admin_policies_put, SMALL, NULL, "force view", JSON, false},
     {"PATCH", "/v1/policies/{name}", ADMIN_EDITOR, admin_policies_patch, SMALL, NULL, "force view", JSON, false},
     {"DELETE", "/v1/policies/{name}", ADMIN_EDITOR, admin_policies_delete, NONE, NULL, "force", JSON, false},
+    {"PUT", "/v1/policies/{name}/override", ADMIN_OPERATOR, admin_overrides_put, SMALL, "Override", "force", JSON, false},
+    {"DELETE", "/v1/policies/{name}/override", ADMIN_OPERATOR, admin_overrides_delete, NONE, NULL, "", JSON, false},
 
     {"GET", "/v1/lists", ADMIN_VIEWER, admin_lists_list, NONE, NULL, OBJECTS, LINES, true},
     {"GET", "/v1/lists/{name}", ADMIN_VIEWER, admin_lists_get, NONE, NULL, "view", JSON, true},

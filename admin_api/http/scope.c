@@ -8,12 +8,17 @@
 #include <string.h>
 
 /* Here the objects that a call changes are asked about one by one. */
-static const char *const by_object[] = {
-    "/v1/policies/{name}",  "/v1/lists/{name}",
-    "/v1/apps/{name}",      "/v1/lists/{name}/entries:batch",
-    "/v1/responses/{name}", "/v1/lists/{name}/entries/{id}",
-    "/v1/config",           "/v1/revisions/{revision}:restore",
-    "/v1/sets/{set}",       "/v1/incidents/{id}"};
+static const char *const by_object[] = {"/v1/policies/{name}",
+                                        "/v1/lists/{name}",
+                                        "/v1/apps/{name}",
+                                        "/v1/lists/{name}/entries:batch",
+                                        "/v1/responses/{name}",
+                                        "/v1/lists/{name}/entries/{id}",
+                                        "/v1/config",
+                                        "/v1/revisions/{revision}:restore",
+                                        "/v1/sets/{set}",
+                                        "/v1/incidents/{id}",
+                                        "/v1/policies/{name}/override"};
 
 static const json_t *bound(const json_t *token, const char *member)
 {

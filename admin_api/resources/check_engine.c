@@ -8,6 +8,7 @@
 #include "../../core/bus/meta.h"
 #include "../../core/bus/pool.h"
 #include "../../core/fleet.h"
+#include "../../core/json/override.h"
 #include "../../core/limit.h"
 #include "../../core/strict.h"
 #include "../fleet/keys.h"
@@ -75,6 +76,7 @@ l7s_status_t admin_check_engine_open(const admin_daemon_t *daemon, const json_t 
     out->now = read_clock(now_ms);
     l7s_status_t status = l7s_config_parse(document, &problems, &out->config);
     if (status == L7S_OK) {
+        l7s_overrides_settle_modes(out->config, now_ms);
         status = read_keys(daemon, out);
     }
     if (status == L7S_OK) {

@@ -73,6 +73,14 @@ static bool named(const json_t *object, const char *name)
     return own != NULL && strcmp(own, name) == 0;
 }
 
+static json_t *member_of(json_t *document, const char *member)
+{
+    if (json_object_get(document, member) == NULL) {
+        json_object_set_new(document, member, json_array());
+    }
+    return json_object_get(document, member);
+}
+
 /* Puts one change into the document. Returns the index of the object, -1 when it is gone
  * or has none. */
 static long apply(json_t *document, const admin_change_t *change)
@@ -82,7 +90,10 @@ static long apply(json_t *document, const admin_change_t *change)
         json_object_set(document, change->kind, change->spec);
         return -1;
     }
-    json_t *array = json_object_get(document, member), *item;
+    if (strcmp(change->kind, "set") == 0) {
+        return -1; /* no node reads it */
+    }
+    json_t *array = member_of(document, member), *item;
     size_t index, place = json_array_size(array);
     json_array_foreach(array, index, item)
     {
@@ -185,7 +196,9 @@ static void check_own_address(admin_call_t *call, const l7s_config_t *config,
                               const admin_change_t *changes, size_t count)
 {
     for (size_t i = 0; i < count && call->peer != NULL && !call->force; i++) {
-        if (changes[i].spec != NULL && strcmp(changes[i].kind, "policy") == 0 &&
+        bool policy = strcmp(changes[i].kind, "policy") == 0 ||
+                      strcmp(changes[i].kind, "override") == 0;
+        if (changes[i].spec != NULL && policy &&
             admin_own_address_hit(config, changes[i].name, call->peer, call->now_ms)) {
             admin_call_problem(call, "bans_own_address",
                                "The policy \"%.63s\" would act on each request of the "

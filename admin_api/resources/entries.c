@@ -6,6 +6,7 @@
  * the entries keep their order, new ones come last.
  */
 #include "../../core/bus/trust.h"
+#include "../../core/json/config.h"
 #include "../http/page.h"
 #include "../http/problem.h"
 #include "edit.h"
@@ -54,6 +55,7 @@ static size_t find(const entries_t *entries, const char *id)
     return json_array_size(entries->items);
 }
 
+/* Those in force. */
 static entries_t entries_of(const admin_object_t *list)
 {
     return (entries_t){json_object_get(list->spec, "entries"),
@@ -67,6 +69,7 @@ static json_t *spec_of(const json_t *body)
     return spec;
 }
 
+/* What has expired is gone for everybody, and leaves the document with the next write. */
 static bool read_list(admin_call_t *call, admin_object_t *list)
 {
     l7s_status_t status =
@@ -74,8 +77,12 @@ static bool read_list(admin_call_t *call, admin_object_t *list)
     if (status != L7S_OK) {
         admin_call_failed(call, status);
         admin_object_clear(list);
+        return false;
     }
-    return status == L7S_OK;
+    json_t *left = l7s_list_unexpired(list->spec, call->now_ms);
+    json_decref(list->spec);
+    list->spec = left;
+    return true;
 }
 
 /* Order is by position; the cursor is an id, and a vanished one starts over after

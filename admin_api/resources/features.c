@@ -44,6 +44,7 @@ static const struct {
     {"policy", "escalate", NULL, "challenge", "challenge"},
     {"policy", "action", NULL, "challenge", "challenge"},
     {"settings", "guard", NULL, NULL, "guard"},
+    {"override", "until", NULL, NULL, "overrides"},
 };
 
 typedef struct {

@@ -4,6 +4,7 @@
  * says that a set does: a PUT without entries leaves those that are there alone.
  */
 #include "lists.h"
+#include "../../core/json/config.h"
 #include "objects.h"
 #include "resources.h"
 
@@ -30,9 +31,12 @@ void admin_list_adopt(json_t *spec, const json_t *before)
     }
 }
 
-static void describe(const json_t *spec, json_t *status)
+/* Those in force; what has expired may still stand in the document. */
+static void describe(const admin_call_t *call, const json_t *spec, json_t *status)
 {
-    size_t count = json_array_size(json_object_get(spec, "entries"));
+    json_t *list = l7s_list_unexpired(spec, call->now_ms);
+    size_t count = json_array_size(json_object_get(list, "entries"));
+    json_decref(list);
     json_object_set_new(status, "entry_count", json_integer((json_int_t)count));
 }
 

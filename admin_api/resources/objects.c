@@ -22,7 +22,7 @@ static json_t *document_of(const admin_call_t *call, const admin_kind_t *kind,
                         object->owner[0] == '\0' ? json_null()
                                                  : json_string(object->owner));
     if (kind->describe != NULL) {
-        kind->describe(object->spec, status);
+        kind->describe(call, object->spec, status);
     }
     json_object_set_new(document, "status", status);
     return document;
@@ -95,6 +95,20 @@ void admin_objects_get(admin_call_t *call, const admin_kind_t *kind)
     admin_object_clear(&object);
 }
 
+/* The object as the client knows it. */
+static l7s_status_t read_object(const admin_call_t *call, const admin_kind_t *kind,
+                                admin_object_t *out)
+{
+    l7s_status_t status =
+        admin_object_get(call->daemon->store, kind->kind, call->parameters[0], out);
+    if (status == L7S_OK && kind->is_gone != NULL &&
+        kind->is_gone(out->spec, call->now_ms)) {
+        admin_object_clear(out);
+        return L7S_NOT_FOUND;
+    }
+    return status;
+}
+
 /* The object as it is after the commit (or would be). */
 static void reply_changed(admin_call_t *call, const admin_kind_t *kind,
                           const admin_object_t *before, json_t *spec)
@@ -127,7 +141,9 @@ static void replace(admin_call_t *call, const admin_kind_t *kind,
         same = admin_etag(spec, etag) == L7S_OK && strcmp(etag, before->etag) == 0;
     }
     admin_change_t change = {.kind = kind->kind, .name = name, .spec = spec};
-    if (admin_edit_commit(call, &change, same ? 0 : 1)) {
+    if (kind->check != NULL && !kind->check(call, spec)) {
+        admin_edit_abort(call);
+    } else if (admin_edit_commit(call, &change, same ? 0 : 1)) {
         reply_changed(call, kind, before, spec);
     }
     json_decref(spec);
@@ -145,8 +161,7 @@ void admin_objects_put(admin_call_t *call, const admin_kind_t *kind)
         json_decref(spec);
         return;
     }
-    l7s_status_t status =
-        admin_object_get(call->daemon->store, kind->kind, call->parameters[0], &before);
+    l7s_status_t status = read_object(call, kind, &before);
     if (status != L7S_OK && status != L7S_NOT_FOUND) {
         admin_edit_abort(call);
         admin_call_failed(call, status);
@@ -172,8 +187,7 @@ static bool begin_on_existing(admin_call_t *call, const admin_kind_t *kind,
     if (!admin_edit_begin(call)) {
         return false;
     }
-    l7s_status_t status =
-        admin_object_get(call->daemon->store, kind->kind, call->parameters[0], before);
+    l7s_status_t status = read_object(call, kind, before);
     if (status != L7S_OK) {
         admin_call_failed(call, status);
     } else if (admin_edit_precondition(call, before->etag)) {

@@ -82,6 +82,15 @@ static bool escalates_to_ban(const l7s_policy_t *policy)
     return false;
 }
 
+/* By itself, or by an override that runs or will. */
+static bool enforces(const l7s_policy_t *policy, uint64_t now_ms)
+{
+    const l7s_override_t *override = &policy->override;
+    return policy->mode == L7S_MODE_ENFORCE ||
+           (override->has_mode && override->mode == L7S_MODE_ENFORCE &&
+            override->until_ms > now_ms);
+}
+
 static bool hits(const l7s_config_t *config, const l7s_policy_t *policy,
                  const l7s_addr_t *addr, uint64_t now_ms)
 {
@@ -93,9 +102,8 @@ static bool hits(const l7s_config_t *config, const l7s_policy_t *policy,
     /* What it counts may be a few answers, or none. */
     bool waits =
         policy->status_count > 0 || policy->signals.count > 0 || policy->concurrency > 0;
-    if (!acts || over || waits || policy->mode != L7S_MODE_ENFORCE ||
-        policy->rate_count > 0 || policy->any_count > 0 ||
-        !holds_always(config, &policy->match, addr, now_ms)) {
+    if (!acts || over || waits || !enforces(policy, now_ms) || policy->rate_count > 0 ||
+        policy->any_count > 0 || !holds_always(config, &policy->match, addr, now_ms)) {
         return false;
     }
     for (size_t i = 0; i < policy->except_count; i++) {

@@ -10,6 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool is_override(const admin_change_t *change)
+{
+    return strcmp(change->kind, "override") == 0;
+}
+
+/* An override belongs to whoever its policy belongs to. */
+static const char *kind_of(const admin_change_t *change)
+{
+    return is_override(change) ? "policy" : change->kind;
+}
+
 /* A set owns itself. */
 static l7s_status_t owner_of(admin_call_t *call, const admin_change_t *change,
                              char owner[64])
@@ -18,7 +29,7 @@ static l7s_status_t owner_of(admin_call_t *call, const admin_change_t *change,
         snprintf(owner, 64, "%s", change->name);
         return L7S_OK;
     }
-    return admin_object_owner(call->daemon->store, change->kind, change->name, owner);
+    return admin_object_owner(call->daemon->store, kind_of(change), change->name, owner);
 }
 
 /* Of the object as it is, and as it shall be. */
@@ -26,16 +37,18 @@ static l7s_status_t check_bounds(admin_call_t *call, const admin_change_t *chang
                                  const char *owner)
 {
     admin_object_t before;
+    const char *kind = kind_of(change);
+    const json_t *spec = is_override(change) ? NULL : change->spec;
     l7s_status_t status =
-        admin_object_get(call->daemon->store, change->kind, change->name, &before);
+        admin_object_get(call->daemon->store, kind, change->name, &before);
     if (status != L7S_OK && status != L7S_NOT_FOUND) {
         return status;
     }
     const char *after = change->owner == NULL ? owner : change->owner;
     if (before.spec == NULL ||
-        admin_scope_object(call, change->kind, change->name, owner, before.spec)) {
-        admin_scope_object(call, change->kind, change->name, after,
-                           change->spec == NULL ? before.spec : change->spec);
+        admin_scope_object(call, kind, change->name, owner, before.spec)) {
+        admin_scope_object(call, kind, change->name, after,
+                           spec == NULL ? before.spec : spec);
     }
     admin_object_clear(&before);
     return L7S_OK;
@@ -45,7 +58,7 @@ static l7s_status_t check_bounds(admin_call_t *call, const admin_change_t *chang
 static bool is_permitted(const admin_call_t *call, const admin_change_t *change,
                          const char *owner)
 {
-    if (owner[0] == '\0' || change->entries_only) {
+    if (owner[0] == '\0' || change->entries_only || is_override(change)) {
         return true;
     }
     return call->set != NULL ? strcmp(call->set, owner) == 0 : call->force;

@@ -11,8 +11,8 @@
 
 /* Inside the transaction. A token that is bound may change neither what lies beyond its
  * bounds (scope.h) nor into that. An object that a set owns is changed by that set's
- * apply, or by hand with ?force=true; entries that operators own, by operators. False:
- * the call has its problem, which names every such object. */
+ * apply, or by hand with ?force=true; entries that operators own, and overrides, by
+ * operators. False: the call has its problem, which names every such object. */
 bool admin_permission_check(admin_call_t *call, const admin_change_t *changes,
                             size_t count);
 

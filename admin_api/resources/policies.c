@@ -4,15 +4,25 @@
  * a check of a policy without storing it.
  */
 #include "../../core/json/config.h"
+#include "../../core/json/override.h"
 #include "../http/problem.h"
 #include "objects.h"
+#include "overrides.h"
 #include "resources.h"
 
 #include <string.h>
 
-static void describe(const json_t *spec, json_t *status)
+/* What acts: the document with its defaults, as a running override leaves it. */
+static void describe(const admin_call_t *call, const json_t *spec, json_t *status)
 {
-    json_object_set_new(status, "effective", l7s_policy_effective(spec));
+    json_t *effective = l7s_policy_effective(spec);
+    json_t *override =
+        admin_override_of(call, json_string_value(json_object_get(spec, "name")));
+    if (override != NULL && admin_override_runs(override, call->now_ms)) {
+        l7s_override_show(effective, override);
+    }
+    json_object_set_new(status, "effective", effective);
+    json_object_set_new(status, "override", override == NULL ? json_null() : override);
 }
 
 static const admin_kind_t kind = {.kind = "policy", .describe = describe};

@@ -21,6 +21,9 @@ void admin_policies_delete(admin_call_t *call);
 void admin_policies_validate(admin_call_t *call);
 /* policies_test.c */
 void admin_policies_test(admin_call_t *call);
+/* overrides.c */
+void admin_overrides_put(admin_call_t *call);
+void admin_overrides_delete(admin_call_t *call);
 /* lists.c */
 void admin_lists_list(admin_call_t *call);
 void admin_lists_get(admin_call_t *call);

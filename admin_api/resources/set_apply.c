@@ -11,6 +11,7 @@
 #include "../http/problem.h"
 #include "change_plan.h"
 #include "lists.h"
+#include "overrides.h"
 #include "resources.h"
 #include "set_document.h"
 
@@ -80,19 +81,34 @@ static bool check_body(apply_t *apply)
     return call->problems.count == 0;
 }
 
+static void note_overridden(apply_t *apply, const char *member, const char *name)
+{
+    char text[96];
+    snprintf(text, sizeof text, "%s/%s", member, name);
+    json_array_append_new(apply->overridden, json_string(text));
+}
+
+/* An operator has said something else about this policy, for a while. */
+static void look_for_override(apply_t *apply, const char *name)
+{
+    json_t *override = admin_override_of(apply->call, name);
+    if (override != NULL) {
+        note_overridden(apply, "policies", name);
+    }
+    json_decref(override);
+}
+
 /* Entries that operators own stay, whatever the document says; only a new list begins
  * with the document's. */
 static void keep_entries(apply_t *apply, const admin_object_t *before, json_t *spec)
 {
-    char text[96];
     const json_t *sent = json_object_get(spec, "entries");
     json_t *entries = json_object_get(before->spec, "entries");
     if (before->spec == NULL || admin_list_owned_by_set(spec)) {
         return;
     }
     if (sent != NULL && !json_equal(sent, entries)) {
-        snprintf(text, sizeof text, "lists/%s", before->name);
-        json_array_append_new(apply->overridden, json_string(text));
+        note_overridden(apply, "lists", before->name);
     }
     if (entries != NULL) {
         json_object_set(spec, "entries", entries);
@@ -126,6 +142,8 @@ static l7s_status_t plan_object(apply_t *apply, const char *kind, size_t index,
     json_t *spec = json_copy(object);
     if (strcmp(kind, "list") == 0) {
         keep_entries(apply, &before, spec);
+    } else if (strcmp(kind, "policy") == 0) {
+        look_for_override(apply, name);
     }
     check_adoption(apply, admin_kind_member(kind), index, &before);
     admin_plan_add(apply->plan, kind, name, &before, spec, apply->call->set);

@@ -29,6 +29,7 @@ json_t *admin_whole_document(admin_call_t *call, char etag[ADMIN_ETAG_MAX],
         return NULL;
     }
     json_object_del(document, "settings");
+    json_object_del(document, "overrides");
     l7s_status_t status = admin_etag(document, etag);
     if (status != L7S_OK) {
         admin_call_failed(call, status);

@@ -96,6 +96,24 @@ static l7s_status_t prune(admin_store_t *store, int64_t newest)
         "i", oldest);
 }
 
+/* What goes with a deleted policy: a new one of its name must not inherit it. */
+static l7s_status_t delete_override(admin_store_t *store, const admin_change_t *policy,
+                                    int64_t revision)
+{
+    admin_change_t change = {.kind = "override", .name = policy->name};
+    admin_object_t before;
+    if (policy->spec != NULL || strcmp(policy->kind, "policy") != 0) {
+        return L7S_OK;
+    }
+    l7s_status_t status = admin_object_get(store, change.kind, change.name, &before);
+    admin_object_clear(&before);
+    if (status != L7S_OK) {
+        return status == L7S_NOT_FOUND ? L7S_OK : status;
+    }
+    status = write_change(store, &change, revision);
+    return status == L7S_OK ? write_object(store, &change, revision, 0) : status;
+}
+
 l7s_status_t admin_revision_write(admin_store_t *store, const admin_change_t *changes,
                                   size_t count, const admin_origin_t *origin,
                                   int64_t *revision)
@@ -111,6 +129,9 @@ l7s_status_t admin_revision_write(admin_store_t *store, const admin_change_t *ch
         status = write_change(store, &changes[i], *revision);
         if (status == L7S_OK) {
             status = write_object(store, &changes[i], *revision, origin->now_ms);
+        }
+        if (status == L7S_OK) {
+            status = delete_override(store, &changes[i], *revision);
         }
     }
     return status == L7S_OK ? prune(store, *revision) : status;

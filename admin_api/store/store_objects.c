@@ -16,7 +16,7 @@ static const struct {
     const char *kind, *member;
 } kinds[] = {
     {"policy", "policies"},    {"list", "lists"}, {"app", "apps"},
-    {"response", "responses"}, {"set", "sets"},
+    {"response", "responses"}, {"set", "sets"},   {"override", "overrides"},
 };
 
 #define KINDS (sizeof kinds / sizeof kinds[0])
@@ -148,10 +148,10 @@ json_t *admin_objects_owned(admin_store_t *store, const char *owner)
     return owned;
 }
 
-static json_t *empty_document(size_t members)
+static json_t *empty_document(void)
 {
     json_t *document = json_object();
-    for (size_t i = 0; i < members; i++) {
+    for (size_t i = 0; i < ADMIN_NODE_KINDS; i++) {
         if (json_object_set_new(document, kinds[i].member, json_array()) != 0) {
             json_decref(document);
             return NULL;
@@ -172,13 +172,18 @@ static bool place(json_t *document, const char *kind, json_t *spec)
         json_decref(spec);
         return true;
     }
-    return json_array_append_new(json_object_get(document, member), spec) == 0;
+    json_t *array = json_object_get(document, member);
+    if (array == NULL) {
+        array = json_array();
+        json_object_set_new(document, member, array);
+    }
+    return json_array_append_new(array, spec) == 0;
 }
 
 /* Rows are (kind, spec); a row with kind "" carries the revision instead. */
-static json_t *assemble(admin_query_t *query, size_t members, int64_t *revision)
+static json_t *assemble(admin_query_t *query, int64_t *revision)
 {
-    json_t *document = empty_document(members);
+    json_t *document = empty_document();
     bool good = document != NULL;
     while (good && admin_query_row(query)) {
         const char *kind = admin_query_text(query, 0);
@@ -204,7 +209,7 @@ json_t *admin_config_document(admin_store_t *store, int64_t *revision)
                       " UNION ALL SELECT kind, spec, name FROM object"
                       " WHERE kind <> 'set' ORDER BY kind, name",
                       "");
-    json_t *document = assemble(&query, ADMIN_NODE_KINDS, revision);
+    json_t *document = assemble(&query, revision);
     if (document != NULL && json_object_get(document, "settings") == NULL &&
         json_object_set_new(document, "settings", json_object()) != 0) {
         json_decref(document);
@@ -216,17 +221,21 @@ json_t *admin_config_document(admin_store_t *store, int64_t *revision)
 json_t *admin_config_at(admin_store_t *store, int64_t revision)
 {
     admin_query_t query;
-    admin_query_begin(store, ADMIN_CONFIG_DB, &query,
-                      "SELECT '' AS kind, revision, '' AS name FROM revision"
-                      " WHERE revision = ?1"
-                      " UNION ALL SELECT c.kind, c.spec, c.name FROM change c"
-                      " WHERE c.kind <> 'settings' AND c.spec IS NOT NULL"
-                      " AND c.revision = (SELECT max(revision) FROM change"
-                      "  WHERE kind = c.kind AND name = c.name AND revision <= ?1)"
-                      " ORDER BY kind, name",
-                      "i", revision);
+    admin_query_begin(
+        store, ADMIN_CONFIG_DB, &query,
+        "SELECT '' AS kind, revision, '' AS name FROM revision"
+        " WHERE revision = ?1"
+        " UNION ALL SELECT c.kind, c.spec, c.name FROM change c"
+        " WHERE c.kind NOT IN ('settings', 'override') AND c.spec IS NOT NULL"
+        " AND c.revision = (SELECT max(revision) FROM change"
+        "  WHERE kind = c.kind AND name = c.name AND revision <= ?1)"
+        " ORDER BY kind, name",
+        "i", revision);
     int64_t found = -1;
-    json_t *document = assemble(&query, KINDS, &found);
+    json_t *document = assemble(&query, &found);
+    if (document != NULL && json_object_get(document, "sets") == NULL) {
+        json_object_set_new(document, "sets", json_array());
+    }
     if (found != revision) {
         json_decref(document);
         return NULL;

@@ -10,8 +10,9 @@
 
 #include "store.h"
 
-/* Kinds: "policy", "list", "app", "response"; "settings" with the one name "settings";
- * and "set", whose document names the objects that it owns. */
+/* Kinds: "policy", "list", "app", "response"; "override", which has the name of its
+ * policy and goes with it; "settings" with the one name "settings"; and "set", whose
+ * document names the objects that it owns. */
 #define ADMIN_ETAG_MAX 72 /* with quotes and a NUL */
 
 typedef struct {
@@ -43,11 +44,11 @@ L7S_MUST_USE l7s_status_t admin_object_owner(admin_store_t *store, const char *k
 json_t *admin_objects_owned(admin_store_t *store, const char *owner);
 
 /* The whole configuration, consistent: {"policies":[…],"lists":[…],"apps":[…],
- * "responses":[…],"settings":{…}} and its revision. New reference; NULL: the file cannot
- * be read. */
+ * "responses":[…],"settings":{…}}, "overrides":[…] if there are any, and its revision.
+ * New reference; NULL: the file cannot be read. */
 json_t *admin_config_document(admin_store_t *store, int64_t *revision);
-/* The same as of an earlier revision, without settings, with "sets":[…] as they were
- * stored; NULL: not kept (any more). */
+/* The same as of an earlier revision, without settings and overrides, with "sets":[…] as
+ * they were stored; NULL: not kept (any more). */
 json_t *admin_config_at(admin_store_t *store, int64_t revision);
 /* "policies" for "policy", …; NULL for a kind that is no member of a document. */
 const char *admin_kind_member(const char *kind);

@@ -334,22 +334,6 @@ static void compile_responses(l7s_compiler_t *compiler)
 
 /* --- the whole --- */
 
-static bool choose_policies(l7s_compiler_t *compiler)
-{
-    const l7s_config_t *config = compiler->config;
-
-    compiler->policies = calloc(config->policy_count + 1, sizeof *compiler->policies);
-    if (compiler->policies == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < config->policy_count; i++) {
-        if (l7s_compiler_in_force(compiler, config->policies[i].expires_ms)) {
-            compiler->policies[compiler->policy_count++] = &config->policies[i];
-        }
-    }
-    return true;
-}
-
 /* L7S_INVALID: the patterns cannot be compiled together, or more is asked for than may.
  */
 static l7s_status_t compile_all(l7s_compiler_t *compiler, uint64_t revision)
@@ -394,7 +378,7 @@ l7s_status_t l7s_image_compile(const l7s_config_t *config, const l7s_hashkey_t *
     *size = SIZE_MAX;
     *next_expiry_ms = 0;
     l7s_builder_begin(&compiler.builder);
-    if (choose_policies(&compiler)) {
+    if (l7s_compiler_choose_policies(&compiler)) {
         if (compiler.policy_count > L7S_POLICIES_MAX ||
             config->app_count > L7S_APPS_MAX) {
             status = L7S_TOO_BIG;
@@ -408,6 +392,6 @@ l7s_status_t l7s_image_compile(const l7s_config_t *config, const l7s_hashkey_t *
     *next_expiry_ms = compiler.next_expiry_ms;
     l7s_builder_end(&compiler.builder);
     free(compiler.grants.items);
-    free(compiler.policies);
+    l7s_compiler_end_policies(&compiler);
     return status;
 }

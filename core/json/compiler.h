@@ -26,11 +26,19 @@ typedef struct {
     uint64_t now_ms, next_expiry_ms;
     const l7s_policy_t **policies; /* those in force, in their order */
     uint32_t policy_count;
+    l7s_policy_t *overridden; /* copies; compile_override.c */
+    size_t overridden_count;
     l7s_vector_t grants; /* compile_plan.c */
 } l7s_compiler_t;
 
 /* Is what expires then still in force? Notes the next moment at which something ends. */
 bool l7s_compiler_in_force(l7s_compiler_t *compiler, uint64_t expires_ms);
+
+/* --- compile_override.c --- */
+
+/* Fills `policies`. False: no memory. */
+bool l7s_compiler_choose_policies(l7s_compiler_t *compiler);
+void l7s_compiler_end_policies(l7s_compiler_t *compiler);
 
 /* --- compile_app.c --- */
 

@@ -85,9 +85,18 @@ typedef struct {
     l7s_sanction_t sanction;
 } l7s_step_t;
 
+/* What stands beside a policy for a while (override.h). */
+typedef struct {
+    bool has_mode, scaled; /* scaled: l7s_override_apply's own */
+    l7s_mode_t mode;
+    uint32_t limit_percent;
+    uint64_t starts_ms; /* 0: at once */
+    uint64_t until_ms;  /* 0: there is none */
+} l7s_override_t;
+
 typedef struct {
     char name[L7S_POLICY_NAME_MAX];
-    l7s_mode_t mode;
+    l7s_mode_t mode; /* its own, whatever an override says */
     uint32_t rollout_percent;
     int32_t priority;
     l7s_match_t match;
@@ -128,6 +137,7 @@ typedef struct {
     uint64_t fingerprint; /* of the whole document: another one, another policy */
     size_t step_count;
     l7s_step_t steps[L7S_STEPS_MAX]; /* escalate */
+    l7s_override_t override;
 } l7s_policy_t;
 
 typedef struct {
@@ -177,9 +187,10 @@ typedef struct {
     } guard;
 } l7s_config_t;
 
-/* Parses {"policies":[],"lists":[],"apps":[],"responses":[],"settings":{}}; every member
- * is optional, `status` members are ignored. The schema is checked first. On failure *out
- * is NULL and `problems` names everything that is wrong, with pointers like
+/* Parses {"policies":[],"lists":[],"apps":[],"responses":[],"overrides":[],
+ * "settings":{}}; every member is optional, `status` members are ignored. The schema is
+ * checked first. On failure *out is NULL and `problems` names everything that is wrong,
+ * with pointers like
  * "/policies/3/match/client/in/0". */
 L7S_MUST_USE l7s_status_t l7s_config_parse(const json_t *document,
                                            l7s_problems_t *problems, l7s_config_t **out);
@@ -195,6 +206,12 @@ L7S_MUST_USE l7s_status_t l7s_object_check(const char *kind, const char *name,
 /* The document with the defaults filled in: what stands under status.effective. New
  * reference, owned by the caller. */
 json_t *l7s_policy_effective(const json_t *policy);
+
+/* The list without the entries that have expired; the same one when none has. New
+ * reference. */
+json_t *l7s_list_unexpired(const json_t *list, uint64_t now_ms);
+/* Has this entry expired? */
+bool l7s_entry_expired(const json_t *entry, uint64_t now_ms);
 
 /* Reads JSON the way everybody here does: any value, UTF-8, no duplicate keys, no NUL
  * (not as \u0000 either), depth at most 32. Problem code "invalid_json" with line and

@@ -6,6 +6,7 @@
  */
 #include "config_names.h"
 #include "config_reader.h"
+#include "override.h"
 #include "utf8.h"
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +176,7 @@ static void read_all(l7s_reader_t *reader, const json_t *document, l7s_config_t 
     }
     check_rates(reader, out);
     read_settings(reader, json_object_get(document, "settings"), out);
+    l7s_overrides_read(reader, document, out);
     l7s_references_check(reader, document, &names[LISTS], &names[RESPONSES]);
     for (size_t i = 0; i < KINDS_COUNT; i++) {
         l7s_names_end(&names[i]);

@@ -4,6 +4,7 @@
  * entries), so nothing here is quadratic. Strings may be secrets (keys of an API): no
  * problem quotes one.
  */
+#include "../clock.h"
 #include "config_reader.h"
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +163,35 @@ void l7s_list_read(l7s_reader_t *reader, const json_t *json, l7s_list_t *out)
     }
     l7s_reader_strings(reader, json, "apps", NULL, &out->apps);
     read_entries(reader, json_object_get(json, "entries"), out);
+}
+
+bool l7s_entry_expired(const json_t *entry, uint64_t now_ms)
+{
+    const char *text = json_string_value(json_object_get(entry, "expires_at"));
+    uint64_t expires_ms = 0;
+
+    return text != NULL && l7s_time_parse(text, &expires_ms) && expires_ms <= now_ms;
+}
+
+json_t *l7s_list_unexpired(const json_t *list, uint64_t now_ms)
+{
+    const json_t *entries = json_object_get(list, "entries");
+    json_t *left = json_array(), *entry = NULL, *copy = NULL;
+    size_t index = 0;
+
+    json_array_foreach(entries, index, entry)
+    {
+        if (!l7s_entry_expired(entry, now_ms)) {
+            json_array_append(left, entry);
+        }
+    }
+    if (json_array_size(left) == json_array_size(entries)) {
+        json_decref(left);
+        return json_incref((json_t *)list);
+    }
+    copy = json_copy((json_t *)list);
+    json_object_set_new(copy, "entries", left);
+    return copy;
 }
 
 static void free_entry(l7s_list_entry_t *entry)

@@ -27,7 +27,8 @@ static void extend(json_t *out, const char *member, const json_t *from)
 
 json_t *sync_manifest_assemble(const json_t *manifest, const sync_parts_t *parts)
 {
-    static const char *const arrays[] = {"policies", "lists", "apps", "responses"};
+    static const char *const arrays[] = {"policies", "lists", "apps", "responses",
+                                         "overrides"};
     const json_t *entries = json_object_get(manifest, "parts");
     json_t *document = json_object();
 

@@ -96,9 +96,13 @@ static void report(sync_guard_t *guard, const l7s_policy_t *policy, watched_t *w
 
 /* ---- another configuration ---- */
 
+/* By itself, or while its override runs. */
 static bool acts(const l7s_policy_t *policy)
 {
-    return policy->mode == L7S_MODE_ENFORCE && policy->action >= L7S_ACTION_DENY;
+    bool enforced = policy->mode == L7S_MODE_ENFORCE ||
+                    (policy->override.until_ms != 0 && policy->override.has_mode &&
+                     policy->override.mode == L7S_MODE_ENFORCE);
+    return enforced && policy->action >= L7S_ACTION_DENY;
 }
 
 /* What an operator has to touch to give a demoted policy another chance. */

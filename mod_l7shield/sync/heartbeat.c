@@ -111,9 +111,9 @@ static json_t *verdicts(l7s_segment_t *header)
 static json_t *features(void)
 {
     static const char *const names[] = {
-        "spine",    "strict",  "guard", "strings",   "matching",
-        "escalate", "answers", "costs", "signals",   "concurrency",
-        "ratio",    "drop",    "geo",   "challenge", "user",
+        "spine",   "strict",    "guard",   "strings",     "matching", "escalate",
+        "answers", "costs",     "signals", "concurrency", "ratio",    "drop",
+        "geo",     "challenge", "user",    "overrides",
     };
     json_t *out = json_array();
 

@@ -16,6 +16,7 @@ l7s_unit(examine policy_fixture)
 l7s_unit(explain policy_fixture)
 l7s_unit(geo policy_fixture)
 l7s_unit(image policy_fixture)
+l7s_unit(override policy_fixture)
 l7s_unit(pattern policy_fixture)
 l7s_unit(plan policy_fixture)
 

@@ -112,10 +112,31 @@ static void test_list_read_duplicate_string_is_not_quoted(void **state)
     assert_null(strstr(problems.items[0].message, "s3cret"));
 }
 
+static void test_list_unexpired_leaves_out_what_is_due(void **state)
+{
+    json_t *list = json_loads("{\"entries\":[{\"value\":\"a\",\"expires_at\":"
+                              "\"1970-01-01T00:00:03Z\"},{\"value\":\"b\","
+                              "\"expires_at\":null},{\"value\":\"c\"}],\"name\":\"l\"}",
+                              0, NULL);
+    json_t *before = l7s_list_unexpired(list, 2999), *after = NULL;
+
+    (void)state;
+    assert_ptr_equal(before, list);
+    after = l7s_list_unexpired(list, 3000);
+    char *text = json_dumps(after, JSON_COMPACT);
+    assert_string_equal(text, "{\"entries\":[{\"value\":\"b\",\"expires_at\":null},"
+                              "{\"value\":\"c\"}],\"name\":\"l\"}");
+    free(text);
+    json_decref(after);
+    json_decref(before);
+    json_decref(list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list_read_full_keeps_every_member),
+        cmocka_unit_test(test_list_unexpired_leaves_out_what_is_due),
         cmocka_unit_test(test_list_read_100000_entries_pass_one_more_is_refused),
         cmocka_unit_test(test_list_read_late_duplicate_names_both_places),
         cmocka_unit_test(test_list_read_strings_keeps_them_byte_by_byte),

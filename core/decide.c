@@ -10,6 +10,15 @@
 
 #include <string.h>
 
+/* Is the connection's client another one than before, as behind a proxy? */
+static inline void meet(l7s_memo_t *memo, const l7s_addr_t *client)
+{
+    if (memo != NULL && memcmp(&memo->client, client, sizeof *client) != 0) {
+        memo->client = *client;
+        memo->has_digest = memo->has_origin = memo->has_index = memo->was_seen = false;
+    }
+}
+
 void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
                           const l7s_image_t *image, const l7s_request_t *request,
                           l7s_now_t now, l7s_verdict_t *verdict)
@@ -33,6 +42,7 @@ void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shar
     evaluation->charge_count = 0;
     evaluation->flight_count = 0;
     evaluation->has_strict = false;
+    meet(request->memo, &request->client);
     l7s_matcher_begin(&evaluation->matcher, image, request);
     evaluation->matcher.geo = shared->geo;
     l7s_tuples_begin(&evaluation->tuples, &evaluation->matcher);
@@ -355,18 +365,16 @@ static bool awaits_user(l7s_outcome_t outcome)
 /* The guard counts clients, not requests: a connection shows its client once a turn. */
 static inline void see(const l7s_shared_t *shared, const l7s_request_t *request)
 {
-    l7s_client_memo_t *memo = request->memo;
+    l7s_memo_t *memo = request->memo;
     uint32_t turns =
         atomic_load_explicit(&shared->guard.head->turns, memory_order_acquire);
 
     if (memo != NULL) {
-        if (memo->has_seen && memo->seen_turns == turns &&
-            memcmp(&memo->seen, &request->client, sizeof memo->seen) == 0) {
+        if (memo->was_seen && memo->seen_turns == turns) {
             return;
         }
-        memo->has_seen = true;
+        memo->was_seen = true;
         memo->seen_turns = turns;
-        memo->seen = request->client;
     }
     l7s_guard_see(&shared->guard, &request->client);
 }

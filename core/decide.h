@@ -15,32 +15,23 @@
 #include "pattern.h"
 #include "segment.h"
 
-/* A client's digest and where it comes from, kept by the caller from one request of a
- * connection to the next, which mostly has the same client. Zeroed before its first use;
- * one thread at a time. */
+/* What a connection's requests mostly have in common, kept by the caller from one to the
+ * next. Zeroed before its first use; one thread at a time. Another client than before
+ * clears it; each part is valid where its flag says so. */
 typedef struct {
     l7s_addr_t client;
-    l7s_hashkey_t count_key;
+    bool has_digest, has_origin, has_index, was_seen;
+    uint32_t seen_turns; /* the guard has seen the client since it turned for that time */
+    l7s_hashkey_t count_key; /* of the digest */
     l7s_hash128_t digest;
-    bool has_origin;
-    l7s_addr_t located; /* whose origin it is */
     l7s_geo_place_t origin;
-    l7s_addr_t seen;     /* whom the guard has seen … */
-    uint32_t seen_turns; /* … since it turned for that time */
-    bool has_seen;
-} l7s_client_memo_t;
-
-/* What the index said about a connection's requests, as far as host, client and one
- * header decide: mostly they stay the same. Kept like l7s_client_memo_t. */
-typedef struct {
-    uint64_t generation; /* of the image; 0: nothing seen yet */
-    bool learned;        /* the rest is valid */
+    /* What the index said, as far as host, client and one header decide. */
+    uint64_t generation; /* of the image; 0: none seen yet */
     bool has_value;
-    l7s_addr_t client;
     char host[64];
     char value[192];             /* of the only header that policies test */
     uint64_t set[L7S_WORDS_MAX]; /* policies that may match, and apps of this host */
-} l7s_index_memo_t;
+} l7s_memo_t;
 
 /* What the caller knows about the request. All strings are borrowed for the call. */
 typedef struct {
@@ -57,9 +48,8 @@ typedef struct {
     /* The value of a request header (name in lower case), or NULL. */
     const char *(*header)(void *context, const char *name);
     void *context;
-    l7s_client_memo_t *memo;      /* or NULL */
-    l7s_index_memo_t *index_memo; /* or NULL; with it … */
-    uint64_t generation;          /* … a number of the image's own, never 0 */
+    l7s_memo_t *memo;    /* or NULL */
+    uint64_t generation; /* a number of the image's own; 0: the index is not remembered */
     int32_t owner; /* the process that holds its place in flight; 0: none is taken */
     /* Asks the store about the limits of a strict policy and may wait for it until the
      * question's deadline. NULL: this node's own counters decide. */

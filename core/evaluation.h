@@ -37,15 +37,14 @@ typedef struct {
     bool is_answered;      /* the answer is out: nothing refuses this request any more */
     bool is_barred;        /* … and a ban in force would have refused it */
     uint32_t flight_count; /* policies that limit what is in flight */
+    uint32_t charge_count; /* of limits that the request conforms to */
+    bool has_strict;       /* `strict` is valid: policies that the store decides */
     uint32_t flights[L7S_FLIGHTS_PER_REQUEST];
     const l7s_signals_t *signals; /* that a policy matched; NULL: none */
     uint64_t units;               /* charged, where these are not requests */
     uint32_t spoken; /* a policy whose ban was observed already, or L7S_NONE */
     l7s_matcher_t matcher;
     l7s_tuples_t tuples;
-    /* Of policies that the request conforms to. */
-    uint32_t charge_count;
-    bool has_strict; /* `strict` is valid: policies that the store decides */
     uint64_t strict[L7S_POLICIES_MAX / 64];
     l7s_charge_t charges[L7S_POLICIES_MAX * L7S_RATES_MAX];
 } l7s_evaluation_t;

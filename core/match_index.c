@@ -417,24 +417,21 @@ static void narrow_by_headers(l7s_matcher_t *matcher)
 
 /* --- what a connection's requests have in common --- */
 
-static bool is_same(const l7s_index_memo_t *memo, const l7s_request_t *request,
+static bool is_same(const l7s_memo_t *memo, const l7s_request_t *request,
                     const char *value)
 {
-    return memo->learned &&
-           memcmp(&memo->client, &request->client, sizeof memo->client) == 0 &&
-           strcmp(memo->host, request->host) == 0 && memo->has_value == (value != NULL) &&
+    return memo->has_index && strcmp(memo->host, request->host) == 0 &&
+           memo->has_value == (value != NULL) &&
            (value == NULL || strcmp(memo->value, value) == 0);
 }
 
-static bool note_facts(l7s_index_memo_t *memo, const l7s_request_t *request,
-                       const char *value)
+static bool note_facts(l7s_memo_t *memo, const l7s_request_t *request, const char *value)
 {
     size_t host = strlen(request->host), length = value == NULL ? 0 : strlen(value);
 
     if (host >= sizeof memo->host || length >= sizeof memo->value) {
         return false;
     }
-    memo->client = request->client;
     memo->has_value = value != NULL;
     memcpy(memo->host, request->host, host + 1);
     memcpy(memo->value, value == NULL ? "" : value, length + 1);
@@ -450,8 +447,7 @@ static uint64_t policy_bits(const l7s_image_t *image, uint32_t word)
 }
 
 /* Apps are found by host and path, so neither client nor header takes one away. */
-static __attribute__((noinline)) void learn(l7s_matcher_t *matcher,
-                                            l7s_index_memo_t *memo)
+static __attribute__((noinline)) void learn(l7s_matcher_t *matcher, l7s_memo_t *memo)
 {
     const l7s_image_t *image = matcher->image;
     uint64_t kept[L7S_WORDS_MAX];
@@ -466,19 +462,19 @@ static __attribute__((noinline)) void learn(l7s_matcher_t *matcher,
         memo->set[w] &= matcher->candidates[w] | ~policy_bits(image, w);
     }
     memcpy(matcher->candidates, kept, image->words * sizeof *kept);
-    memo->learned = true;
+    memo->has_index = true;
 }
 
 /* True: the memo tells about this request. It learns at a connection's second request:
  * the first one is often the only one, and asks less. */
-static bool recall(l7s_matcher_t *matcher, l7s_index_memo_t *memo)
+static bool recall(l7s_matcher_t *matcher, l7s_memo_t *memo)
 {
     const l7s_request_t *request = matcher->request;
     const char *value = NULL;
 
     if (memo->generation != request->generation) {
         memo->generation = request->generation;
-        memo->learned = false;
+        memo->has_index = false;
         return false;
     }
     if (matcher->image->tested_headers > 1) {
@@ -488,7 +484,7 @@ static bool recall(l7s_matcher_t *matcher, l7s_index_memo_t *memo)
         value = l7s_matcher_header(matcher, matcher->image->tested_header);
     }
     if (!is_same(memo, request, value)) {
-        memo->learned = false;
+        memo->has_index = false;
         if (!note_facts(memo, request, value)) {
             return false;
         }
@@ -508,10 +504,10 @@ static __attribute__((noinline)) void narrow_by_all(l7s_matcher_t *matcher)
 
 void l7s_matcher_index(l7s_matcher_t *matcher)
 {
-    l7s_index_memo_t *memo = matcher->request->index_memo;
+    l7s_memo_t *memo = matcher->request->memo;
 
     narrow_by_method(matcher);
-    if (memo != NULL && recall(matcher, memo)) {
+    if (memo != NULL && matcher->request->generation != 0 && recall(matcher, memo)) {
         intersect(matcher->candidates, matcher->image, memo->set);
         narrow_by_path(matcher);
         narrow_by_app(matcher);

@@ -7,28 +7,22 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_located(const l7s_client_memo_t *memo, const l7s_addr_t *client)
-{
-    return memo->has_origin && memcmp(&memo->located, client, sizeof *client) == 0;
-}
-
 const l7s_geo_place_t *l7s_matcher_origin(l7s_matcher_t *matcher)
 {
     const l7s_addr_t *client = &matcher->request->client;
-    l7s_client_memo_t *memo = matcher->request->memo;
+    l7s_memo_t *memo = matcher->request->memo;
 
     if (matcher->origin_known) {
         return &matcher->origin;
     }
     matcher->origin_known = true;
-    if (memo != NULL && is_located(memo, client)) {
+    if (memo != NULL && memo->has_origin) {
         matcher->origin = memo->origin;
     } else if (matcher->geo == NULL) {
         memset(&matcher->origin, 0, sizeof matcher->origin);
     } else {
         l7s_geo_find(matcher->geo, client, &matcher->origin);
         if (memo != NULL) {
-            memo->located = *client;
             memo->origin = matcher->origin;
             memo->has_origin = true;
         }

@@ -168,19 +168,10 @@ static __attribute__((noinline)) void digest_client(const l7s_tuples_t *tuples,
     *out = digest_cidr(tuples, L7S_PART_CLIENT, &client);
 }
 
-/* Is the memo of this client and key? */
-static bool is_remembered(const l7s_tuples_t *tuples, const l7s_client_memo_t *memo)
-{
-    const l7s_hashkey_t *key = &tuples->matcher->image->count_key;
-    const l7s_addr_t *client = &tuples->matcher->request->client;
-
-    return memcmp(&memo->client, client, sizeof *client) == 0 &&
-           memo->count_key.k0 == key->k0 && memo->count_key.k1 == key->k1;
-}
-
 l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples)
 {
-    l7s_client_memo_t *memo = tuples->matcher->request->memo;
+    const l7s_hashkey_t *key = &tuples->matcher->image->count_key;
+    l7s_memo_t *memo = tuples->matcher->request->memo;
 
     if (tuples->client_known) {
         return tuples->client;
@@ -190,10 +181,11 @@ l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples)
         digest_client(tuples, &tuples->client);
         return tuples->client;
     }
-    if (!is_remembered(tuples, memo)) {
-        memo->client = tuples->matcher->request->client;
-        memo->count_key = tuples->matcher->image->count_key;
+    if (!memo->has_digest || memo->count_key.k0 != key->k0 ||
+        memo->count_key.k1 != key->k1) {
         digest_client(tuples, &memo->digest);
+        memo->count_key = *key;
+        memo->has_digest = true;
     }
     tuples->client = memo->digest;
     return tuples->client;

@@ -13,8 +13,7 @@
 typedef struct {
     bool distrusted; /* a request was refused because of its client */
     const struct shield_judged *upgraded; /* what its first stream was judged, or NULL */
-    l7s_client_memo_t client;
-    l7s_index_memo_t index;
+    l7s_memo_t memo;
 } shield_peer_t;
 
 /* NULL: none, as of HTTP/2's secondary connections. */

@@ -77,8 +77,8 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->mode = shield_section_mode(section);
     facts->header = header_value;
     facts->context = r;
-    facts->memo = peer ? &peer->client : NULL;
-    facts->index_memo = peer ? &peer->index : NULL;
+    facts->memo = peer ? &peer->memo : NULL;
+    facts->generation = 0;
     facts->owner = 0;
     facts->strict = shield_strict_ask;
     facts->scratch = shield_scratch;

@@ -27,7 +27,7 @@ typedef struct {
     admin_feed_t *feed;
     const admin_batch_t *batch; /* the last one: it has the sums */
     l7s_scratch_t *scratch;
-    l7s_client_memo_t client_memo;
+    l7s_memo_t memo;
     const l7s_access_t *access; /* of the batch */
     l7s_answer_t answer;
     admin_told_t told;
@@ -75,7 +75,7 @@ static l7s_request_t request_of(run_t *run)
                              .mode = L7S_MODE_ENFORCE,
                              .header = find_header,
                              .context = run,
-                             .memo = &run->client_memo,
+                             .memo = &run->memo,
                              .scratch = find_scratch};
 
     request.path =

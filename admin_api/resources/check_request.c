@@ -47,7 +47,7 @@ static void set_origin(const json_t *from, admin_check_request_t *out)
     const char *country = json_string_value(json_object_get(from, "country"));
     json_int_t asn = json_integer_value(json_object_get(from, "asn"));
 
-    out->memo.located = out->client;
+    out->memo.client = out->client;
     out->memo.has_origin = country != NULL || asn > 0;
     out->memo.origin.asn = asn > 0 && asn <= UINT32_MAX ? (uint32_t)asn : 0;
     snprintf(out->memo.origin.country, sizeof out->memo.origin.country, "%s",

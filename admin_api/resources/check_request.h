@@ -18,9 +18,9 @@ typedef struct {
     char user[1024];               /* "": nobody */
     /* The same as they can stand in an answer: what is not UTF-8 is replaced. */
     char shown_host[256], shown_path[L7S_PATH_MAX + 1];
-    l7s_client_memo_t memo; /* knows where the client comes from, if anybody said */
-    json_t *headers;        /* by their names in lower case; owned */
-    json_t *incident;       /* the record that it was taken from, or NULL; owned */
+    l7s_memo_t memo;  /* knows where the client comes from, if anybody said */
+    json_t *headers;  /* by their names in lower case; owned */
+    json_t *incident; /* the record that it was taken from, or NULL; owned */
     l7s_scratch_t *scratch;
 } admin_check_request_t;
 

@@ -895,7 +895,7 @@ static void test_decide_full_table_admits_and_raises_the_alarm(void **state)
 static void test_decide_memo_never_mistakes_a_client(void **state)
 {
     fixture_t *fixture = *state;
-    l7s_client_memo_t memo = {0};
+    l7s_memo_t memo = {0};
 
     for (unsigned round = 0; round < 2; round++) {
         fixture_reset(fixture);
@@ -931,7 +931,7 @@ static void test_decide_index_memo_never_mistakes_a_request(void **state)
         {"10.0.0.1", "a", "user-agent: good", L7S_OUTCOME_ADMITTED},
     };
     fixture_t *fixture = *state;
-    l7s_index_memo_t memo = {0};
+    l7s_memo_t memo = {0};
     char long_agent[512];
 
     for (uint64_t generation = 1; generation <= 2; generation++) {
@@ -951,7 +951,7 @@ static void test_decide_index_memo_never_mistakes_a_request(void **state)
             fixture_request_t request =
                 fixture_request(rows[i].client, "GET", rows[i].host, "/");
             request.headers[0] = rows[i].agent;
-            request.facts.index_memo = &memo;
+            request.facts.memo = &memo;
             request.facts.generation = generation;
             assert_int_equal(fixture_decide(fixture, &request).outcome,
                              generation == 1 ? rows[i].outcome : L7S_OUTCOME_ADMITTED);
@@ -969,7 +969,7 @@ static void test_decide_index_memo_never_mistakes_a_request(void **state)
     for (unsigned i = 0; i < 3; i++) {
         fixture_request_t request = fixture_request("10.0.0.1", "GET", "a", "/");
         request.headers[0] = long_agent;
-        request.facts.index_memo = &memo;
+        request.facts.memo = &memo;
         request.facts.generation = 3;
         assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_DENIED);
     }

@@ -208,7 +208,7 @@ static void note_digests(const fixture_t *fixture, const reference_t *reference,
 static void run_config(fixture_t *fixture, uint64_t *seed, digest_t *digests,
                        uint64_t outcomes[L7S_OUTCOMES])
 {
-    l7s_index_memo_t memo = {0}; /* of a connection that half of the requests share */
+    l7s_memo_t memo = {0}; /* of a connection that half of the requests share */
     reference_t reference;
     size_t count = 0;
 
@@ -229,7 +229,7 @@ static void run_config(fixture_t *fixture, uint64_t *seed, digest_t *digests,
             ban_by_hand(fixture, &reference, seed);
         }
         random_request(fixture, seed, &request);
-        request.facts.index_memo = seeded_below(seed, 2) == 0 ? &memo : NULL;
+        request.facts.memo = seeded_below(seed, 2) == 0 ? &memo : NULL;
         request.facts.generation = 1;
         verdict = fixture_decide(fixture, &request);
         reference_decide(&reference, &request.facts, fixture->now, &expected);

@@ -256,7 +256,7 @@ static void test_origin_is_remembered_for_its_client(void **state)
                                              L7S_OUTCOME_DENIED};
     fixture_t *fixture = *state;
     l7s_policy_t *policy = fixture_policy(fixture, "some", L7S_ACTION_DENY, 0, 0);
-    l7s_client_memo_t memo = {0};
+    l7s_memo_t memo = {0};
 
     fixture_match_client(fixture, &policy->match, "country:XA");
     fixture_compile(fixture);

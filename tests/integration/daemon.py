@@ -2,8 +2,8 @@
 """A real l7shieldd on a free loopback port, and a client that holds it to its contract.
 
 Every answer that goes through Daemon.call is checked: JSON without duplicate keys and with
-a newline at its end, problem+json with every member for errors, and a status that
-/openapi.json documents for that call. close() reports log lines that no test expected.
+a newline at its end, problem+json with every member for errors, and status, media type,
+headers and body as /openapi.json documents them for that call (contract.py). close() reports log lines that no test expected.
 """
 import base64
 import functools
@@ -117,8 +117,7 @@ def routes():
 
 
 def check_documented(method, path, answer):
-    """Are status, media type and body documented for this call? (404 and 405 for what is
-    no call at all.)"""
+    """Is this answer documented for this call? (404 and 405 for what is no call at all.)"""
     target = urlsplit(path).path
     known = [route for route in routes() if route[1].match(target)]
     # A path without braces stands for itself: /v1/incidents/summary is no id.
@@ -126,8 +125,7 @@ def check_documented(method, path, answer):
     for name, _, statuses, template in known:
         if name == method:
             assert answer.status in statuses, f"undocumented: {method} {path} {answer}"
-            found = contract.problems(method, template, answer.status,
-                                      answer.headers.get("content-type", ""), answer.text)
+            found = contract.problem(method, template, answer)
             assert not found, f"{method} {path}: {found}: {answer}"
             return
     assert answer.status in (400, 401, 404, 405), f"unknown call: {method} {path} {answer}"

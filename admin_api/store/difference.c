@@ -69,13 +69,33 @@ static const char *own_key(const json_t *item)
     return value != NULL ? value : json_string_value(json_object_get(item, "name"));
 }
 
-/* The items by their keys; NULL: one has none, or two have the same. */
-static json_t *index_items(const json_t *array)
+/* What differs of two arrays: from `head` to each one's end. */
+typedef struct {
+    size_t head, end_a, end_b;
+} middle_t;
+
+static middle_t middle_of(const json_t *a, const json_t *b)
 {
-    json_t *map = json_object(), *item;
-    size_t index;
-    json_array_foreach((json_t *)array, index, item)
-    {
+    middle_t middle = {0, json_array_size(a), json_array_size(b)};
+    while (middle.head < middle.end_a && middle.head < middle.end_b &&
+           json_equal(json_array_get(a, middle.head), json_array_get(b, middle.head))) {
+        middle.head++;
+    }
+    while (middle.end_a > middle.head && middle.end_b > middle.head &&
+           json_equal(json_array_get(a, middle.end_a - 1),
+                      json_array_get(b, middle.end_b - 1))) {
+        middle.end_a--;
+        middle.end_b--;
+    }
+    return middle;
+}
+
+/* The items by their keys; NULL: one has none, or two have the same. */
+static json_t *index_items(const json_t *array, size_t begin, size_t end)
+{
+    json_t *map = json_object();
+    for (size_t i = begin; i < end; i++) {
+        json_t *item = json_array_get(array, i);
         const char *key = own_key(item);
         if (key == NULL || json_object_get(map, key) != NULL) {
             json_decref(map);
@@ -120,9 +140,10 @@ static void add_items(collector_t *to, const char *pointer, json_t *removed,
 
 /* False: they are no entries. */
 static bool compare_entries(collector_t *to, const char *pointer, const json_t *a,
-                            const json_t *b)
+                            const json_t *b, middle_t middle)
 {
-    json_t *of_a = index_items(a), *of_b = index_items(b);
+    json_t *of_a = index_items(a, middle.head, middle.end_a);
+    json_t *of_b = index_items(b, middle.head, middle.end_b);
     bool keyed = of_a != NULL && of_b != NULL;
     if (keyed) {
         size_t removed_count, added_count;
@@ -138,21 +159,12 @@ static bool compare_entries(collector_t *to, const char *pointer, const json_t *
 static void compare_arrays(collector_t *to, const char *pointer, const json_t *a,
                            const json_t *b)
 {
-    if (compare_entries(to, pointer, a, b)) {
-        return;
+    middle_t middle = middle_of(a, b);
+    if (!compare_entries(to, pointer, a, b, middle)) {
+        add_items(to, pointer, slice(a, middle.head, middle.end_a),
+                  middle.end_a - middle.head, slice(b, middle.head, middle.end_b),
+                  middle.end_b - middle.head);
     }
-    size_t head = 0, end_a = json_array_size(a), end_b = json_array_size(b);
-    while (head < end_a && head < end_b &&
-           json_equal(json_array_get(a, head), json_array_get(b, head))) {
-        head++;
-    }
-    while (end_a > head && end_b > head &&
-           json_equal(json_array_get(a, end_a - 1), json_array_get(b, end_b - 1))) {
-        end_a--;
-        end_b--;
-    }
-    add_items(to, pointer, slice(a, head, end_a), end_a - head, slice(b, head, end_b),
-              end_b - head);
 }
 
 static void compare(collector_t *to, const char *pointer, json_t *a, json_t *b);

@@ -309,6 +309,9 @@ def test_345_32_restore_brings_owners_back(web):
     changed["policies"] = [{"name": "web-other", **POLICY}]
     put(web, changed)
     put(web, {"policies": [{"name": "of-infra", **POLICY}]}, "infra")
+    dry = web.call("POST", "/v1/revisions/1:restore?dry_run=true").json
+    assert {(one["op"], one["name"]) for one in dry["differences"]} >= {
+        ("delete", "of-infra"), ("create", "web-all"), ("update", "web")}
     answer = web.call("POST", "/v1/revisions/1:restore")
     assert answer.json["created"] == ["policies/web-all", "policies/web-login"]
     assert answer.json["deleted"] == ["policies/of-infra", "policies/web-other", "sets/infra"]

@@ -25,6 +25,7 @@ typedef enum {
 } admin_role_t;
 
 #define ADMIN_PARAMETERS_MAX 3
+#define ADMIN_CURSOR_KEY_MAX 192
 
 typedef struct admin_call {
     admin_daemon_t *daemon;
@@ -63,9 +64,11 @@ typedef struct admin_call {
     json_t *reply; /* owned; NULL with `text` or for 204 */
     char *text;    /* owned; with `content_type`, instead of reply */
     const char *content_type;
-    char etag[72];    /* with quotes; "" = none */
-    int changed;      /* Shield-Changed: -1 = no header, 0, 1 */
-    int64_t revision; /* Shield-Revision: < 0 = no header */
+    bool more; /* `text` is a part (page.h): run the handler again for the next one … */
+    char resume[ADMIN_CURSOR_KEY_MAX]; /* … which goes on behind this key */
+    char etag[72];                     /* with quotes; "" = none */
+    int changed;                       /* Shield-Changed: -1 = no header, 0, 1 */
+    int64_t revision;                  /* Shield-Revision: < 0 = no header */
     char location[160];
     char set_cookie[160];
     uint32_t retry_after_seconds;

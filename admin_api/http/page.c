@@ -14,8 +14,8 @@
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 1000
-/* What NDJSON may take in memory at most. */
-#define LINES_BYTES ((size_t)256 << 20)
+/* A page of NDJSON is full then; a larger item stands alone. */
+#define LINES_BYTES ((size_t)256 << 10)
 
 static int hex_digit(char c)
 {
@@ -53,7 +53,7 @@ static json_t *write_cursor(const char *key)
 }
 
 /* The types in Accept are few; the first that this API knows decides. */
-static bool wants_lines(const admin_call_t *call)
+bool admin_page_wants_lines(const admin_call_t *call)
 {
     if (call->accept == NULL) {
         return false;
@@ -95,59 +95,77 @@ bool admin_page_begin(admin_call_t *call, admin_page_t *page)
                            "cursor is the next_cursor of the page before.");
         return false;
     }
-    page->ndjson = wants_lines(call);
+    page->ndjson = admin_page_wants_lines(call);
     if (page->ndjson) {
         page->limit = SIZE_MAX;
+        page->out = open_memstream(&page->lines, &page->lines_size);
+    }
+    if (call->resume[0] != '\0') {
+        snprintf(page->after, sizeof page->after, "%s", call->resume);
     }
     page->items = json_array();
-    if (page->items == NULL) {
+    if (page->items == NULL || (page->ndjson && page->out == NULL)) {
+        admin_page_clear(page);
         admin_call_failed(call, L7S_NO_MEMORY);
         return false;
     }
     return true;
 }
 
+/* Steals the item. */
+static bool add_line(admin_page_t *page, json_t *item)
+{
+    bool good =
+        json_dumpf(item, page->out, JSON_COMPACT) == 0 && fputc('\n', page->out) != EOF;
+    json_decref(item);
+    return good;
+}
+
+static bool is_full(const admin_page_t *page)
+{
+    return page->ndjson ? ftell(page->out) >= (long)LINES_BYTES
+                        : json_array_size(page->items) >= page->limit;
+}
+
 bool admin_page_add(admin_page_t *page, const char *key, json_t *item)
 {
-    if (json_array_size(page->items) >= page->limit) {
+    if (is_full(page)) {
         page->more = true;
         json_decref(item);
         return false;
     }
     snprintf(page->last, sizeof page->last, "%s", key);
-    return json_array_append_new(page->items, item) == 0;
+    return page->ndjson ? add_line(page, item)
+                        : json_array_append_new(page->items, item) == 0;
 }
 
 void admin_page_clear(admin_page_t *page)
 {
     json_decref(page->items);
     page->items = NULL;
+    if (page->out != NULL) {
+        fclose(page->out);
+    }
+    page->out = NULL;
+    free(page->lines);
+    page->lines = NULL;
 }
 
-static void reply_lines(admin_call_t *call, const admin_page_t *page)
+static void reply_lines(admin_call_t *call, admin_page_t *page)
 {
-    char *text = NULL;
-    size_t size = 0, index;
-    json_t *item;
-    FILE *out = open_memstream(&text, &size);
-    if (out == NULL) {
-        admin_call_failed(call, L7S_NO_MEMORY);
-        return;
-    }
-    bool good = true;
-    json_array_foreach(page->items, index, item)
-    {
-        good = good && json_dumpf(item, out, JSON_COMPACT) == 0 &&
-               fputc('\n', out) != EOF && ftell(out) <= (long)LINES_BYTES;
-    }
-    if (fclose(out) != 0 || !good) {
-        free(text);
+    bool good = ferror(page->out) == 0;
+    good = fclose(page->out) == 0 && good;
+    page->out = NULL;
+    if (!good) {
         admin_call_failed(call, L7S_NO_MEMORY);
         return;
     }
     call->status = 200;
-    call->text = text;
+    call->text = page->lines;
+    page->lines = NULL;
     call->content_type = "application/x-ndjson";
+    call->more = page->more;
+    snprintf(call->resume, sizeof call->resume, "%s", page->last);
 }
 
 void admin_page_reply(admin_call_t *call, admin_page_t *page)

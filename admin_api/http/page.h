@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Collections: limit, keyset cursor, labels and the answer {"items":[…],"next_cursor":…},
- * or NDJSON with everything that matches. A cursor is opaque to clients and holds the key
- * of the last item, never an offset, so that nothing is skipped or shown twice.
+ * or NDJSON with everything that matches, of which a page is what is sent at once: the
+ * handler runs again for the next one when the client has read it. A cursor is opaque to
+ * clients and holds the key of the last item, never an offset, so that nothing is skipped
+ * or shown twice.
  */
 #ifndef ADMIN_PAGE_H
 #define ADMIN_PAGE_H
 
 #include "call.h"
-
-#define ADMIN_CURSOR_KEY_MAX 192
+#include <stdio.h>
 
 typedef struct {
-    size_t limit; /* SIZE_MAX for NDJSON */
+    size_t limit; /* SIZE_MAX for NDJSON, whose pages are bounded by bytes */
     bool ndjson;
+    char *lines; /* of NDJSON: what has been added; owned until admin_page_reply */
+    size_t lines_size;
+    FILE *out;
     char after[ADMIN_CURSOR_KEY_MAX]; /* key of the last item seen; "" = from the start */
     json_t *items;                    /* owned until admin_page_reply */
     char last[ADMIN_CURSOR_KEY_MAX];
@@ -23,6 +27,8 @@ typedef struct {
 /* Reads limit (1…1000, default 100), cursor and Accept. False: the call got its problem.
  */
 bool admin_page_begin(admin_call_t *call, admin_page_t *page);
+/* Is NDJSON asked for? */
+bool admin_page_wants_lines(const admin_call_t *call);
 /* Adds an item (steals it) under its key. False: the page is full and the item was not
  * taken (but freed); stop. */
 bool admin_page_add(admin_page_t *page, const char *key, json_t *item);

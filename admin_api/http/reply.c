@@ -4,6 +4,7 @@
  * API itself.
  */
 #include "http_stats.h"
+#include "lines.h"
 #include "problem.h"
 #include "request.h"
 #include "stream.h"
@@ -46,6 +47,8 @@ static struct MHD_Response *body_of(admin_request_t *request, const char **type)
         *type = "application/problem+json";
     } else if (call->subscriber != NULL && call->reply == NULL) {
         return admin_stream_response(request);
+    } else if (call->more) {
+        return admin_lines_response(request);
     } else if (call->text != NULL) {
         text = call->text;
         call->text = NULL;

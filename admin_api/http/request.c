@@ -456,9 +456,23 @@ static bool parse_body(admin_request_t *request)
     return true;
 }
 
+/* The same handler goes on behind call->resume, at the same time of day, so that
+ * "-15m" means one thing for all of an answer. */
+static void run_next_page(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    call->more = false;
+    call->status = 0;
+    request->route->handler(call);
+}
+
 void admin_request_run(admin_request_t *request)
 {
     admin_call_t *call = &request->call;
+    if (call->more) {
+        run_next_page(request);
+        return;
+    }
     call->now_ms = admin_wall_ms();
     call->waits = false;
     if (parse_body(request)) {

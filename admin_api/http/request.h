@@ -19,6 +19,7 @@ typedef enum { ADMIN_LISTEN_TCP, ADMIN_LISTEN_TLS, ADMIN_LISTEN_UNIX } admin_lis
  * back to the connection's. */
 typedef struct {
     admin_call_t call; /* call.server points back here */
+    struct admin_server *owner;
     struct MHD_Connection *connection;
     admin_listen_t listen;
     const admin_route_t *route;
@@ -56,8 +57,14 @@ bool admin_request_body(admin_request_t *request, const char *data, size_t size)
 bool admin_request_reads(const admin_request_t *request);
 /* Should the handler run in a thread of its own? */
 bool admin_request_waits(const admin_request_t *request);
-/* Parses and checks the body, runs the handler. */
+/* Parses and checks the body, runs the handler; after an answer with `more` the handler
+ * for the next part. */
 void admin_request_run(admin_request_t *request);
+
+/* Runs the handler for the next part of an answer with `more` in a thread of its own; the
+ * connection is suspended until `done` (server.c). False: no thread is to be had, and
+ * nothing is suspended. */
+bool admin_server_next_part(admin_request_t *request);
 
 /* Queues the answer (reply.c). */
 enum MHD_Result admin_request_send(admin_request_t *request);

@@ -107,7 +107,7 @@ static const admin_route_t routes[] = {
     {"GET", "/v1/incidents/{id}", ADMIN_VIEWER, admin_incidents_get, NONE, NULL, "", JSON, false},
     {"PATCH", "/v1/incidents/{id}", ADMIN_OPERATOR, admin_incidents_patch, SMALL, NULL, "", JSON, false},
 
-    {"GET", "/v1/events", ADMIN_VIEWER, admin_events_get, NONE, NULL, "after limit type* wait_seconds", JSON | EVENTS, false},
+    {"GET", "/v1/events", ADMIN_VIEWER, admin_events_get, NONE, NULL, "after limit type* wait_seconds", LINES | EVENTS, false},
 
     {"GET", "/v1/nodes", ADMIN_VIEWER, admin_nodes_list, NONE, NULL, PAGE " state*", LINES, false},
     {"GET", "/v1/nodes/{name}", ADMIN_VIEWER, admin_nodes_get, NONE, NULL, "", JSON, false},

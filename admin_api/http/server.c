@@ -62,6 +62,14 @@ typedef struct {
     admin_request_t *request;
 } errand_t;
 
+static void release_thread(admin_server_t *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->calls--;
+    pthread_cond_signal(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+}
+
 static void *run_call(void *context)
 {
     errand_t *errand = context;
@@ -72,10 +80,7 @@ static void *run_call(void *context)
     struct MHD_Connection *connection = request->connection;
     atomic_store(&request->done, true);
     MHD_resume_connection(connection);
-    pthread_mutex_lock(&server->lock);
-    server->calls--;
-    pthread_cond_signal(&server->idle);
-    pthread_mutex_unlock(&server->lock);
+    release_thread(server);
     return NULL;
 }
 
@@ -84,16 +89,15 @@ static bool reserve_thread(admin_server_t *server, unsigned max)
     pthread_mutex_lock(&server->lock);
     bool free_one = server->calls < max && !server->closing;
     server->calls += free_one;
-    server->answers += free_one;
     pthread_mutex_unlock(&server->lock);
     return free_one;
 }
 
-static void release_thread(admin_server_t *server)
+static void note_answers(admin_server_t *server, int change)
 {
     pthread_mutex_lock(&server->lock);
-    server->calls--;
-    server->answers--;
+    server->answers += (unsigned)change;
+    pthread_cond_signal(&server->idle);
     pthread_mutex_unlock(&server->lock);
 }
 
@@ -113,17 +117,34 @@ static bool start_call(admin_server_t *server, admin_request_t *request)
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&detached, 1024 * 1024);
     /* Suspended first: the thread may finish and resume before this function returns. */
+    atomic_store(&request->done, false);
     MHD_suspend_connection(request->connection);
-    request->threaded = true;
     bool started = pthread_create(&thread, &detached, run_call, errand) == 0;
     pthread_attr_destroy(&detached);
     if (!started) {
-        request->threaded = false;
         MHD_resume_connection(request->connection);
         release_thread(server);
         free(errand);
     }
     return started;
+}
+
+bool admin_server_next_part(admin_request_t *request)
+{
+    return start_call(request->owner, request);
+}
+
+/* The answer is counted first: its thread may be done with it at once. */
+static bool start_first_call(admin_server_t *server, admin_request_t *request)
+{
+    note_answers(server, 1);
+    request->threaded = true;
+    if (!start_call(server, request)) {
+        request->threaded = false;
+        note_answers(server, -1);
+        return false;
+    }
+    return true;
 }
 
 /* -- libmicrohttpd's callbacks -- */
@@ -178,7 +199,7 @@ static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
     if (!admin_request_waits(request)) {
         return answer(request);
     }
-    return start_call(server, request) ? MHD_YES : refuse_busy(request);
+    return start_first_call(server, request) ? MHD_YES : refuse_busy(request);
 }
 
 static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connection,
@@ -192,6 +213,7 @@ static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connec
     if (request == NULL) {
         return MHD_NO;
     }
+    request->owner = listener->server;
     *state = request;
     admin_deadline_set(deadline_of(connection), BODY_MS);
     admin_request_check(request, target, version);
@@ -216,14 +238,6 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return finish(listener->server, request);
 }
 
-static void note_answered(admin_server_t *server)
-{
-    pthread_mutex_lock(&server->lock);
-    server->answers--;
-    pthread_cond_signal(&server->idle);
-    pthread_mutex_unlock(&server->lock);
-}
-
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code)
 {
@@ -231,7 +245,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     listener_t *listener = context;
     if (*state != NULL && !admin_guard_is_verdict(*state)) {
         if (((admin_request_t *)*state)->threaded) {
-            note_answered(listener->server);
+            note_answers(listener->server, -1);
         }
         admin_request_free(*state);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /v1/events: what happened, as a stream of server-sent events or as a long poll. Both
- * read the event log behind a position; the position is all that a client has to keep.
+ * /v1/events: what happened, as a stream of server-sent events, as a long poll, or all of
+ * it as lines. All read the event log behind a position; the position is all that a
+ * client has to keep.
  */
 #include "../events/event_text.h"
 #include "../events/hub.h"
@@ -12,6 +13,7 @@
 #include "resources.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -113,6 +115,15 @@ static bool is_sound(const question_t *question)
     return question->after >= question->first - 1 && question->after <= question->last;
 }
 
+static void refuse_position(admin_call_t *call, const question_t *question)
+{
+    admin_call_problem(call, "position_too_old",
+                       "The events behind %" PRId64
+                       " are not kept any more: read the state anew and go on after"
+                       " %" PRId64 ".",
+                       question->after, question->last);
+}
+
 static admin_subscriber_t *join(admin_call_t *call, const question_t *question)
 {
     admin_subscriber_t *subscriber =
@@ -191,11 +202,7 @@ static bool may_wait(const admin_call_t *call)
 static void poll(admin_call_t *call, question_t *question)
 {
     if (!is_sound(question)) {
-        admin_call_problem(call, "position_too_old",
-                           "The events behind %" PRId64
-                           " are not kept any more: read the state anew and go on after"
-                           " %" PRId64 ".",
-                           question->after, question->last);
+        refuse_position(call, question);
         return;
     }
     json_t *items = json_array();
@@ -212,6 +219,52 @@ static void poll(admin_call_t *call, question_t *question)
     }
 }
 
+/* ---- all of them, as lines ---- */
+
+typedef struct {
+    const admin_privacy_t *privacy;
+    admin_page_t *page;
+    uint64_t until_ms;
+    bool full;
+} lines_t;
+
+static bool add_line(void *context, const admin_event_t *event)
+{
+    lines_t *lines = context;
+    char key[24];
+    snprintf(key, sizeof(key), "%" PRId64, event->id);
+    lines->full =
+        event->at_ms > lines->until_ms ||
+        !admin_page_add(lines->page, key, admin_event_document(event, lines->privacy));
+    return !lines->full;
+}
+
+/* Up to the moment when it was asked for, so that it ends however much happens. */
+static void list(admin_call_t *call, question_t *question)
+{
+    admin_page_t page;
+    admin_privacy_t privacy;
+    bool more = true;
+    l7s_status_t status = admin_privacy_read(call->daemon->store, &privacy);
+    if (!admin_page_begin(call, &page)) {
+        return;
+    }
+    if (page.after[0] != '\0') {
+        question->after = strtoll(page.after, NULL, 10);
+    }
+    lines_t lines = {&privacy, &page, call->now_ms, false};
+    while (status == L7S_OK && more && !lines.full) {
+        status = admin_event_each(call->daemon->store, question->types, 1000,
+                                  &question->after, &more, add_line, &lines);
+    }
+    if (status != L7S_OK) {
+        admin_page_clear(&page);
+        admin_call_failed(call, status);
+        return;
+    }
+    admin_page_reply(call, &page);
+}
+
 /* Called again after each wait: `wait_until_mono_ms` is set by then. */
 void admin_events_get(admin_call_t *call)
 {
@@ -221,6 +274,17 @@ void admin_events_get(admin_call_t *call)
     }
     if (question.streams) {
         start_stream(call, &question);
+        return;
+    }
+    if (admin_page_wants_lines(call)) {
+        if (call->query(call, "after") == NULL) {
+            question.after = question.first - 1;
+        }
+        if (is_sound(&question) || call->resume[0] != '\0') {
+            list(call, &question);
+        } else {
+            refuse_position(call, &question);
+        }
         return;
     }
     bool again = call->subscriber != NULL;

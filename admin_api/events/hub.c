@@ -49,6 +49,9 @@ struct admin_hub {
     unsigned count;
     pthread_cond_t left; /* after each that leaves while closing */
     admin_subscriber_t *subscribers;
+    /* What was rendered before the newest change of the configuration is shown to nobody
+     * until the settings have been read again. */
+    uint64_t config_changes, config_read;
     admin_privacy_t privacy;
     admin_ring_t ring;
 };
@@ -64,10 +67,15 @@ static void wake(admin_subscriber_t *subscriber)
     }
 }
 
+static bool is_stale(const admin_hub_t *hub)
+{
+    return hub->config_read != hub->config_changes;
+}
+
 static bool has_news(const admin_subscriber_t *subscriber)
 {
     const admin_ring_t *ring = &subscriber->hub->ring;
-    return subscriber->after < ring->head &&
+    return !is_stale(subscriber->hub) && subscriber->after < ring->head &&
            (subscriber->after < ring->base ||
             admin_ring_next(ring, subscriber->after, subscriber->types) != NULL);
 }
@@ -137,13 +145,18 @@ static bool take_event(void *context, const admin_event_t *event)
 static void follow_privacy(admin_hub_t *hub)
 {
     admin_privacy_t privacy;
-    if (admin_privacy_read(hub->daemon->store, &privacy) != L7S_OK ||
-        privacy.addresses == hub->privacy.addresses) {
-        return;
+    pthread_mutex_lock(&hub->worker.lock);
+    uint64_t changes = hub->config_changes;
+    pthread_mutex_unlock(&hub->worker.lock);
+    if (admin_privacy_read(hub->daemon->store, &privacy) != L7S_OK) {
+        return; /* tried again at the next beat */
     }
     pthread_mutex_lock(&hub->worker.lock);
-    admin_ring_clear(&hub->ring);
-    hub->privacy = privacy;
+    if (privacy.addresses != hub->privacy.addresses) {
+        admin_ring_clear(&hub->ring);
+        hub->privacy = privacy;
+    }
+    hub->config_read = changes;
     pthread_mutex_unlock(&hub->worker.lock);
 }
 
@@ -200,11 +213,12 @@ static void *run(void *context)
 }
 
 /* The store's listener: in any thread, after its commit. */
-static void notify(void *context)
+static void notify(void *context, admin_file_t file)
 {
     admin_hub_t *hub = context;
     pthread_mutex_lock(&hub->worker.lock);
     hub->notified = true;
+    hub->config_changes += file == ADMIN_CONFIG_DB ? 1 : 0;
     pthread_cond_signal(&hub->worker.wake);
     pthread_mutex_unlock(&hub->worker.lock);
 }
@@ -473,7 +487,7 @@ static void put_heartbeat(sink_t *sink)
 static bool put_shared(sink_t *sink)
 {
     admin_subscriber_t *subscriber = sink->subscriber;
-    if (put_pending(sink)) {
+    if (is_stale(subscriber->hub) || put_pending(sink)) {
         return true;
     }
     if (subscriber->after < subscriber->hub->ring.base) {

@@ -5,9 +5,11 @@
  * A write is one durable transaction; afterwards its entries go to the ban log, so that
  * nodes act at once, and the next snapshot has them too. Nothing here waits for a node.
  */
+#include "../http/auth.h"
 #include "../http/page.h"
 #include "../http/problem.h"
 #include "../http/terms.h"
+#include "../store/privacy.h"
 #include "ban_write.h"
 #include "bans_text.h"
 #include "resources.h"
@@ -42,6 +44,27 @@ static bool preconditions_hold(admin_call_t *call, const admin_ban_record_t *rec
 
 /* ---- reading ---- */
 
+/* A ban is an address, and cannot be lifted by what a rule of privacy left of it: who may
+ * not lift bans does not see them then. */
+static bool may_see(admin_call_t *call)
+{
+    admin_privacy_t privacy;
+    if (admin_role_allows(call->role, ADMIN_OPERATOR)) {
+        return true;
+    }
+    if (admin_privacy_read(call->daemon->store, &privacy) != L7S_OK) {
+        admin_call_failed(call, L7S_IO);
+        return false;
+    }
+    if (privacy.addresses != ADMIN_ADDRESSES_FULL) {
+        admin_call_problem(call, "forbidden",
+                           "settings.privacy hides addresses: bans need the role"
+                           " operator.");
+        return false;
+    }
+    return true;
+}
+
 typedef struct {
     admin_call_t *call;
     admin_page_t page;
@@ -72,6 +95,9 @@ void admin_bans_list(admin_call_t *call)
     bool has_client;
     admin_ban_filter_t filter = {.now_ms = call->now_ms};
     const char *format = call->query(call, "format");
+    if (!may_see(call)) {
+        return;
+    }
     if (!admin_terms_add(call, "policy", filter.terms, &filter.term_count) ||
         !admin_terms_add(call, "origin", filter.terms, &filter.term_count) ||
         !admin_terms_client(call, &client, &has_client)) {
@@ -111,6 +137,9 @@ static void reply_record(admin_call_t *call, unsigned status,
 void admin_bans_get(admin_call_t *call)
 {
     admin_ban_record_t record;
+    if (!may_see(call)) {
+        return;
+    }
     l7s_status_t status = admin_ban_record_get(call->daemon->store, call->parameters[0],
                                                false, call->now_ms, &record);
     if (status == L7S_NOT_FOUND) {

@@ -6,6 +6,7 @@
  */
 #include "../fleet/collector.h"
 #include "../http/problem.h"
+#include "../store/privacy.h"
 #include "../store/store_objects.h"
 #include "check_bans.h"
 #include "check_engine.h"
@@ -253,6 +254,18 @@ static void check(admin_call_t *call, admin_check_request_t *request,
     admin_check_engine_close(&engine);
 }
 
+/* Whoever asks by an incident does not know the address yet. */
+static void hide_addresses(admin_call_t *call)
+{
+    bool by_incident = call->query(call, "incident") != NULL ||
+                       json_object_get(call->body, "incident") != NULL;
+    if (call->status == 200 && by_incident) {
+        json_t *document = call->reply;
+        call->reply = NULL;
+        admin_call_reply(call, 200, admin_privacy_shown(call->daemon->store, document));
+    }
+}
+
 void admin_check(admin_call_t *call)
 {
     admin_check_request_t request;
@@ -264,6 +277,7 @@ void admin_check(admin_call_t *call)
             admin_call_failed(call, L7S_IO);
         } else {
             check(call, &request, document);
+            hide_addresses(call);
         }
         json_decref(document);
     }

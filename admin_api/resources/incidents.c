@@ -10,6 +10,7 @@
 #include "../http/problem.h"
 #include "../http/scope.h"
 #include "../http/terms.h"
+#include "../store/privacy.h"
 #include "resources.h"
 
 #include <inttypes.h>
@@ -49,6 +50,7 @@ static bool read_filter(admin_call_t *call, admin_incident_filter_t *filter,
 typedef struct {
     admin_call_t *call;
     admin_page_t page;
+    admin_privacy_t privacy;
 } list_t;
 
 static bool list_one(void *context, uint64_t started_ms, int64_t seq, const json_t *doc)
@@ -59,7 +61,12 @@ static bool list_one(void *context, uint64_t started_ms, int64_t seq, const json
         return true;
     }
     snprintf(key, sizeof(key), "%" PRIu64 ".%" PRId64, started_ms, seq);
-    return admin_page_add(&list->page, key, l7s_incident_public(doc));
+    json_t *document = l7s_incident_public(doc);
+    if (!admin_privacy_apply(&list->privacy, document)) {
+        json_decref(document);
+        return false;
+    }
+    return admin_page_add(&list->page, key, document);
 }
 
 void admin_incidents_list(admin_call_t *call)
@@ -77,8 +84,10 @@ void admin_incidents_list(admin_call_t *call)
         admin_call_problem(call, "invalid_cursor", "This cursor is of another list.");
         return;
     }
-    l7s_status_t status =
-        admin_incident_each(call->daemon->store, &filter, list_one, &list);
+    l7s_status_t status = admin_privacy_read(call->daemon->store, &list.privacy);
+    if (status == L7S_OK) {
+        status = admin_incident_each(call->daemon->store, &filter, list_one, &list);
+    }
     if (status != L7S_OK) {
         admin_page_clear(&list.page);
         admin_call_failed(call, status);
@@ -89,6 +98,12 @@ void admin_incidents_list(admin_call_t *call)
 
 /* ---- one record, and the summary ---- */
 
+static void reply_record(admin_call_t *call, const json_t *record)
+{
+    admin_call_reply(
+        call, 200, admin_privacy_shown(call->daemon->store, l7s_incident_public(record)));
+}
+
 void admin_incidents_get(admin_call_t *call)
 {
     json_t *record = admin_incident_get(call->daemon->store, call->parameters[0]);
@@ -96,7 +111,7 @@ void admin_incidents_get(admin_call_t *call)
         admin_call_problem(call, "not_found", "No incident has this id or alias.");
         return;
     }
-    admin_call_reply(call, 200, l7s_incident_public(record));
+    reply_record(call, record);
     json_decref(record);
 }
 
@@ -284,7 +299,7 @@ void admin_incidents_patch(admin_call_t *call)
         admin_call_failed(call, status);
     } else if (record != NULL) {
         call->changed = changed ? 1 : 0;
-        admin_call_reply(call, 200, l7s_incident_public(record));
+        reply_record(call, record);
     }
     json_decref(record);
 }

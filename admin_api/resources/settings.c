@@ -16,8 +16,9 @@
 /* Everything is shown, defaults too: an operator looks here first. */
 static json_t *defaults(void)
 {
-    return json_pack("{s:s, s:n, s:{s:i, s:i, s:i}}", "mode", "enforce", "mode_until",
-                     "retention", "days", 30, "rows", 1000000, "audit_days", 400);
+    return json_pack("{s:s, s:n, s:{s:i, s:i, s:i}, s:{s:s, s:s}}", "mode", "enforce",
+                     "mode_until", "retention", "days", 30, "rows", 1000000, "audit_days",
+                     400, "privacy", "addresses", "full", "query_strings", "omit");
 }
 
 /* `stored` may be NULL. */

@@ -208,3 +208,14 @@ bool admin_privacy_apply(const admin_privacy_t *privacy, json_t *document)
 {
     return privacy->addresses == ADMIN_ADDRESSES_FULL || apply(privacy, document, 0);
 }
+
+json_t *admin_privacy_shown(admin_store_t *store, json_t *document)
+{
+    admin_privacy_t privacy;
+    if (admin_privacy_read(store, &privacy) != L7S_OK ||
+        !admin_privacy_apply(&privacy, document)) {
+        json_decref(document);
+        return NULL;
+    }
+    return document;
+}

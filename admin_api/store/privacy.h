@@ -30,4 +30,8 @@ L7S_MUST_USE l7s_status_t admin_privacy_read(admin_store_t *store, admin_privacy
  * False: no memory; some may still be whole. */
 L7S_MUST_USE bool admin_privacy_apply(const admin_privacy_t *privacy, json_t *document);
 
+/* The document as it may be shown now. Steals it; NULL: the settings cannot be read, or
+ * no memory. */
+json_t *admin_privacy_shown(admin_store_t *store, json_t *document);
+
 #endif

@@ -39,7 +39,7 @@ struct admin_store {
     uint64_t config_epoch;
     char bus_epoch[17];
     bool event_written; /* by the transaction of events.db that is open */
-    void (*listener)(void *context);
+    admin_store_fn listener;
     void *listener_context;
 };
 

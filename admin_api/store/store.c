@@ -262,12 +262,12 @@ l7s_status_t admin_store_commit(admin_store_t *store, admin_file_t file)
     bool news = is_news(store, file);
     l7s_status_t status = admin_sql_end(&store->files[file], true);
     if (status == L7S_OK && news && store->listener != NULL) {
-        store->listener(store->listener_context);
+        store->listener(store->listener_context, file);
     }
     return status;
 }
 
-void admin_store_listen(admin_store_t *store, void (*listener)(void *), void *context)
+void admin_store_listen(admin_store_t *store, admin_store_fn listener, void *context)
 {
     store->listener_context = context;
     store->listener = listener;

@@ -39,9 +39,11 @@ L7S_MUST_USE l7s_status_t admin_store_begin_durable(admin_store_t *store);
 L7S_MUST_USE l7s_status_t admin_store_commit(admin_store_t *store, admin_file_t file);
 void admin_store_rollback(admin_store_t *store, admin_file_t file);
 
-/* `listener` is called after each commit that changed config.db or wrote an event, in the
- * thread that made it: it must be quick and must not write. Set while nobody writes. */
-void admin_store_listen(admin_store_t *store, void (*listener)(void *), void *context);
+/* The listener is called after each commit that changed config.db or wrote an event, in
+ * the thread that made it, before that says so to anybody: it must be quick and must not
+ * write. Set while nobody writes. */
+typedef void (*admin_store_fn)(void *context, admin_file_t file);
+void admin_store_listen(admin_store_t *store, admin_store_fn listener, void *context);
 
 /* Can both files be written? (A transaction that is rolled back, at most
  * once a second; for /readyz.) */

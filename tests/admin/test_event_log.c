@@ -174,8 +174,9 @@ static void test_event_epoch_leaves_ids_of_a_lost_history_behind(void **state)
     assert_int_equal(last, 6000000001);
 }
 
-static void count(void *context)
+static void count(void *context, admin_file_t file)
 {
+    (void)file;
     ++*(unsigned *)context;
 }
 

@@ -15,7 +15,7 @@ const contract = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
 const validate = validator(contract);
 
 // Of HTTP itself, not of the resource.
-const TRANSPORT = new Set(['connection', 'content-length', 'content-type', 'date']);
+const TRANSPORT = new Set(['connection', 'content-length', 'transfer-encoding', 'content-type', 'date']);
 
 function resolve(object) {
     if (object === undefined || object.$ref === undefined) {

@@ -30,6 +30,7 @@ def test_320_01_settings_show_their_defaults(daemon):
     answer = daemon.call("GET", "/v1/settings")
     assert answer.json["mode"] == "enforce" and answer.json["mode_until"] is None
     assert answer.json["retention"] == {"days": 30, "rows": 1000000, "audit_days": 400}
+    assert answer.json["privacy"] == {"addresses": "full", "query_strings": "omit"}
     assert answer.json["status"] == {"effective_mode": "enforce"}
 
 

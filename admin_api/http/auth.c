@@ -157,8 +157,9 @@ static admin_auth_result_t check_token(admin_auth_t *auth, const char *id,
                                        uint64_t now_ms, admin_identity_t *out)
 {
     admin_token_t token;
-    if (admin_token_by_id(auth->store, id, &token) != L7S_OK) {
-        return ADMIN_AUTH_WRONG;
+    l7s_status_t status = admin_token_by_id(auth->store, id, &token);
+    if (status != L7S_OK) {
+        return status == L7S_NOT_FOUND ? ADMIN_AUTH_WRONG : ADMIN_AUTH_UNKNOWN;
     }
     const uint8_t *known = hash_in_force(&token, id, now_ms);
     bool good = known != NULL && (hash == NULL || gnutls_memcmp(known, hash, 32) == 0);
@@ -243,6 +244,9 @@ bool admin_auth_accept(admin_call_t *call, admin_auth_result_t result)
         admin_call_problem(call, "too_many_failures",
                            "This is not valid, and neither were others before it.");
         call->retry_after_seconds = FAILURE_INTERVAL_MS / 1000;
+        break;
+    case ADMIN_AUTH_UNKNOWN:
+        admin_call_failed(call, L7S_IO);
         break;
     case ADMIN_AUTH_ELSEWHERE:
         admin_call_problem(call, "forbidden", "%s may not be used from this address.",

@@ -23,6 +23,7 @@ typedef enum {
     ADMIN_AUTH_MISSING,  /* no credentials */
     ADMIN_AUTH_WRONG,    /* unknown, expired or mistyped */
     ADMIN_AUTH_LIMITED,  /* wrong, and too often lately */
+    ADMIN_AUTH_UNKNOWN,  /* the store of tokens cannot be read */
     ADMIN_AUTH_ELSEWHERE /* valid, but not from this address */
 } admin_auth_result_t;
 

@@ -91,7 +91,9 @@ bool admin_permission_check(admin_call_t *call, const admin_change_t *changes,
         }
         if (!is_permitted(call, &changes[i], owner)) {
             note_refusal(call, &changes[i], owner);
-            snprintf(first, sizeof first, "%s", first[0] == '\0' ? owner : first);
+            if (first[0] == '\0') {
+                snprintf(first, sizeof first, "%s", owner);
+            }
         }
     }
     if (first[0] != '\0') {

@@ -20,6 +20,8 @@ typedef struct admin_http_stats admin_http_stats_t; /* http_stats.h */
 typedef struct admin_keys admin_keys_t;             /* keys.h: secrets, signing key */
 typedef struct admin_hub admin_hub_t;               /* hub.h: who waits for events */
 
+typedef struct admin_jobs admin_jobs_t; /* backtest/job.h */
+
 struct admin_daemon {
     const admin_options_t *options;
     admin_keys_t *keys;
@@ -31,6 +33,7 @@ struct admin_daemon {
     admin_trail_t *trail;
     admin_http_stats_t *http_stats;
     admin_hub_t *hub;
+    admin_jobs_t *jobs;
     uint64_t started_ms;
     atomic_bool stopping; /* long waits end early */
 };

@@ -5,6 +5,7 @@
  * and logs to stderr: systemd does the rest. A dead memcached is no reason not to start.
  */
 #include "../core/bus/trust.h"
+#include "backtest/job.h"
 #include "commands/commands.h"
 #include "events/hub.h"
 #include "fleet/collector.h"
@@ -83,6 +84,9 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
         status = admin_hub_start(daemon, &daemon->hub);
     }
     if (status == L7S_OK) {
+        status = admin_jobs_create(&daemon->jobs);
+    }
+    if (status == L7S_OK) {
         status = admin_publisher_start(daemon, &daemon->publisher);
     }
     if (status == L7S_OK) {
@@ -102,6 +106,7 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
 static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
 {
     atomic_store(&daemon->stopping, true);
+    admin_jobs_stop(daemon->jobs); /* what it streams ends before the server does */
     admin_server_stop(server);
     if (daemon->collector != NULL) {
         admin_collector_stop(daemon->collector);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define FILE_MAX (1024 * 1024)
+#define UPLOAD_MAX ((size_t)1 << 30) /* unless the file says otherwise */
 
 /* `member` NULL: not a key of the file. An object's member is "object.member". */
 static const struct {
@@ -33,6 +34,7 @@ static const struct {
     {"token-file", "token_file", "FILE", "where the first admin token goes (DATA/token)"},
     {"tls-cert", "tls.certificate_file", "FILE", "certificate chain, PEM: serve HTTPS"},
     {"tls-key", "tls.key_file", "FILE", "its private key, PEM"},
+    {"backtest-folder", "backtest.folder", "DIR", "access logs that the API may read"},
     {"from-node-state", NULL, "FOLDER", "of recover: a copy of a node's state directory"},
     {"policies", NULL, "FILE", "of backtest: what is tried, like an L7ShieldPolicyFile"},
     {"format", NULL, "NAME", "of backtest: auto, combined, vhost_combined or json"},
@@ -144,6 +146,10 @@ static void fill(admin_options_t *out)
     char token[4096];
     snprintf(token, sizeof token, "%s/token", out->data_dir);
     out->token_file = text_or(document, "token_file", token);
+    const json_t *backtest = json_object_get(document, "backtest");
+    json_int_t most = json_integer_value(json_object_get(backtest, "max_upload_bytes"));
+    out->backtest_folder = text_of(backtest, "folder");
+    out->backtest_max_upload_bytes = most > 0 ? (size_t)most : UPLOAD_MAX;
     const json_t *tls = json_object_get(document, "tls");
     out->tls_cert = text_of(tls, "certificate_file");
     out->tls_key = text_of(tls, "key_file");
@@ -283,10 +289,14 @@ static bool choose_command(int argc, char **argv, l7s_problems_t *problems,
 
 static void merge(json_t *document, json_t *given)
 {
-    json_t *tls = json_object_get(given, "tls");
-    if (tls != NULL && json_is_object(json_object_get(document, "tls"))) {
-        json_object_update(json_object_get(document, "tls"), tls);
-        json_object_del(given, "tls");
+    static const char *const objects[] = {"tls", "backtest"};
+    for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
+        json_t *own = json_object_get(given, objects[i]);
+        json_t *object = json_object_get(document, objects[i]);
+        if (own != NULL && json_is_object(object)) {
+            json_object_update(object, own);
+            json_object_del(given, objects[i]);
+        }
     }
     json_object_update(document, given);
 }

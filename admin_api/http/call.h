@@ -42,8 +42,10 @@ typedef struct admin_call {
     const json_t *bounds; /* document of a token bound to sets or apps; else NULL */
     const char *if_match, *if_none_match, *reason, *accept;
     bool dry_run, pretty, view_spec, force, adopt;
-    const char *set; /* on whose behalf a set's handler changes objects; else NULL */
-    json_t *body;    /* parsed and schema-checked; NULL without one */
+    const char *set;      /* on whose behalf a set's handler changes objects; else NULL */
+    json_t *body;         /* parsed and schema-checked; NULL without one */
+    int upload;           /* of a log: the body as a file, -1 when it is none … */
+    bool upload_has_head; /* … whose first line is the request */
     uint64_t now_ms;
     /* query parameters that the route declares; NULL when absent */
     const char *(*query)(const struct admin_call *call, const char *name);
@@ -77,6 +79,8 @@ typedef struct admin_call {
     struct admin_subscriber *subscriber;
     bool waits;
     uint64_t wait_until_mono_ms;
+    /* written while it is sent (report.h): the reader's share, instead of reply */
+    struct admin_report *report;
     const char *code; /* of a problem, with status >= 400 */
     char detail[256];
     l7s_problems_t problems;

@@ -24,6 +24,9 @@ typedef struct {
     bool more;
 } admin_page_t;
 
+/* Does the caller ask for NDJSON, rather than JSON? */
+bool admin_page_wants_lines(const admin_call_t *call);
+
 /* Reads limit (1…1000, default 100), cursor and Accept. False: the call got its problem.
  */
 bool admin_page_begin(admin_call_t *call, admin_page_t *page);

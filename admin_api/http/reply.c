@@ -6,6 +6,7 @@
 #include "http_stats.h"
 #include "lines.h"
 #include "problem.h"
+#include "report.h"
 #include "request.h"
 #include "stream.h"
 
@@ -45,6 +46,10 @@ static struct MHD_Response *body_of(admin_request_t *request, const char **type)
         text = document == NULL ? NULL : dump(document, call->pretty, &size);
         json_decref(document);
         *type = "application/problem+json";
+    } else if (call->report != NULL) {
+        struct admin_report *report = call->report;
+        call->report = NULL;
+        return admin_report_response(report, request->connection);
     } else if (call->subscriber != NULL && call->reply == NULL) {
         return admin_stream_response(request);
     } else if (call->more) {

@@ -12,7 +12,9 @@
 #include "guard.h"
 #include "media.h"
 #include "problem.h"
+#include "report.h"
 #include "scope.h"
+#include "spool.h"
 #include "trail.h"
 
 #include <netinet/in.h>
@@ -21,6 +23,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char *header(const admin_request_t *request, const char *name)
 {
@@ -155,6 +158,41 @@ static bool has_body(const admin_request_t *request)
            (length != NULL && strspn(length, "0") != strlen(length));
 }
 
+static bool check_length(admin_request_t *request)
+{
+    const char *length = header(request, "Content-Length");
+    if (length != NULL && strtoull(length, NULL, 10) > request->body_max) {
+        admin_call_problem(&request->call, "body_too_large",
+                           "At most %zu bytes are allowed here.", request->body_max);
+        return false;
+    }
+    return true;
+}
+
+static bool is_log(const char *type)
+{
+    return type != NULL && (admin_media_is(type, "text/plain") ||
+                            admin_media_is(type, "application/x-ndjson"));
+}
+
+/* A log does not go through memory. */
+static bool begin_upload(admin_request_t *request)
+{
+    admin_call_t *call = &request->call;
+    const admin_options_t *options = call->daemon->options;
+    request->body_max = options->backtest_max_upload_bytes;
+    if (!check_length(request)) {
+        return false;
+    }
+    call->upload_has_head =
+        admin_media_is(header(request, "Content-Type"), "application/x-ndjson");
+    call->upload = admin_spool_open(options->data_dir);
+    if (call->upload < 0) {
+        admin_call_failed(call, L7S_IO);
+    }
+    return call->upload >= 0;
+}
+
 static bool check_body_head(admin_request_t *request)
 {
     admin_call_t *call = &request->call;
@@ -169,21 +207,22 @@ static bool check_body_head(admin_request_t *request)
     }
     const char *type = header(request, "Content-Type");
     bool patch = strcmp(route->method, "PATCH") == 0;
+    request->body_max = route->body_max;
+    if (route->body_max == ADMIN_BODY_LOG && is_log(type)) {
+        return begin_upload(request);
+    }
     if (type == NULL ||
         !(admin_media_is(type, "application/json") ||
           (patch && admin_media_is(type, "application/merge-patch+json")))) {
         admin_call_problem(call, "unsupported_media_type",
                            "Send the header \"Content-Type: application/json\"%s.",
-                           patch ? " or application/merge-patch+json" : "");
+                           patch ? " or application/merge-patch+json"
+                           : route->body_max == ADMIN_BODY_LOG
+                               ? ", text/plain or application/x-ndjson"
+                               : "");
         return false;
     }
-    const char *length = header(request, "Content-Length");
-    if (length != NULL && strtoull(length, NULL, 10) > route->body_max) {
-        admin_call_problem(call, "body_too_large", "At most %zu bytes are allowed here.",
-                           route->body_max);
-        return false;
-    }
-    return true;
+    return check_length(request);
 }
 
 /* -- who, and may they -- */
@@ -373,10 +412,14 @@ void admin_request_check(admin_request_t *request, const char *target,
 bool admin_request_body(admin_request_t *request, const char *data, size_t size)
 {
     if (request->refused || request->too_large ||
-        request->body_size + size > request->route->body_max) {
+        request->body_size + size > request->body_max) {
         request->too_large = !request->refused;
         request->body_size += size;
-        return request->body_size <= DRAIN_MAX;
+        return request->body_size <= request->body_max + DRAIN_MAX;
+    }
+    if (request->call.upload >= 0) {
+        request->body_size += size;
+        return admin_spool_write(request->call.upload, data, size);
     }
     if (request->body_size + size > request->body_capacity) {
         size_t capacity = request->body_capacity == 0 ? 4096 : request->body_capacity;
@@ -393,6 +436,11 @@ bool admin_request_body(admin_request_t *request, const char *data, size_t size)
     memcpy(request->body + request->body_size, data, size);
     request->body_size += size;
     return true;
+}
+
+bool admin_request_uploads(const admin_request_t *request)
+{
+    return request->call.upload >= 0;
 }
 
 bool admin_request_reads(const admin_request_t *request)
@@ -423,8 +471,11 @@ static bool parse_body(admin_request_t *request)
     }
     if (request->too_large) {
         admin_call_problem(call, "body_too_large", "At most %zu bytes are allowed here.",
-                           request->route->body_max);
+                           request->body_max);
         return false;
+    }
+    if (call->upload >= 0) {
+        return true;
     }
     if (request->body_size == 0) {
         admin_call_problem(call, "invalid_json",
@@ -537,6 +588,7 @@ admin_request_t *admin_request_create(admin_daemon_t *daemon,
                                    .server = request,
                                    .identity = &request->identity,
                                    .tls = listen == ADMIN_LISTEN_TLS,
+                                   .upload = -1,
                                    .changed = -1,
                                    .revision = -1};
     if (request->path == NULL || request->cut_path == NULL) {
@@ -552,6 +604,12 @@ void admin_request_free(admin_request_t *request)
     admin_identity_clear(&request->identity);
     if (request->call.subscriber != NULL) {
         admin_hub_leave(request->call.subscriber);
+    }
+    if (request->call.report != NULL) {
+        admin_report_drop(request->call.report);
+    }
+    if (request->call.upload >= 0) {
+        close(request->call.upload);
     }
     json_decref(request->call.body);
     json_decref(request->call.reply);

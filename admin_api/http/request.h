@@ -30,7 +30,7 @@ typedef struct {
     admin_identity_t identity;
     char allow[ADMIN_ROUTE_ALLOW_MAX];
     char *body;
-    size_t body_size, body_capacity;
+    size_t body_size, body_capacity, body_max;
     uint64_t started_us;
     bool refused;     /* before the body, which is read and dropped … */
     bool closes;      /* … or the answer goes out at once and ends the connection */
@@ -51,6 +51,8 @@ void admin_request_free(admin_request_t *request);
  * `refused` and the answer when the request goes no further. */
 void admin_request_check(admin_request_t *request, const char *target,
                          const char *version);
+/* Is the body a log, which may take long to arrive? */
+bool admin_request_uploads(const admin_request_t *request);
 /* A piece of the body. False: far more than allowed; drop the connection. */
 bool admin_request_body(admin_request_t *request, const char *data, size_t size);
 /* Does it change nothing? */

@@ -19,6 +19,8 @@ enum {
 #define ADMIN_BODY_NONE 0
 #define ADMIN_BODY_SMALL ((size_t)1 << 20)
 #define ADMIN_BODY_LARGE ((size_t)32 << 20)
+/* JSON, or a log of any size up to what is configured, which goes to a file. */
+#define ADMIN_BODY_LOG ((size_t)1 << 21)
 
 typedef struct {
     const char *method;

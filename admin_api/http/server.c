@@ -33,6 +33,7 @@
 #define HEAD_MS 10000
 #define NEXT_HEAD_MS ((IDLE_SECONDS + 10) * 1000)
 #define BODY_MS 120000
+#define UPLOAD_MS 1800000
 #define LAST_ANSWERS_SECONDS 2
 #define FILE_MAX (256 * 1024)
 
@@ -217,6 +218,9 @@ static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connec
     *state = request;
     admin_deadline_set(deadline_of(connection), BODY_MS);
     admin_request_check(request, target, version);
+    if (admin_request_uploads(request)) {
+        admin_deadline_set(deadline_of(connection), UPLOAD_MS);
+    }
     return request->closes ? admin_request_send(request) : MHD_YES;
 }
 

@@ -71,7 +71,7 @@ static const admin_route_t routes[] = {
     {"GET", "/v1/sets", ADMIN_VIEWER, admin_sets_list, NONE, NULL, PAGE, LINES, false},
     {"GET", "/v1/sets/{set}", ADMIN_VIEWER, admin_sets_get, NONE, NULL, "view", JSON, true},
     {"PUT", "/v1/sets/{set}", ADMIN_EDITOR, admin_sets_put, LARGE, "Set", "max_deletes adopt force", JSON, false},
-    {"DELETE", "/v1/sets/{set}", ADMIN_EDITOR, admin_sets_delete, NONE, NULL, "max_deletes force", JSON, false},
+    {"DELETE", "/v1/sets/{set}", ADMIN_EDITOR, admin_sets_delete, NONE, NULL, "max_deletes", JSON, false},
     {"GET", "/v1/packs", ADMIN_VIEWER, admin_packs_list, NONE, NULL, PAGE, LINES, false},
     {"GET", "/v1/packs/{name}", ADMIN_VIEWER, admin_packs_get, NONE, NULL, "", JSON, false},
     {"GET", "/v1/revisions", ADMIN_VIEWER, admin_revisions_list, NONE, NULL, PAGE, LINES, false},

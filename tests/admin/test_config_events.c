@@ -18,7 +18,7 @@
 static void revise(stored_t *stored, unsigned objects)
 {
     admin_change_t changes[200];
-    char names[200][8];
+    char names[200][16];
     int64_t revision;
     admin_origin_t by = {.author = "me", .reason = "why", .now_ms = 1800000000000};
     json_t *spec = json_pack("{s:i}", "n", (int)admin_store_revision(stored->store));

@@ -222,6 +222,10 @@ def test_345_22_by_hand_only_by_force_until_the_next_put(web):
         answer = web.call(method, path, body)
         assert (answer.status, answer.code) == (409, "owned_by_set"), path
         assert '"web"' in answer.json["detail"]
+    whole = web.call("GET", "/v1/config").json  # as it is, and something more, is no conflict
+    whole["policies"].append({"name": "by-hand", **POLICY})
+    assert web.call("PUT", "/v1/config", whole).json["created"] == ["policies/by-hand"]
+    assert web.call("GET", "/v1/policies/web-all").json["status"]["set"] == "web"
     assert web.call("POST", "/v1/policies:validate", {"name": "web-all", **changed}).status == 200
     assert web.call("PUT", "/v1/policies/web-all?force=true", changed).status == 200
     assert web.call("DELETE", "/v1/responses/sorry?force=true").status == 204
@@ -289,6 +293,19 @@ def test_345_30_sets_are_listed_by_name_with_what_is_in_them(web):
     item = page["items"][0]
     assert (item["name"], item["policies"]) == ("web", ["web-login", "web-all"])
     assert page["next_cursor"] is None
+
+
+def test_345_34_each_pack_is_a_set_of_its_own(daemon):
+    names = [item["name"] for item in daemon.call("GET", "/v1/packs").json["items"]]
+    for name in names:
+        pack = daemon.call("GET", f"/v1/packs/{name}").json
+        assert put(daemon, pack, name).status == 201
+        assert put(daemon, pack, name).headers["shield-changed"] == "false"
+    assert len(names) > 3
+    daemon.call("PUT", "/v1/lists/verified-bots/entries/192.0.2.0_24", {"value": "192.0.2.0/24"})
+    assert put(daemon, daemon.call("GET", "/v1/packs/ai-crawlers").json,
+               "ai-crawlers").headers["shield-changed"] == "false"
+    assert daemon.call("GET", "/v1/lists/verified-bots").json["status"]["entry_count"] == 1
 
 
 def test_345_31_deleting_a_set_deletes_what_it_owns(web):

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * l7shieldd: `init` writes the keys of a new fleet, commands.h has what else it does; by
- * default it serves the API until SIGTERM or SIGINT. The daemon stays in the foreground
- * and logs to stderr: systemd does the rest. A dead memcached is no reason not to start.
+ * default it serves the API until SIGTERM or SIGINT; SIGHUP opens the event log anew. The
+ * daemon stays in the foreground and logs to stderr: systemd does the rest. A dead
+ * memcached is no reason not to start.
  */
 #include "../core/bus/trust.h"
 #include "backtest/job.h"
 #include "commands/commands.h"
+#include "events/event_file.h"
 #include "events/hub.h"
 #include "fleet/collector.h"
 #include "fleet/keys.h"
@@ -53,6 +55,7 @@ static void block_signals(sigset_t *awaited)
     sigemptyset(awaited);
     sigaddset(awaited, SIGTERM);
     sigaddset(awaited, SIGINT);
+    sigaddset(awaited, SIGHUP);
 }
 
 static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
@@ -87,6 +90,9 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
         status = admin_jobs_create(&daemon->jobs);
     }
     if (status == L7S_OK) {
+        status = admin_event_file_start(daemon, &daemon->event_file);
+    }
+    if (status == L7S_OK) {
         status = admin_publisher_start(daemon, &daemon->publisher);
     }
     if (status == L7S_OK) {
@@ -114,6 +120,7 @@ static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
     if (daemon->publisher != NULL) {
         admin_publisher_stop(daemon->publisher);
     }
+    admin_event_file_stop(daemon->event_file);
     admin_hub_stop(daemon->hub);
     admin_http_stats_free(daemon->http_stats);
     admin_trail_free(daemon->trail, admin_wall_ms());
@@ -134,7 +141,10 @@ static int serve(const admin_options_t *options)
     if (start_parts(&daemon, &server)) {
         admin_log(ADMIN_INFO, "L7S3004", "l7shieldd %s is ready", L7S_VERSION);
         int signal_number;
-        sigwait(&awaited, &signal_number);
+        while (sigwait(&awaited, &signal_number) == 0 && signal_number == SIGHUP) {
+            admin_log(ADMIN_INFO, "L7S3006", "opening the event log anew");
+            admin_event_file_reopen(daemon.event_file);
+        }
         admin_log(ADMIN_INFO, "L7S3005", "stopping on signal %d", signal_number);
         result = 0;
     }

@@ -35,6 +35,7 @@ static const struct {
     {"tls-cert", "tls.certificate_file", "FILE", "certificate chain, PEM: serve HTTPS"},
     {"tls-key", "tls.key_file", "FILE", "its private key, PEM"},
     {"backtest-folder", "backtest.folder", "DIR", "access logs that the API may read"},
+    {"event-log", "event_log", "FILE|syslog|-", "events as lines of JSON, for a SIEM"},
     {"from-node-state", NULL, "FOLDER", "of recover: a copy of a node's state directory"},
     {"policies", NULL, "FILE", "of backtest: what is tried, like an L7ShieldPolicyFile"},
     {"format", NULL, "NAME", "of backtest: auto, combined, vhost_combined or json"},
@@ -138,6 +139,7 @@ static void fill(admin_options_t *out)
     json_t *document = out->document;
     out->listen = text_or(document, "listen", "127.0.0.1:9180");
     out->unix_socket = text_of(document, "unix_socket");
+    out->event_log = text_of(document, "event_log");
     out->data_dir = text_or(document, "data_dir", "/var/lib/l7shieldd");
     out->secret_file = text_or(document, "secret_file", "/etc/l7shield/secret");
     out->signing_key_file =

@@ -18,8 +18,8 @@ typedef struct {
     bool json;
 } admin_command_options_t;
 
-/* Strings are owned by `document` and "" when not given, except unix_socket, tls_cert and
- * tls_key, which are NULL then. */
+/* Strings are owned by `document` and "" when not given, except unix_socket, event_log,
+ * tls_cert and tls_key, which are NULL then. */
 typedef struct {
     json_t *document;     /* file and options merged */
     const char *command;  /* "serve", "init", … */
@@ -27,6 +27,7 @@ typedef struct {
     admin_command_options_t of_command;
     const char *listen; /* "127.0.0.1:9180", "[::1]:9180" */
     const char *unix_socket;
+    const char *event_log; /* NULL: none */
     const char *data_dir;
     const char *secret_file, *signing_key_file, *trust_file, *token_file;
     const char *tls_cert, *tls_key;

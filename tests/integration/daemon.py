@@ -148,6 +148,7 @@ class Daemon:
         self.tls, self.config = tls, config
         self.port = free_port()
         self.process = None
+        self.options = []  # more of them
         self.expected = []
         self._token = None
         subprocess.run([L7SHIELDD, "init", *self.key_options()], check=True,
@@ -173,7 +174,7 @@ class Daemon:
             out += ["--unix-socket", self.socket_path]
         if self.config is not None:
             out += ["--config", self.config]
-        return out
+        return out + self.options
 
     # ---------------------------------------------------------------- life
 

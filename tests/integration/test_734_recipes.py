@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recipes of conf/recipes, as they stand, on a real httpd."""
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,32 @@ def test_734_07_each_recipe_is_a_configuration_that_the_daemon_takes(daemon):  #
     for name in NAMES:
         assert daemon.call("PUT", "/v1/config", recipe(name)).status == 200, name
         assert f"`{name}.json`" in (RECIPES / "README.md").read_text()
+
+
+def blocks():
+    """The policies of the recipes' README, and of the project's, each as it stands."""
+    top = RECIPES.parents[1]
+    for path in (RECIPES / "README.md", top / "README.md"):
+        for block in re.findall(r"(?:^    .*\n)+", path.read_text(), re.MULTILINE):
+            reader, at = json.JSONDecoder(), 0
+            text = block.strip()
+            while text.startswith("{", at):
+                document, end = reader.raw_decode(text, at)
+                yield document
+                at = end + len(text[end:]) - len(text[end:].lstrip())
+
+
+LISTS = {"office": "addresses", "good-bots": "addresses", "api-keys": "strings",
+         "countries-we-serve-not": "countries"}
+
+
+def test_734_08_policies_of_both_readmes_are_valid(daemon):  # noqa: F811
+    for name, kind in LISTS.items():
+        answer = daemon.call("PUT", f"/v1/lists/{name}", {"kind": kind, "entries": []})
+        assert answer.status == 201
+    assert daemon.call("PUT", "/v1/apps/shop", {"hosts": ["shop.example"]}).status == 201
+    policies = [document for document in blocks() if "detect" in document]
+    assert len(policies) >= 23
+    for policy in policies:
+        answer = daemon.call("PUT", "/v1/policies/one?dry_run=true", policy)
+        assert answer.status == 201, (policy, answer)

@@ -14,6 +14,7 @@ typedef struct admin_store admin_store_t;           /* store.h: SQLite, the trut
 typedef struct admin_publisher admin_publisher_t;   /* publisher.h: store -> bus */
 typedef struct admin_collector admin_collector_t;   /* collector.h: bus -> store, fleet */
 typedef struct admin_auth admin_auth_t;             /* auth.h: who is calling */
+typedef struct admin_tls admin_tls_t;               /* tls.h: certificates */
 typedef struct admin_sessions admin_sessions_t;     /* session.h */
 typedef struct admin_trail admin_trail_t;           /* trail.h: the audit */
 typedef struct admin_http_stats admin_http_stats_t; /* http_stats.h */
@@ -32,6 +33,7 @@ struct admin_daemon {
     admin_auth_t *auth;
     admin_sessions_t *sessions;
     admin_trail_t *trail;
+    admin_tls_t *tls; /* NULL: without TLS */
     admin_http_stats_t *http_stats;
     admin_hub_t *hub;
     admin_jobs_t *jobs;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * l7shieldd: `init` writes the keys of a new fleet, commands.h has what else it does; by
- * default it serves the API until SIGTERM or SIGINT; SIGHUP opens the event log anew. The
- * daemon stays in the foreground and logs to stderr: systemd does the rest. A dead
- * memcached is no reason not to start.
+ * default it serves the API until SIGTERM or SIGINT; SIGHUP rereads the TLS files and opens
+ * the event log anew. The daemon stays in the foreground and logs to stderr: systemd does
+ * the rest. A dead memcached is no reason not to start.
  */
 #include "../core/bus/trust.h"
 #include "backtest/job.h"
@@ -16,6 +16,7 @@
 #include "http/auth.h"
 #include "http/http_stats.h"
 #include "http/server.h"
+#include "http/tls.h"
 #include "http/trail.h"
 #include "log.h"
 #include "store/store.h"
@@ -27,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 static int init(const admin_options_t *options)
 {
@@ -99,6 +101,9 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
         status = admin_collector_start(daemon, &daemon->collector);
     }
     if (status == L7S_OK) {
+        status = admin_tls_open(options, why, &daemon->tls);
+    }
+    if (status == L7S_OK) {
         status = admin_server_start(daemon, why, server);
     }
     if (status != L7S_OK) {
@@ -114,6 +119,7 @@ static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
     atomic_store(&daemon->stopping, true);
     admin_jobs_stop(daemon->jobs); /* what it streams ends before the server does */
     admin_server_stop(server);
+    admin_tls_close(daemon->tls);
     if (daemon->collector != NULL) {
         admin_collector_stop(daemon->collector);
     }
@@ -130,6 +136,22 @@ static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
     admin_keys_close(daemon->keys);
 }
 
+/* Until the signal that ends it, which it returns. */
+static int watch_files(admin_daemon_t *daemon, const sigset_t *awaited)
+{
+    const struct timespec second = {.tv_sec = 1};
+    int number = 0;
+    while (number != SIGTERM && number != SIGINT) {
+        number = sigtimedwait(awaited, NULL, &second);
+        if (number == SIGHUP) {
+            admin_log(ADMIN_INFO, "L7S3006", "opening the event log anew");
+            admin_event_file_reopen(daemon->event_file);
+        }
+        admin_tls_refresh(daemon->tls, number == SIGHUP, admin_wall_ms());
+    }
+    return number;
+}
+
 static int serve(const admin_options_t *options)
 {
     sigset_t awaited;
@@ -140,12 +162,8 @@ static int serve(const admin_options_t *options)
     int result = 1;
     if (start_parts(&daemon, &server)) {
         admin_log(ADMIN_INFO, "L7S3004", "l7shieldd %s is ready", L7S_VERSION);
-        int signal_number;
-        while (sigwait(&awaited, &signal_number) == 0 && signal_number == SIGHUP) {
-            admin_log(ADMIN_INFO, "L7S3006", "opening the event log anew");
-            admin_event_file_reopen(daemon.event_file);
-        }
-        admin_log(ADMIN_INFO, "L7S3005", "stopping on signal %d", signal_number);
+        admin_log(ADMIN_INFO, "L7S3005", "stopping on signal %d",
+                  watch_files(&daemon, &awaited));
         result = 0;
     }
     stop_parts(&daemon, server);

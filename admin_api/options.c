@@ -36,6 +36,8 @@ static const struct {
     {"tls-key", "tls.key_file", "FILE", "its private key, PEM"},
     {"backtest-folder", "backtest.folder", "DIR", "access logs that the API may read"},
     {"event-log", "event_log", "FILE|syslog|-", "events as lines of JSON, for a SIEM"},
+    {"tls-client-ca", "tls.client_ca_file", "FILE",
+     "demand client certificates of this authority, PEM, besides a token"},
     {"from-node-state", NULL, "FOLDER", "of recover: a copy of a node's state directory"},
     {"policies", NULL, "FILE", "of backtest: what is tried, like an L7ShieldPolicyFile"},
     {"format", NULL, "NAME", "of backtest: auto, combined, vhost_combined or json"},
@@ -155,6 +157,7 @@ static void fill(admin_options_t *out)
     const json_t *tls = json_object_get(document, "tls");
     out->tls_cert = text_of(tls, "certificate_file");
     out->tls_key = text_of(tls, "key_file");
+    out->tls_client_ca = text_of(tls, "client_ca_file");
     if (json_object_get(document, "memcached") == NULL) {
         json_object_set_new(document, "memcached", json_pack("[s]", "127.0.0.1:11211"));
     }

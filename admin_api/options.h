@@ -18,8 +18,8 @@ typedef struct {
     bool json;
 } admin_command_options_t;
 
-/* Strings are owned by `document` and "" when not given, except unix_socket, event_log,
- * tls_cert and tls_key, which are NULL then. */
+/* Strings are owned by `document` and "" when not given, except unix_socket, event_log and
+ * the members of tls, which are NULL then. */
 typedef struct {
     json_t *document;     /* file and options merged */
     const char *command;  /* "serve", "init", … */
@@ -30,7 +30,7 @@ typedef struct {
     const char *event_log; /* NULL: none */
     const char *data_dir;
     const char *secret_file, *signing_key_file, *trust_file, *token_file;
-    const char *tls_cert, *tls_key;
+    const char *tls_cert, *tls_key, *tls_client_ca;
     const char *backtest_folder; /* NULL: none */
     size_t backtest_max_upload_bytes;
     size_t server_count;

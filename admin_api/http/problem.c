@@ -27,6 +27,7 @@ static const row_t rows[] = {
     {"unauthenticated", 401, "Not authenticated"},
     {"forbidden", 403, "Permission missing"},
     {"origin_not_allowed", 403, "Origin not allowed"},
+    {"client_certificate_required", 403, "Client certificate missing or wrong"},
     {"csrf_token_required", 403, "CSRF token missing or wrong"},
     {"not_found", 404, "Not found"},
     {"method_not_allowed", 405, "Method not allowed"},

@@ -15,6 +15,7 @@
 #include "report.h"
 #include "scope.h"
 #include "spool.h"
+#include "tls.h"
 #include "trail.h"
 
 #include <netinet/in.h>
@@ -265,12 +266,26 @@ static bool check_who(admin_request_t *request)
     return admin_scope_route(call, request->route);
 }
 
+/* Nobody without a certificate learns more than that one is needed. */
+static bool check_certificate(admin_request_t *request)
+{
+    if (request->listen != ADMIN_LISTEN_TLS) {
+        return true;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    return info != NULL && admin_tls_admits(request->call.daemon->tls, info->tls_session);
+}
+
 static bool check_http(admin_request_t *request, const char *target, const char *version)
 {
     admin_call_t *call = &request->call;
     char why[ADMIN_GUARD_TEXT];
     if (target[0] != '\0') {
         admin_call_problem(call, "malformed_request", "%s", target);
+    } else if (!check_certificate(request)) {
+        admin_call_problem(call, "client_certificate_required",
+                           "Show a client certificate of this server's authority.");
     } else if (!admin_guard_headers(request->connection, version, why)) {
         admin_call_problem(call, "malformed_request", "%s", why);
     } else if (!admin_guard_host(request->connection, request->listen != ADMIN_LISTEN_TCP,

@@ -12,6 +12,7 @@
 #include "listen.h"
 #include "request.h"
 #include "stream.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,6 @@
 #define BODY_MS 120000
 #define UPLOAD_MS 1800000
 #define LAST_ANSWERS_SECONDS 2
-#define FILE_MAX (256 * 1024)
 
 typedef struct {
     admin_server_t *server;
@@ -48,7 +48,6 @@ struct admin_server {
     admin_daemon_t *daemon;
     admin_deadlines_t *deadlines;
     listener_t tcp, local;
-    char *cert, *key;
     pthread_mutex_t lock; /* for the rest */
     pthread_cond_t idle;
     unsigned calls;   /* threads that run a handler */
@@ -257,6 +256,17 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     admin_deadline_set(deadline_of(connection), NEXT_HEAD_MS);
 }
 
+static void prepare_tls(const listener_t *listener, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        listener->listen == ADMIN_LISTEN_TLS
+            ? MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)
+            : NULL;
+    if (info != NULL) {
+        admin_tls_prepare(listener->server->daemon->tls, info->tls_session);
+    }
+}
+
 static void on_connection(void *context, struct MHD_Connection *connection,
                           void **socket_context, enum MHD_ConnectionNotificationCode code)
 {
@@ -264,6 +274,7 @@ static void on_connection(void *context, struct MHD_Connection *connection,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        prepare_tls(listener, connection);
         *socket_context = info == NULL ? NULL
                                        : admin_deadline_begin(listener->server->deadlines,
                                                               info->connect_fd, HEAD_MS);
@@ -289,11 +300,9 @@ static void on_mhd_error(void *context, const char *format, va_list arguments)
 
 static bool run(listener_t *listener, unsigned threads, unsigned connections)
 {
-    admin_server_t *server = listener->server;
     bool tls = listener->listen == ADMIN_LISTEN_TLS;
     struct MHD_OptionItem options[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->cert},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)admin_tls_retrieve},
         {MHD_OPTION_HTTPS_PRIORITIES, 0,
          (void *)(uintptr_t) "SECURE192:SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
         {MHD_OPTION_END, 0, NULL}};
@@ -306,28 +315,10 @@ static bool run(listener_t *listener, unsigned threads, unsigned connections)
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, listener, MHD_OPTION_ARRAY, tls ? options : options + 3,
+        on_connection, listener, MHD_OPTION_ARRAY, tls ? options : options + 2,
         threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads,
         MHD_OPTION_END);
     return listener->mhd != NULL;
-}
-
-static char *read_file(const char *path, char why[256])
-{
-    char *text = malloc(FILE_MAX + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size = text == NULL || fd < 0 ? -1 : read(fd, text, FILE_MAX);
-    if (size < 0) {
-        snprintf(why, 256, "%.180s: %s", path, strerror(errno));
-        free(text);
-        text = NULL;
-    } else {
-        text[size] = '\0';
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return text;
 }
 
 static bool start_tcp(admin_server_t *server, char why[256])
@@ -335,20 +326,12 @@ static bool start_tcp(admin_server_t *server, char why[256])
     const admin_options_t *options = server->daemon->options;
     listener_t *tcp = &server->tcp;
     tcp->listen = options->tls_cert != NULL ? ADMIN_LISTEN_TLS : ADMIN_LISTEN_TCP;
-    if (options->tls_cert != NULL) {
-        server->cert = read_file(options->tls_cert, why);
-        server->key = server->cert == NULL ? NULL : read_file(options->tls_key, why);
-        if (server->key == NULL) {
-            return false;
-        }
-    }
     tcp->fd = admin_listen_tcp(options->listen, why);
     if (tcp->fd < 0) {
         return false;
     }
     if (!run(tcp, TCP_THREADS, TCP_CONNECTIONS)) {
-        snprintf(why, 256, "the HTTP server cannot start%s",
-                 server->cert == NULL ? "" : "; do tls.cert and tls.key fit together?");
+        snprintf(why, 256, "the HTTP server cannot start");
         return false;
     }
     admin_listen_log(tcp->fd, tcp->listen == ADMIN_LISTEN_TLS);
@@ -441,7 +424,5 @@ void admin_server_stop(admin_server_t *server)
     admin_deadlines_free(server->deadlines);
     pthread_mutex_destroy(&server->lock);
     pthread_cond_destroy(&server->idle);
-    free(server->cert);
-    free(server->key);
     free(server);
 }

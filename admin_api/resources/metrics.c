@@ -11,6 +11,7 @@
 #include "../fleet/publisher.h"
 #include "../http/http_stats.h"
 #include "../http/problem.h"
+#include "../http/tls.h"
 #include "../store/store_objects.h"
 #include "resources.h"
 
@@ -283,6 +284,12 @@ static void write_daemon(FILE *out, const admin_call_t *call)
     head(out, "l7shieldd_start_time_seconds", "gauge", "When the daemon started.");
     fprintf(out, "l7shieldd_start_time_seconds %.3f\n",
             (double)daemon->started_ms / 1000);
+    if (daemon->tls != NULL) {
+        head(out, "l7shieldd_certificate_not_after_timestamp_seconds", "gauge",
+             "When the certificate in use ends.");
+        fprintf(out, "l7shieldd_certificate_not_after_timestamp_seconds %lld\n",
+                (long long)admin_tls_not_after(daemon->tls));
+    }
     head(out, "l7shieldd_revision", "gauge", "Newest revision of the configuration.");
     fprintf(out, "l7shieldd_revision %lld\n",
             (long long)admin_store_revision(daemon->store));

@@ -27,8 +27,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
+
+#define DESCRIPTORS 4096
 
 static int init(const admin_options_t *options)
 {
@@ -136,6 +139,16 @@ static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
     admin_keys_close(daemon->keys);
 }
 
+/* One for each connection, with room for databases and memcached. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS) {
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 /* Until the signal that ends it, which it returns. */
 static int watch_files(admin_daemon_t *daemon, const sigset_t *awaited)
 {
@@ -157,6 +170,7 @@ static int serve(const admin_options_t *options)
     sigset_t awaited;
     block_signals(&awaited);
     umask(077);
+    raise_descriptors();
     admin_daemon_t daemon = {.options = options, .started_ms = admin_wall_ms()};
     admin_server_t *server = NULL;
     int result = 1;

@@ -51,8 +51,10 @@ static struct MHD_Response *body_of(admin_request_t *request, const char **type)
         call->report = NULL;
         return admin_report_response(report, request->connection);
     } else if (call->subscriber != NULL && call->reply == NULL) {
+        request->streams = true;
         return admin_stream_response(request);
     } else if (call->more) {
+        request->streams = true;
         return admin_lines_response(request);
     } else if (call->text != NULL) {
         text = call->text;
@@ -66,6 +68,7 @@ static struct MHD_Response *body_of(admin_request_t *request, const char **type)
         *type = NULL;
         return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     }
+    request->answer_size = size;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {

@@ -26,6 +26,13 @@
 #include <time.h>
 #include <unistd.h>
 
+static uint64_t mono_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static const char *header(const admin_request_t *request, const char *name)
 {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
@@ -152,6 +159,15 @@ static bool check_accept(admin_request_t *request)
     return false;
 }
 
+/* A body that nobody wants is read to its end, but not for ever. */
+#define DRAIN_MAX ((size_t)64 << 20)
+
+static unsigned long long declared_size(const admin_request_t *request)
+{
+    const char *length = header(request, "Content-Length");
+    return length == NULL ? 0 : strtoull(length, NULL, 10);
+}
+
 static bool has_body(const admin_request_t *request)
 {
     const char *length = header(request, "Content-Length");
@@ -161,8 +177,7 @@ static bool has_body(const admin_request_t *request)
 
 static bool check_length(admin_request_t *request)
 {
-    const char *length = header(request, "Content-Length");
-    if (length != NULL && strtoull(length, NULL, 10) > request->body_max) {
+    if (declared_size(request) > request->body_max) {
         admin_call_problem(&request->call, "body_too_large",
                            "At most %zu bytes are allowed here.", request->body_max);
         return false;
@@ -408,8 +423,9 @@ void admin_request_check(admin_request_t *request, const char *target,
                        !check_accept(request) || !check_body_head(request);
     /* An answer before the body ends the connection. So it is kept back, since most
      * clients look for it only after they have sent everything, unless nobody can tell
-     * where this request ends, or the client asked before sending. */
-    bool asked = has_body(request) && header(request, "Expect") != NULL;
+     * where this request ends, the client asked before sending, or it is far too much. */
+    bool asked = has_body(request) && (header(request, "Expect") != NULL ||
+                                       declared_size(request) > DRAIN_MAX);
     request->closes = request->refused && (!sound || asked);
     if (mutates(request)) {
         note_target(request);
@@ -420,9 +436,6 @@ void admin_request_check(admin_request_t *request, const char *target,
 }
 
 /* -- body and handler -- */
-
-/* A body that nobody wants is read to its end, but not for ever. */
-#define DRAIN_MAX ((size_t)64 << 20)
 
 bool admin_request_body(admin_request_t *request, const char *data, size_t size)
 {
@@ -453,9 +466,12 @@ bool admin_request_body(admin_request_t *request, const char *data, size_t size)
     return true;
 }
 
-bool admin_request_uploads(const admin_request_t *request)
+/* 15 seconds, and one more for each 32 KiB that have come. */
+unsigned admin_request_body_ms(const admin_request_t *request)
 {
-    return request->call.upload >= 0;
+    uint64_t allowed_ms = 15000 + request->body_size / 32;
+    uint64_t spent_ms = (mono_us() - request->started_us) / 1000;
+    return spent_ms < allowed_ms ? (unsigned)(allowed_ms - spent_ms) : 1;
 }
 
 bool admin_request_reads(const admin_request_t *request)
@@ -553,13 +569,6 @@ void admin_request_run(admin_request_t *request)
 }
 
 /* -- life -- */
-
-static uint64_t mono_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static void read_peer(admin_request_t *request)
 {

@@ -32,6 +32,8 @@ typedef struct {
     char *body;
     size_t body_size, body_capacity, body_max;
     uint64_t started_us;
+    size_t answer_size;
+    bool streams;     /* the answer has no end */
     bool refused;     /* before the body, which is read and dropped … */
     bool closes;      /* … or the answer goes out at once and ends the connection */
     bool too_large;   /* the body went over the limit: read on, drop, answer 413 */
@@ -51,10 +53,11 @@ void admin_request_free(admin_request_t *request);
  * `refused` and the answer when the request goes no further. */
 void admin_request_check(admin_request_t *request, const char *target,
                          const char *version);
-/* Is the body a log, which may take long to arrive? */
-bool admin_request_uploads(const admin_request_t *request);
 /* A piece of the body. False: far more than allowed; drop the connection. */
 bool admin_request_body(admin_request_t *request, const char *data, size_t size);
+/* How long, from now, the rest of the body may take: who sends a byte now and then must
+ * not stay. */
+unsigned admin_request_body_ms(const admin_request_t *request);
 /* Does it change nothing? */
 bool admin_request_reads(const admin_request_t *request);
 /* Should the handler run in a thread of its own? */

@@ -7,6 +7,7 @@
 #include "server.h"
 #include "../events/hub.h"
 #include "../log.h"
+#include "clients.h"
 #include "deadline.h"
 #include "guard.h"
 #include "listen.h"
@@ -23,25 +24,37 @@
 #include <unistd.h>
 
 #define TCP_THREADS 4
-#define TCP_CONNECTIONS 512
+#define TCP_CONNECTIONS 1024
+#define TCP_CONNECTIONS_EACH 256
 #define UNIX_CONNECTIONS 64
+#define UNIX_CONNECTIONS_EACH 16 /* of users that are neither root nor our own */
 #define CALL_THREADS_MAX 64
 #define READ_THREADS_MAX                                                                 \
     48 /* who waits for a rollout leaves room for the kill switch                        \
         */
+/* The unix socket's calls have more threads, which nobody on the network can take. */
+#define UNIX_THREADS_MORE 16
 #define CONNECTION_MEMORY (64 * 1024)
 #define IDLE_SECONDS 30
 #define HEAD_MS 10000
 #define NEXT_HEAD_MS ((IDLE_SECONDS + 10) * 1000)
-#define BODY_MS 120000
-#define UPLOAD_MS 1800000
+/* With more than half of the connections in use, who has nothing to say goes soon. */
+#define PRESSED_HEAD_MS 2000
+#define PRESSED_NEXT_HEAD_MS 5000
+#define ANSWER_MS 60000
+#define ANSWER_BYTES_PER_MS 32
+#define MHD_LINES_A_MINUTE 10
 #define LAST_ANSWERS_SECONDS 2
 
 typedef struct {
     admin_server_t *server;
     admin_listen_t listen;
     struct MHD_Daemon *mhd;
-    int fd; /* libmicrohttpd's once it runs */
+    int fd;               /* libmicrohttpd's once it runs */
+    unsigned connections; /* at most */
+    admin_clients_t *clients;
+    atomic_uint_least64_t log_minute; /* in which … */
+    atomic_uint log_lines;            /* … libmicrohttpd said so many things */
 } listener_t;
 
 struct admin_server {
@@ -106,6 +119,7 @@ static bool start_call(admin_server_t *server, admin_request_t *request)
 {
     errand_t *errand = malloc(sizeof *errand);
     unsigned max = admin_request_reads(request) ? READ_THREADS_MAX : CALL_THREADS_MAX;
+    max += request->listen == ADMIN_LISTEN_UNIX ? UNIX_THREADS_MORE : 0;
     if (errand == NULL || !reserve_thread(server, max)) {
         free(errand);
         return false;
@@ -164,11 +178,21 @@ static void *on_target(void *context, const char *target,
     return (void *)(uintptr_t)admin_guard_target(target);
 }
 
+/* Who takes an answer byte by byte must not stay for ever either. */
+static enum MHD_Result send_answer(admin_request_t *request)
+{
+    enum MHD_Result result = admin_request_send(request);
+    uint64_t ms = ANSWER_MS + (uint64_t)request->answer_size / ANSWER_BYTES_PER_MS;
+    admin_deadline_set(deadline_of(request->connection),
+                       request->streams ? 0 : (unsigned)ms);
+    return result;
+}
+
 static enum MHD_Result refuse_busy(admin_request_t *request)
 {
     admin_call_problem(&request->call, "busy", "Too many calls wait here; try again.");
     request->call.retry_after_seconds = 1;
-    return admin_request_send(request);
+    return send_answer(request);
 }
 
 /* A call that waits for an event is run again after each that may be its own. */
@@ -177,7 +201,7 @@ static enum MHD_Result answer(admin_request_t *request)
     do {
         admin_request_run(request);
         if (!request->call.waits) {
-            return admin_request_send(request);
+            return send_answer(request);
         }
     } while (!admin_stream_wait(request));
     return MHD_YES;
@@ -187,10 +211,10 @@ static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
 {
     admin_deadline_set(deadline_of(request->connection), 0);
     if (request->refused) {
-        return request->closes ? MHD_YES : admin_request_send(request);
+        return request->closes ? MHD_YES : send_answer(request);
     }
     if (atomic_load(&request->done)) {
-        return admin_request_send(request);
+        return send_answer(request);
     }
     if (request->started && !request->call.waits) {
         return MHD_YES; /* woken for nothing */
@@ -215,12 +239,9 @@ static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connec
     }
     request->owner = listener->server;
     *state = request;
-    admin_deadline_set(deadline_of(connection), BODY_MS);
+    admin_deadline_set(deadline_of(connection), admin_request_body_ms(request));
     admin_request_check(request, target, version);
-    if (admin_request_uploads(request)) {
-        admin_deadline_set(deadline_of(connection), UPLOAD_MS);
-    }
-    return request->closes ? admin_request_send(request) : MHD_YES;
+    return request->closes ? send_answer(request) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
@@ -236,9 +257,17 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (*upload_size > 0) {
         bool more = admin_request_body(request, upload, *upload_size);
         *upload_size = 0;
+        admin_deadline_set(deadline_of(connection), admin_request_body_ms(request));
         return more ? MHD_YES : MHD_NO;
     }
     return finish(listener->server, request);
+}
+
+static unsigned patience(const listener_t *listener, unsigned calm_ms,
+                         unsigned pressed_ms)
+{
+    unsigned half = listener->connections / 2;
+    return admin_clients_total(listener->clients) > half ? pressed_ms : calm_ms;
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -253,7 +282,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         admin_request_free(*state);
     }
     *state = NULL;
-    admin_deadline_set(deadline_of(connection), NEXT_HEAD_MS);
+    admin_deadline_set(deadline_of(connection),
+                       patience(listener, NEXT_HEAD_MS, PRESSED_NEXT_HEAD_MS));
 }
 
 static void prepare_tls(const listener_t *listener, struct MHD_Connection *connection)
@@ -267,27 +297,80 @@ static void prepare_tls(const listener_t *listener, struct MHD_Connection *conne
     }
 }
 
+static enum MHD_Result on_accept(void *context, const struct sockaddr *address,
+                                 socklen_t size)
+{
+    (void)size;
+    const listener_t *listener = context;
+    admin_client_t client = admin_client_of_address(address);
+    return admin_clients_room(listener->clients, &client) ? MHD_YES : MHD_NO;
+}
+
+static admin_client_t client_of(const listener_t *listener,
+                                struct MHD_Connection *connection)
+{
+    bool local = listener->listen == ADMIN_LISTEN_UNIX;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, local ? MHD_CONNECTION_INFO_CONNECTION_FD
+                                                  : MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (info == NULL || (!local && info->client_addr == NULL)) {
+        return (admin_client_t){.limited = false};
+    }
+    return local ? admin_client_of_user(info->connect_fd)
+                 : admin_client_of_address(info->client_addr);
+}
+
+/* Returns the deadline of its first head; NULL: none could be had. */
+static admin_deadline_t *begin_connection(listener_t *listener,
+                                          struct MHD_Connection *connection)
+{
+    admin_client_t client = client_of(listener, connection);
+    bool within = admin_clients_add(listener->clients, &client);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info == NULL) {
+        return NULL;
+    }
+    if (!within) {
+        shutdown(info->connect_fd, SHUT_RDWR);
+    }
+    prepare_tls(listener, connection);
+    return admin_deadline_begin(listener->server->deadlines, info->connect_fd,
+                                patience(listener, HEAD_MS, PRESSED_HEAD_MS));
+}
+
 static void on_connection(void *context, struct MHD_Connection *connection,
                           void **socket_context, enum MHD_ConnectionNotificationCode code)
 {
     listener_t *listener = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        prepare_tls(listener, connection);
-        *socket_context = info == NULL ? NULL
-                                       : admin_deadline_begin(listener->server->deadlines,
-                                                              info->connect_fd, HEAD_MS);
+        *socket_context = begin_connection(listener, connection);
     } else {
+        admin_client_t client = client_of(listener, connection);
+        admin_clients_remove(listener->clients, &client);
         admin_deadline_end(*socket_context);
         *socket_context = NULL;
     }
 }
 
+/* Whoever connects can cause these lines, as often as they like. */
+static bool may_log(listener_t *listener)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t minute = (uint64_t)now.tv_sec / 60 + 1;
+    if (atomic_exchange(&listener->log_minute, minute) != minute) {
+        atomic_store(&listener->log_lines, 0);
+    }
+    return atomic_fetch_add(&listener->log_lines, 1) < MHD_LINES_A_MINUTE;
+}
+
 static void on_mhd_error(void *context, const char *format, va_list arguments)
 {
-    (void)context;
     char text[256];
+    if (!may_log(context)) {
+        return;
+    }
     vsnprintf(text, sizeof text, format, arguments);
     size_t size = strlen(text);
     while (size > 0 && text[size - 1] == '\n') {
@@ -298,8 +381,13 @@ static void on_mhd_error(void *context, const char *format, va_list arguments)
 
 /* -- listening -- */
 
-static bool run(listener_t *listener, unsigned threads, unsigned connections)
+static bool run(listener_t *listener, unsigned threads, unsigned connections,
+                unsigned connections_each)
 {
+    listener->connections = connections;
+    if (admin_clients_create(connections_each, &listener->clients) != L7S_OK) {
+        return false;
+    }
     bool tls = listener->listen == ADMIN_LISTEN_TLS;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)admin_tls_retrieve},
@@ -309,13 +397,14 @@ static bool run(listener_t *listener, unsigned threads, unsigned connections)
     listener->mhd = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
             (tls ? MHD_USE_TLS : 0),
-        0, NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_error,
-        NULL, MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_LIMIT,
-        connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, listener, MHD_OPTION_ARRAY, tls ? options : options + 2,
+        0, on_accept, listener, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER,
+        on_mhd_error, listener, MHD_OPTION_LISTEN_SOCKET, listener->fd,
+        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 0,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, listener, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+        MHD_OPTION_ARRAY, tls ? options : options + 2,
         threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads,
         MHD_OPTION_END);
     return listener->mhd != NULL;
@@ -330,7 +419,7 @@ static bool start_tcp(admin_server_t *server, char why[256])
     if (tcp->fd < 0) {
         return false;
     }
-    if (!run(tcp, TCP_THREADS, TCP_CONNECTIONS)) {
+    if (!run(tcp, TCP_THREADS, TCP_CONNECTIONS, TCP_CONNECTIONS_EACH)) {
         snprintf(why, 256, "the HTTP server cannot start");
         return false;
     }
@@ -349,7 +438,7 @@ static bool start_local(admin_server_t *server, char why[256])
     if (server->local.fd < 0) {
         return false;
     }
-    if (!run(&server->local, 1, UNIX_CONNECTIONS)) {
+    if (!run(&server->local, 1, UNIX_CONNECTIONS, UNIX_CONNECTIONS_EACH)) {
         snprintf(why, 256, "the unix socket's server cannot start");
         return false;
     }
@@ -388,6 +477,7 @@ static void stop_listener(listener_t *listener)
     } else if (listener->fd >= 0) {
         close(listener->fd);
     }
+    admin_clients_free(listener->clients);
 }
 
 /* libmicrohttpd must not stop while connections are suspended; and who waited for an

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The listeners: HTTP or HTTPS on TCP with four threads, and a unix socket with one of
- * its own, so that an operator on the host is never locked out. The only file that starts
- * libmicrohttpd.
+ * its own, so that an operator on the host is never locked out. A client of the network
+ * gets a quarter of the connections at most. The only file that starts libmicrohttpd.
  */
 #ifndef ADMIN_SERVER_H
 #define ADMIN_SERVER_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * l7shieldd: `init` writes the keys of a new fleet, commands.h has what else it does; by
- * default it serves the API until SIGTERM or SIGINT; SIGHUP rereads the TLS files and opens
- * the event log anew. The daemon stays in the foreground and logs to stderr: systemd does
- * the rest. A dead memcached is no reason not to start.
+ * default it serves the API until SIGTERM or SIGINT; SIGHUP rereads the TLS files and
+ * opens the event log anew. The daemon stays in the foreground and logs to stderr:
+ * systemd does the rest. A dead memcached is no reason not to start.
  */
 #include "../core/bus/trust.h"
 #include "backtest/job.h"

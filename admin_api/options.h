@@ -18,8 +18,8 @@ typedef struct {
     bool json;
 } admin_command_options_t;
 
-/* Strings are owned by `document` and "" when not given, except unix_socket, event_log and
- * the members of tls, which are NULL then. */
+/* Strings are owned by `document` and "" when not given, except unix_socket, event_log
+ * and the members of tls, which are NULL then. */
 typedef struct {
     json_t *document;     /* file and options merged */
     const char *command;  /* "serve", "init", … */

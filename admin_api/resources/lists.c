@@ -8,29 +8,6 @@
 #include "objects.h"
 #include "resources.h"
 
-#include <string.h>
-
-bool admin_list_holds_strings(const json_t *list)
-{
-    const char *kind = json_string_value(json_object_get(list, "kind"));
-    return kind != NULL && strcmp(kind, "strings") == 0;
-}
-
-bool admin_list_owned_by_set(const json_t *list)
-{
-    const char *from = json_string_value(json_object_get(list, "entries_from"));
-    return from != NULL && strcmp(from, "set") == 0;
-}
-
-void admin_list_adopt(json_t *spec, const json_t *before)
-{
-    json_t *entries = json_object_get(before, "entries");
-    if (entries != NULL && json_object_get(spec, "entries") == NULL &&
-        !admin_list_owned_by_set(spec)) {
-        json_object_set(spec, "entries", entries);
-    }
-}
-
 /* Those in force; what has expired may still stand in the document. */
 static void describe(const admin_call_t *call, const json_t *spec, json_t *status)
 {

@@ -3,6 +3,7 @@
  * See change_plan.h. The plan keeps every name and document that its changes refer to.
  */
 #include "change_plan.h"
+#include "../http/problem.h"
 #include "../store/difference.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 struct admin_plan {
     size_t count;
+    bool full; /* a change did not fit: nothing of it is carried out */
     admin_change_t changes[CHANGES_MAX];
     json_t *created, *updated, *deleted, *unchanged; /* "policies/per-client" */
     json_t *differences;                             /* NULL: not wanted */
@@ -65,6 +67,7 @@ static void add_change(admin_plan_t *plan, const char *kind, const char *name,
                        json_t *spec, const char *owner)
 {
     if (plan->count == CHANGES_MAX) {
+        plan->full = true;
         json_decref(spec);
         return;
     }
@@ -140,6 +143,11 @@ const json_t *admin_plan_deleted(const admin_plan_t *plan)
 
 bool admin_plan_commit(admin_call_t *call, const admin_plan_t *plan)
 {
+    if (plan->full) {
+        admin_edit_abort(call);
+        admin_call_failed(call, L7S_TOO_BIG);
+        return false;
+    }
     return admin_edit_commit(call, plan->changes, plan->count);
 }
 

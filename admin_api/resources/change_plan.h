@@ -27,7 +27,7 @@ void admin_plan_add_silent(admin_plan_t *plan, const char *kind, const char *nam
 /* The names of what it deletes, "policies/per-client"; borrowed. */
 const json_t *admin_plan_deleted(const admin_plan_t *plan);
 
-/* admin_edit_commit of all of it. */
+/* admin_edit_commit of all of it; too many changes are refused as a whole. */
 bool admin_plan_commit(admin_call_t *call, const admin_plan_t *plan);
 /* {"created","updated","deleted","unchanged"}, arrays of names, with "differences" when
  * they were kept. New reference. */

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define DELETES_MAX 9999
+#define SETS_MAX 1024
 
 typedef struct {
     admin_call_t *call;
@@ -258,6 +259,30 @@ static bool carry_out(apply_t *apply, unsigned max_deletes)
     return admin_plan_commit(apply->call, apply->plan);
 }
 
+static bool count_set(void *context, const admin_object_t *set)
+{
+    (void)set;
+    ++*(size_t *)context;
+    return true;
+}
+
+/* A new one: the preconditions, and is there room for it? */
+static bool check_new(admin_call_t *call)
+{
+    size_t count = 0;
+    l7s_status_t status =
+        admin_object_each(call->daemon->store, "set", "", count_set, &count);
+    if (status == L7S_OK && count >= SETS_MAX) {
+        admin_call_problem(call, "too_many", "There are %d sets already.", SETS_MAX);
+        return false;
+    }
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+        return false;
+    }
+    return admin_edit_precondition(call, NULL);
+}
+
 /* The set as it is, inside the transaction, and the preconditions. False: the call has
  * its problem. */
 static bool read_before(apply_t *apply, bool must_exist)
@@ -268,7 +293,7 @@ static bool read_before(apply_t *apply, bool must_exist)
     l7s_status_t status =
         admin_object_get(call->daemon->store, "set", call->set, &apply->set);
     if (status == L7S_NOT_FOUND && !must_exist) {
-        return admin_edit_precondition(call, NULL);
+        return check_new(call);
     }
     if (status == L7S_OK && call->if_match == NULL && call->if_none_match == NULL) {
         return true; /* nobody asks what it looks like, and it may be large */

@@ -173,21 +173,35 @@ bool l7s_entry_expired(const json_t *entry, uint64_t now_ms)
     return text != NULL && l7s_time_parse(text, &expires_ms) && expires_ms <= now_ms;
 }
 
+static bool any_expired(const json_t *entries, uint64_t now_ms)
+{
+    size_t index = 0;
+    json_t *entry = NULL;
+
+    json_array_foreach(entries, index, entry)
+    {
+        if (l7s_entry_expired(entry, now_ms)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 json_t *l7s_list_unexpired(const json_t *list, uint64_t now_ms)
 {
     const json_t *entries = json_object_get(list, "entries");
-    json_t *left = json_array(), *entry = NULL, *copy = NULL;
+    json_t *left = NULL, *entry = NULL, *copy = NULL;
     size_t index = 0;
 
+    if (!any_expired(entries, now_ms)) {
+        return json_incref((json_t *)list);
+    }
+    left = json_array();
     json_array_foreach(entries, index, entry)
     {
         if (!l7s_entry_expired(entry, now_ms)) {
             json_array_append(left, entry);
         }
-    }
-    if (json_array_size(left) == json_array_size(entries)) {
-        json_decref(left);
-        return json_incref((json_t *)list);
     }
     copy = json_copy((json_t *)list);
     json_object_set_new(copy, "entries", left);

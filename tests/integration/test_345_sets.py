@@ -308,6 +308,18 @@ def test_345_34_each_pack_is_a_set_of_its_own(daemon):
     assert daemon.call("GET", "/v1/lists/verified-bots").json["status"]["entry_count"] == 1
 
 
+def test_345_35_there_are_at_most_1024_sets(daemon):
+    connection = daemon.connect()
+    headers = {"Authorization": f"Bearer {daemon.token}", "Content-Type": "application/json"}
+    for number in range(1024):
+        connection.request("PUT", f"/v1/sets/s{number}", b"{}", headers)
+        answer = connection.getresponse()
+        assert answer.read() and answer.status == 201
+    assert put(daemon, {}, "s0").status == 200
+    answer = put(daemon, {}, "more")
+    assert (answer.status, answer.code) == (422, "too_many")
+
+
 def test_345_31_deleting_a_set_deletes_what_it_owns(web):
     web.call("PUT", "/v1/policies/by-hand", POLICY)
     assert web.call("DELETE", "/v1/sets/web?dry_run=true").status == 204

@@ -20,6 +20,7 @@ typedef struct admin_trail admin_trail_t;           /* trail.h: the audit */
 typedef struct admin_http_stats admin_http_stats_t; /* http_stats.h */
 typedef struct admin_keys admin_keys_t;             /* keys.h: secrets, signing key */
 typedef struct admin_event_file admin_event_file_t; /* event_file.h: --event-log */
+typedef struct admin_webhooks admin_webhooks_t;     /* webhooks.h: who is told */
 typedef struct admin_hub admin_hub_t;               /* hub.h: who waits for events */
 
 typedef struct admin_jobs admin_jobs_t; /* backtest/job.h */
@@ -38,6 +39,7 @@ struct admin_daemon {
     admin_hub_t *hub;
     admin_jobs_t *jobs;
     admin_event_file_t *event_file; /* NULL: there is none */
+    admin_webhooks_t *webhooks;
     uint64_t started_ms;
     atomic_bool stopping; /* long waits end early */
 };

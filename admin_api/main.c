@@ -10,6 +10,7 @@
 #include "commands/commands.h"
 #include "events/event_file.h"
 #include "events/hub.h"
+#include "events/webhooks.h"
 #include "fleet/collector.h"
 #include "fleet/keys.h"
 #include "fleet/publisher.h"
@@ -98,6 +99,9 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
         status = admin_event_file_start(daemon, &daemon->event_file);
     }
     if (status == L7S_OK) {
+        status = admin_webhooks_start(daemon, &daemon->webhooks);
+    }
+    if (status == L7S_OK) {
         status = admin_publisher_start(daemon, &daemon->publisher);
     }
     if (status == L7S_OK) {
@@ -129,6 +133,7 @@ static void stop_parts(admin_daemon_t *daemon, admin_server_t *server)
     if (daemon->publisher != NULL) {
         admin_publisher_stop(daemon->publisher);
     }
+    admin_webhooks_stop(daemon->webhooks);
     admin_event_file_stop(daemon->event_file);
     admin_hub_stop(daemon->hub);
     admin_http_stats_free(daemon->http_stats);

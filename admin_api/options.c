@@ -35,6 +35,10 @@ static const struct {
     {"tls-cert", "tls.certificate_file", "FILE", "certificate chain, PEM: serve HTTPS"},
     {"tls-key", "tls.key_file", "FILE", "its private key, PEM"},
     {"backtest-folder", "backtest.folder", "DIR", "access logs that the API may read"},
+    {"webhook-ca", "webhooks.ca_file", "FILE",
+     "who may sign webhooks' certificates, instead of the system's"},
+    {"webhook-private-targets", "webhooks.private_targets", "refuse|allow",
+     "webhooks at private addresses (refuse)"},
     {"event-log", "event_log", "FILE|syslog|-", "events as lines of JSON, for a SIEM"},
     {"tls-client-ca", "tls.client_ca_file", "FILE",
      "demand client certificates of this authority, PEM, besides a token"},
@@ -154,6 +158,10 @@ static void fill(admin_options_t *out)
     json_int_t most = json_integer_value(json_object_get(backtest, "max_upload_bytes"));
     out->backtest_folder = text_of(backtest, "folder");
     out->backtest_max_upload_bytes = most > 0 ? (size_t)most : UPLOAD_MAX;
+    const json_t *webhooks = json_object_get(document, "webhooks");
+    const char *private = text_of(webhooks, "private_targets");
+    out->webhook_ca = text_of(webhooks, "ca_file");
+    out->webhook_private = private != NULL && strcmp(private, "allow") == 0;
     const json_t *tls = json_object_get(document, "tls");
     out->tls_cert = text_of(tls, "certificate_file");
     out->tls_key = text_of(tls, "key_file");
@@ -294,7 +302,7 @@ static bool choose_command(int argc, char **argv, l7s_problems_t *problems,
 
 static void merge(json_t *document, json_t *given)
 {
-    static const char *const objects[] = {"tls", "backtest"};
+    static const char *const objects[] = {"tls", "backtest", "webhooks"};
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
         json_t *own = json_object_get(given, objects[i]);
         json_t *object = json_object_get(document, objects[i]);

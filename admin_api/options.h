@@ -27,7 +27,9 @@ typedef struct {
     admin_command_options_t of_command;
     const char *listen; /* "127.0.0.1:9180", "[::1]:9180" */
     const char *unix_socket;
-    const char *event_log; /* NULL: none */
+    const char *event_log;  /* NULL: none */
+    const char *webhook_ca; /* NULL: the system's */
+    bool webhook_private;   /* webhooks at private addresses are allowed */
     const char *data_dir;
     const char *secret_file, *signing_key_file, *trust_file, *token_file;
     const char *tls_cert, *tls_key, *tls_client_ca;

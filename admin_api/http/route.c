@@ -92,6 +92,12 @@ static const admin_route_t routes[] = {
     {"DELETE", "/v1/session", ADMIN_NOBODY, admin_session_delete, NONE, NULL, "", JSON, false},
     {"GET", "/v1/audit", ADMIN_AUDITOR, admin_audit_list, NONE, NULL, "limit cursor outcome* code* principal* method* path* client since until", LINES, true},
 
+    {"GET", "/v1/webhooks", ADMIN_ADMIN, admin_webhooks_list, NONE, NULL, PAGE, LINES, false},
+    {"POST", "/v1/webhooks/{name}:test", ADMIN_ADMIN, admin_webhooks_test, NONE, NULL, "", JSON, false},
+    {"GET", "/v1/webhooks/{name}", ADMIN_ADMIN, admin_webhooks_get, NONE, NULL, "view", JSON, false},
+    {"PUT", "/v1/webhooks/{name}", ADMIN_ADMIN, admin_webhooks_put, SMALL, "WebhookPut", "", JSON, false},
+    {"DELETE", "/v1/webhooks/{name}", ADMIN_ADMIN, admin_webhooks_delete, NONE, NULL, "", JSON, false},
+
     {"GET", "/v1/bans", ADMIN_VIEWER, admin_bans_list, NONE, NULL, "limit cursor policy* origin* client format", LINES | TEXT, false},
     {"DELETE", "/v1/bans", ADMIN_OPERATOR, admin_bans_delete_many, NONE, NULL, "policy hold_seconds", JSON, false},
     {"POST", "/v1/bans:batch", ADMIN_OPERATOR, admin_bans_batch, LARGE, NULL, "force", JSON, false},

@@ -96,6 +96,12 @@ void admin_incidents_get(admin_call_t *call);
 void admin_incidents_patch(admin_call_t *call);
 /* events.c */
 void admin_events_get(admin_call_t *call);
+/* webhooks.c */
+void admin_webhooks_list(admin_call_t *call);
+void admin_webhooks_get(admin_call_t *call);
+void admin_webhooks_put(admin_call_t *call);
+void admin_webhooks_delete(admin_call_t *call);
+void admin_webhooks_test(admin_call_t *call);
 /* nodes.c */
 void admin_nodes_list(admin_call_t *call);
 void admin_nodes_get(admin_call_t *call);

@@ -53,6 +53,8 @@ static const char *const config_migrations[] = {
     " revision INTEGER NOT NULL) STRICT;"
     "CREATE INDEX audit_done ON audit(seq) WHERE outcome = 'done';"
     "CREATE INDEX audit_not_done ON audit(seq) WHERE outcome <> 'done';",
+    "CREATE TABLE webhook(name TEXT PRIMARY KEY, secret TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, spec TEXT NOT NULL) STRICT;",
 };
 
 static const char *const events_migrations[] = {
@@ -83,6 +85,10 @@ static const char *const events_migrations[] = {
     "CREATE TABLE event(id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL,"
     " type TEXT NOT NULL, data TEXT NOT NULL) STRICT;"
     "ALTER TABLE node ADD COLUMN lost_told INTEGER NOT NULL DEFAULT 1;",
+    /* How far each webhook got; created_ms tells it from an earlier one of its name. */
+    "CREATE TABLE webhook_state(name TEXT PRIMARY KEY, created_ms INTEGER NOT NULL,"
+    " position INTEGER NOT NULL, success_ms INTEGER NOT NULL, failure_ms INTEGER NOT NULL,"
+    " next_ms INTEGER NOT NULL, failures INTEGER NOT NULL, error TEXT NOT NULL) STRICT;",
 };
 
 #define VERSIONS(migrations) ((int)(sizeof migrations / sizeof migrations[0]))

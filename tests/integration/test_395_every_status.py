@@ -62,11 +62,14 @@ class World(Bus):
         self.gives(201, "PUT", "/v1/tokens/kept", {"role": "viewer"})
         self.gives(201, "PUT", "/v1/bans/ip:192.0.2.1", {"key": {"client": "192.0.2.1"}})
         self.gives(201, "PUT", "/v1/sets/web", self.web)
+        self.gives(201, "PUT", "/v1/webhooks/kept", self.webhook)
         return self
 
     web = {kind: [{"name": "owned", "entries_from": "set", **document} if kind == "lists"
                   else {"name": "owned", **document}]
            for kind, document in DOCUMENTS.items()}
+
+    webhook = {"url": "https://hooks.example/", "secret": "0123456789abcdef", "mode": "off"}
 
     def gives(self, status, method, path, body=None, **options):
         answer = self.api(method, path, body, **options)
@@ -241,6 +244,22 @@ def test_395_07_check_incidents_and_events(world):
     world.gives(404, "PATCH", "/v1/incidents/" + unknown, {"note": "seen"})
     world.gives(200, "GET", "/v1/events?after=0")
     world.gives(410, "GET", "/v1/events?after=999999999")
+
+
+def test_395_14_webhooks(world):
+    path, document = "/v1/webhooks/kept", world.webhook
+    world.gives(200, "GET", "/v1/webhooks")
+    world.gives(200, "GET", path)
+    world.gives(404, "GET", "/v1/webhooks/nothing")
+    world.gives(200, "PUT", path, document)
+    world.gives(201, "PUT", "/v1/webhooks/new", document)
+    world.gives(412, "PUT", path, document, if_none_match="*")
+    world.gives(422, "PUT", path, {"url": "http://hooks.example/"})
+    world.gives(200, "POST", path + ":test")  # nothing answers there
+    world.gives(404, "POST", "/v1/webhooks/nothing:test")
+    world.gives(412, "DELETE", "/v1/webhooks/new", if_match='"old"')
+    world.gives(204, "DELETE", "/v1/webhooks/new")
+    world.gives(404, "DELETE", "/v1/webhooks/new")
 
 
 def test_395_08_nodes_settings_and_revisions(world):

@@ -10,12 +10,20 @@
 
 #include <string.h>
 
-/* Is the connection's client another one than before, as behind a proxy? */
-static inline void meet(l7s_memo_t *memo, const l7s_addr_t *client)
+/* Another client than before, as behind a proxy, or another image? */
+static inline void meet(const l7s_request_t *request)
 {
-    if (memo != NULL && memcmp(&memo->client, client, sizeof *client) != 0) {
-        memo->client = *client;
+    l7s_memo_t *memo = request->memo;
+
+    if (memo == NULL) {
+        return;
+    }
+    if (memcmp(&memo->client, &request->client, sizeof memo->client) != 0) {
+        memo->client = request->client;
         memo->has_digest = memo->has_origin = memo->has_index = memo->was_seen = false;
+    }
+    if (memo->generation != request->generation) {
+        memo->has_digest = memo->has_index = false;
     }
 }
 
@@ -42,7 +50,7 @@ void l7s_evaluation_begin(l7s_evaluation_t *evaluation, const l7s_shared_t *shar
     evaluation->charge_count = 0;
     evaluation->flight_count = 0;
     evaluation->has_strict = false;
-    meet(request->memo, &request->client);
+    meet(request);
     l7s_matcher_begin(&evaluation->matcher, image, request);
     evaluation->matcher.geo = shared->geo;
     l7s_tuples_begin(&evaluation->tuples, &evaluation->matcher);
@@ -281,7 +289,7 @@ static __attribute__((noinline)) bool ask(l7s_evaluation_t *evaluation, uint32_t
 
 /* A plain policy that the request conforms to, as nearly always. False: ask() must look
  * at it; nothing has happened. */
-static inline bool ask_plain(l7s_evaluation_t *evaluation, uint32_t index,
+static inline bool ask_plain(l7s_evaluation_t *evaluation,
                              const l7s_image_policy_t *policy)
 {
     const l7s_shared_t *shared = evaluation->shared;
@@ -289,7 +297,7 @@ static inline bool ask_plain(l7s_evaluation_t *evaluation, uint32_t index,
     const l7s_hash128_t *digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
     l7s_charge_t *charge = &evaluation->charges[evaluation->charge_count];
 
-    if (digest == NULL || index == evaluation->spoken || others_banned(shared)) {
+    if (digest == NULL) {
         return false;
     }
     l7s_hash128_t key = l7s_cell_storable(l7s_hash128_xor(*digest, limit->identity));
@@ -306,27 +314,39 @@ static inline bool ask_plain(l7s_evaluation_t *evaluation, uint32_t index,
     return true;
 }
 
+/* Of the policies in a word of the sets: those that may be asked straight on. None while
+ * there are bans that only tuples find, or while a policy has spoken. */
+static inline uint64_t plain_ones(const l7s_evaluation_t *evaluation, uint32_t word)
+{
+    const l7s_image_t *image = evaluation->image;
+    const uint64_t *plain =
+        (const uint64_t *)l7s_image_section(image, L7S_SECTION_SETS) + image->plain;
+
+    return others_banned(evaluation->shared) || evaluation->spoken != L7S_NONE
+               ? 0
+               : plain[word] & ~evaluation->matcher.unsure[word];
+}
+
 /* Flat: with a call at each step a policy would cost a third more. */
 static __attribute__((flatten)) void ask_all(l7s_evaluation_t *evaluation)
 {
-    const l7s_image_t *image = evaluation->image;
-    const l7s_image_policy_t *policies = l7s_image_policy(image, 0);
-    const uint64_t *plain =
-        (const uint64_t *)l7s_image_section(image, L7S_SECTION_SETS) + image->plain;
-    uint32_t count = l7s_image_policies(image);
+    const l7s_image_policy_t *policies = l7s_image_policy(evaluation->image, 0);
+    uint32_t count = l7s_image_policies(evaluation->image);
 
     for (uint32_t word = 0; word * 64 < count; word++) {
         /* Bits behind the policies are apps. */
         uint64_t bits =
             evaluation->matcher.candidates[word] & l7s_set_below(count - word * 64);
-        uint64_t sure = plain[word] & ~evaluation->matcher.unsure[word];
+        uint64_t plain = plain_ones(evaluation, word);
         for (; bits != 0; bits &= bits - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(bits), index = word * 64 + bit;
-            if (((sure >> bit & 1) == 0 ||
-                 !ask_plain(evaluation, index, &policies[index])) &&
-                ask(evaluation, index)) {
+            if ((plain >> bit & 1) != 0 && ask_plain(evaluation, &policies[index])) {
+                continue;
+            }
+            if (ask(evaluation, index)) {
                 return;
             }
+            plain = plain_ones(evaluation, word);
         }
     }
 }

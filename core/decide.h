@@ -12,6 +12,7 @@
 
 #include "challenge.h"
 #include "image.h"
+#include "path.h"
 #include "pattern.h"
 #include "segment.h"
 
@@ -22,8 +23,7 @@ typedef struct {
     l7s_addr_t client;
     bool has_digest, has_origin, has_index, was_seen;
     uint32_t seen_turns; /* the guard has seen the client since it turned for that time */
-    l7s_hashkey_t count_key; /* of the digest */
-    l7s_hash128_t digest;
+    l7s_hash128_t digest; /* of the client, under the image's counting key */
     l7s_geo_place_t origin;
     /* What the index said, as far as host, client and one header decide. */
     uint64_t generation; /* of the image; 0: none seen yet */
@@ -35,21 +35,21 @@ typedef struct {
 
 /* What the caller knows about the request. All strings are borrowed for the call. */
 typedef struct {
-    l7s_addr_t client;    /* behind trusted proxies: the real one */
-    bool client_is_proxy; /* a trusted proxy itself: never judged, never banned */
-    const char *method;   /* "GET" */
-    const char *host;     /* normalised, "" when there is none */
-    const char *path;     /* normalised (path.h) … */
-    size_t path_length;   /* … its length; 0: not known */
-    const char *target;   /* what was sent, with its query; NULL: it has none */
-    const char *app;      /* of the directive L7ShieldApp, or NULL: the apps' mapping */
-    const char *user;     /* authenticated; NULL: nobody, or not known yet */
-    l7s_mode_t mode;      /* of the directive at this place */
+    l7s_addr_t client;      /* behind trusted proxies: the real one */
+    bool client_is_proxy;   /* a trusted proxy itself: never judged, never banned */
+    const char *method;     /* "GET" */
+    const char *host;       /* normalised, "" when there is none */
+    const char *path;       /* normalised (path.h) … */
+    l7s_path_shape_t shape; /* … its shape; length 0: not known */
+    const char *target;     /* what was sent, with its query; NULL: it has none */
+    const char *app;        /* of the directive L7ShieldApp, or NULL: the apps' mapping */
+    const char *user;       /* authenticated; NULL: nobody, or not known yet */
+    l7s_mode_t mode;        /* of the directive at this place */
     /* The value of a request header (name in lower case), or NULL. */
     const char *(*header)(void *context, const char *name);
     void *context;
     l7s_memo_t *memo;    /* or NULL */
-    uint64_t generation; /* a number of the image's own; 0: the index is not remembered */
+    uint64_t generation; /* a number of the image's own; 0: no image is remembered */
     int32_t owner; /* the process that holds its place in flight; 0: none is taken */
     /* Asks the store about the limits of a strict policy and may wait for it until the
      * question's deadline. NULL: this node's own counters decide. */

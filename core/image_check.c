@@ -123,6 +123,15 @@ static bool check_sections(const l7s_image_t *image)
     return true;
 }
 
+static bool begins_with_client(const l7s_image_t *image)
+{
+    const l7s_spec_t *spec = l7s_image_section(image, L7S_SECTION_SPECS);
+
+    return image->sections[L7S_SECTION_SPECS].count > L7S_SPEC_CLIENT &&
+           spec[L7S_SPEC_CLIENT].part_count == 1 &&
+           spec[L7S_SPEC_CLIENT].parts[0] == L7S_PART_CLIENT;
+}
+
 static bool check_bounds(const l7s_image_t *image)
 {
     const l7s_section_t *sections = image->sections;
@@ -130,8 +139,8 @@ static bool check_bounds(const l7s_image_t *image)
     uint64_t bits = (uint64_t)sections[L7S_SECTION_POLICIES].count + image->declared_apps;
 
     return sections[L7S_SECTION_POLICIES].count <= L7S_POLICIES_MAX &&
-           sections[L7S_SECTION_SPECS].count <= L7S_POLICIES_MAX &&
-           image->declared_apps <= L7S_APPS_MAX &&
+           sections[L7S_SECTION_SPECS].count <= L7S_SPECS_MAX &&
+           begins_with_client(image) && image->declared_apps <= L7S_APPS_MAX &&
            image->declared_apps <= sections[L7S_SECTION_APPS].count &&
            image->words >= 1 && image->words <= L7S_WORDS_MAX &&
            (uint64_t)image->words * 64 >= bits && text->count > 0 &&

@@ -33,7 +33,7 @@
 #include "rule.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 16
+#define L7S_IMAGE_VERSION 17
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -115,7 +115,10 @@ typedef struct {
     uint32_t set, reserved;
 } l7s_interval6_t;
 
-/* One tuple that something counts by; policies that count alike share it. */
+/* One tuple that something counts by; policies that count alike share it. The first one,
+ * L7S_SPEC_CLIENT, is always the client alone. */
+#define L7S_SPEC_CLIENT 0
+#define L7S_SPECS_MAX (L7S_POLICIES_MAX + 8)
 typedef struct {
     uint8_t part_count;
     uint8_t when_absent; /* l7s_absent_t */

@@ -65,54 +65,45 @@ static const l7s_entry_t *find_prefix(const l7s_image_t *image, const l7s_names_
     return l7s_names_find(image, names, walk->hash, walk->text, length);
 }
 
-static inline bool ends_at(const walk_t *walk, size_t length)
-{
-    return walk->text[length] == '/' || walk->text[length] == '\0';
-}
-
-static void unite_prefix(l7s_matcher_t *matcher, walk_t *walk, size_t length,
-                         uint64_t *sure, uint64_t *maybe)
+static void unite_prefix(l7s_matcher_t *matcher, walk_t *walk, size_t length)
 {
     const l7s_image_t *image = matcher->image;
-    const l7s_entry_t *entry;
+    const l7s_entry_t *entry = find_prefix(image, &image->prefixes, walk, length);
 
-    entry = find_prefix(image, &image->prefixes, walk, length);
     if (entry != NULL) {
-        unite(sure, image, entry->sure);
-        unite(maybe, image, entry->maybe);
+        unite(matcher->sure, image, entry->sure);
+        unite(matcher->unsure, image, entry->maybe);
     }
 }
 
-/* Looks only where a prefix of a length in the table may end. */
-static void walk_path(l7s_matcher_t *matcher, uint64_t *sure, uint64_t *maybe)
+/* Prefixes of 63 bytes and more. */
+static void unite_long_prefixes(l7s_matcher_t *matcher, walk_t *walk)
+{
+    for (size_t i = 63; i <= walk->length; i++) {
+        if (walk->text[i] == '/' || walk->text[i] == '\0') {
+            unite_prefix(matcher, walk, i);
+        }
+    }
+}
+
+/* `lengths`: where a prefix may end that is in the table. */
+static __attribute__((noinline)) void walk_path(l7s_matcher_t *matcher, size_t length,
+                                                uint64_t lengths)
 {
     const l7s_image_t *image = matcher->image;
-    const l7s_request_t *request = matcher->request;
-    walk_t walk = {request->path, request->path_length, 0, L7S_FNV_BASIS};
-    uint64_t lengths = image->prefixes.lengths;
+    walk_t walk = {matcher->request->path, length, 0, L7S_FNV_BASIS};
     const l7s_entry_t *entry;
 
-    if (walk.length == 0) {
-        walk.length = strlen(walk.text);
-    }
     for (uint64_t some = lengths & ~LONGER; some != 0; some &= some - 1) {
-        size_t length = (size_t)__builtin_ctzll(some);
-        if (length > walk.length) {
-            break;
-        }
-        if (ends_at(&walk, length)) {
-            unite_prefix(matcher, &walk, length, sure, maybe);
-        }
+        unite_prefix(matcher, &walk, (size_t)__builtin_ctzll(some));
     }
-    for (size_t i = 63; (lengths & LONGER) != 0 && i <= walk.length; i++) {
-        if (ends_at(&walk, i)) {
-            unite_prefix(matcher, &walk, i, sure, maybe);
-        }
+    if ((lengths & LONGER) != 0) {
+        unite_long_prefixes(matcher, &walk);
     }
-    if (l7s_names_has_length(&image->paths, walk.length)) {
-        entry = find_prefix(image, &image->paths, &walk, walk.length);
+    if (l7s_names_has_length(&image->paths, length)) {
+        entry = find_prefix(image, &image->paths, &walk, length);
         if (entry != NULL) {
-            unite(sure, image, entry->sure);
+            unite(matcher->sure, image, entry->sure);
         }
     }
 }
@@ -211,16 +202,21 @@ static void narrow_by_host(l7s_matcher_t *matcher)
 static void narrow_by_path(l7s_matcher_t *matcher)
 {
     const l7s_image_t *image = matcher->image;
+    l7s_path_shape_t shape = matcher->request->shape;
     uint64_t *sure = matcher->sure, *maybe = matcher->unsure;
 
+    if (shape.length == 0) {
+        shape = l7s_path_shape(matcher->request->path);
+    }
     copy_set(sure, image, image->any_path);
     copy_set(maybe, image, image->any_path_maybe);
-    if ((image->prefixes.lengths | image->paths.lengths) != 0) {
-        walk_path(matcher, sure, maybe);
+    if ((image->prefixes.lengths & shape.ends) != 0 ||
+        l7s_names_has_length(&image->paths, shape.length)) {
+        walk_path(matcher, shape.length, image->prefixes.lengths & shape.ends);
     }
     for (uint32_t w = 0; w < image->words; w++) {
         matcher->candidates[w] &= sure[w] | maybe[w];
-        matcher->unsure[w] = matcher->candidates[w] & ~sure[w];
+        maybe[w] = matcher->candidates[w] & ~sure[w];
     }
 }
 

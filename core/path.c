@@ -134,26 +134,45 @@ static size_t normalise(const char *raw, char *out, size_t capacity, bool *cut)
     return w.size;
 }
 
-/* The length of a path that is normal already; 0 when it is not, or is too long. */
-static size_t plain_length(const char *raw, size_t capacity)
+static inline uint64_t end_bit(size_t length)
+{
+    return 1ULL << (length < 63 ? length : 63);
+}
+
+/* The shape of a path that is normal already; length 0 when it is not, or is too long. */
+static l7s_path_shape_t plain_shape(const char *raw, size_t capacity)
 {
     /* 1: ends a path or may have to be normalised. */
     static const uint8_t special[256] = {['\0'] = 1, ['?'] = 1, ['%'] = 1, ['/'] = 1};
+    l7s_path_shape_t shape = {.ends = 0};
     const char *p = raw;
     while (*p == '/' && p[1] != '/' && p[1] != '.') {
+        shape.ends |= end_bit((size_t)(p - raw));
         p++;
         while (special[(uint8_t)*p] == 0) {
             p++;
         }
     }
     size_t size = (size_t)(p - raw);
-    return (*p == '\0' || *p == '?') && size < capacity ? size : 0;
+    shape.ends |= end_bit(size);
+    shape.length = (*p == '\0' || *p == '?') && size < capacity ? size : 0;
+    return shape;
+}
+
+l7s_path_shape_t l7s_path_shape(const char *path)
+{
+    l7s_path_shape_t shape = {.length = 0};
+    for (; path[shape.length] != '\0'; shape.length++) {
+        shape.ends |= path[shape.length] == '/' ? end_bit(shape.length) : 0;
+    }
+    shape.ends |= end_bit(shape.length);
+    return shape;
 }
 
 size_t l7s_path_normalise(const char *raw, char *out, size_t capacity, bool *cut)
 {
     *cut = false;
-    size_t size = plain_length(raw, capacity);
+    size_t size = plain_shape(raw, capacity).length;
     if (size == 0) {
         return normalise(raw, out, capacity, cut);
     }
@@ -163,20 +182,23 @@ size_t l7s_path_normalise(const char *raw, char *out, size_t capacity, bool *cut
 }
 
 /* One that is not normal, or whose query is cut: into `out`. */
-static __attribute__((noinline)) const char *read_into(const char *raw, char *out,
-                                                       size_t capacity, size_t *length)
+static __attribute__((noinline)) const char *
+read_into(const char *raw, char *out, size_t capacity, l7s_path_shape_t *shape)
 {
     bool cut;
 
-    *length = l7s_path_normalise(raw, out, capacity, &cut);
+    (void)l7s_path_normalise(raw, out, capacity, &cut);
+    *shape = l7s_path_shape(out);
     return out;
 }
 
-const char *l7s_path_read(const char *raw, char *out, size_t capacity, size_t *length)
+const char *l7s_path_read(const char *raw, char *out, size_t capacity,
+                          l7s_path_shape_t *shape)
 {
-    *length = plain_length(raw, capacity);
-    return *length > 0 && raw[*length] == '\0' ? raw
-                                               : read_into(raw, out, capacity, length);
+    *shape = plain_shape(raw, capacity);
+    return shape->length > 0 && raw[shape->length] == '\0'
+               ? raw
+               : read_into(raw, out, capacity, shape);
 }
 
 bool l7s_path_matches(const char *glob, const char *path)

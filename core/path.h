@@ -8,6 +8,7 @@
 #define L7S_PATH_H
 
 #include "status.h"
+#include <stdint.h>
 
 #define L7S_PATH_MAX 1024
 
@@ -17,9 +18,18 @@
  * invalid escapes stay as they were written, since httpd refuses them itself. */
 size_t l7s_path_normalise(const char *raw, char *out, size_t capacity, bool *cut);
 
+/* Where a normalised path may be cut: bit n of `ends` says that a prefix of n bytes ends
+ * in front of a slash or at the path's end, bit 63 stands for all from 63 bytes on. */
+typedef struct {
+    size_t length;
+    uint64_t ends;
+} l7s_path_shape_t;
+l7s_path_shape_t l7s_path_shape(const char *path);
+
 /* The same path: `raw` itself where it is normal from its beginning to its end, which
- * costs no copy, else `out`. And its length. */
-const char *l7s_path_read(const char *raw, char *out, size_t capacity, size_t *length);
+ * costs no copy, else `out`. And its shape. */
+const char *l7s_path_read(const char *raw, char *out, size_t capacity,
+                          l7s_path_shape_t *shape);
 
 /* Glob over a normalised path: '*' is any run inside one segment, a last "/ **" (without
  * the blank) is everything below and the path itself. Linear time, no recursion. */

@@ -237,8 +237,7 @@ static void fill_ban(l7s_evaluation_t *evaluation, const l7s_ban_t *ban, uint32_
 static void learn_client(l7s_evaluation_t *evaluation, const l7s_ban_t *ban)
 {
     if (ban->is_address && strncmp(ban->id, "ip:", 3) == 0) {
-        evaluation->tuples.client = ban->digest;
-        evaluation->tuples.client_known = true;
+        l7s_tuples_learn_client(&evaluation->tuples, ban->digest);
     }
 }
 

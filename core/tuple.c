@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert(L7S_POLICIES_MAX % 8 == 0, "states are cleared eight at once");
+_Static_assert(L7S_SPECS_MAX % 8 == 0, "states are cleared eight at once");
 
 static const l7s_spec_t *spec_at(const l7s_tuples_t *tuples, uint32_t spec)
 {
@@ -21,11 +21,16 @@ static const l7s_spec_t *spec_at(const l7s_tuples_t *tuples, uint32_t spec)
 
 void l7s_tuples_begin(l7s_tuples_t *tuples, l7s_matcher_t *matcher)
 {
+    const l7s_request_t *request = matcher->request;
+    const l7s_memo_t *memo = request->memo;
+
     tuples->matcher = matcher;
-    tuples->client_known = false;
     /* Eight at once, mostly once. */
     for (uint32_t i = 0; i < matcher->image->sections[L7S_SECTION_SPECS].count; i += 8) {
         memset(tuples->states + i, 0, 8);
+    }
+    if (memo != NULL && memo->has_digest && request->generation != 0) {
+        l7s_tuples_learn_client(tuples, memo->digest);
     }
 }
 
@@ -160,59 +165,31 @@ static __attribute__((noinline)) void digest_any(l7s_tuples_t *tuples, uint32_t 
     }
 }
 
-static __attribute__((noinline)) void digest_client(const l7s_tuples_t *tuples,
-                                                    l7s_hash128_t *out)
+static void compute_client(l7s_tuples_t *tuples)
 {
     l7s_cidr_t client = client_of(tuples);
-
-    *out = digest_cidr(tuples, L7S_PART_CLIENT, &client);
-}
-
-l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples)
-{
-    const l7s_hashkey_t *key = &tuples->matcher->image->count_key;
     l7s_memo_t *memo = tuples->matcher->request->memo;
+    l7s_hash128_t digest = digest_cidr(tuples, L7S_PART_CLIENT, &client);
 
-    if (tuples->client_known) {
-        return tuples->client;
-    }
-    tuples->client_known = true;
-    if (memo == NULL) {
-        digest_client(tuples, &tuples->client);
-        return tuples->client;
-    }
-    if (!memo->has_digest || memo->count_key.k0 != key->k0 ||
-        memo->count_key.k1 != key->k1) {
-        digest_client(tuples, &memo->digest);
-        memo->count_key = *key;
+    l7s_tuples_learn_client(tuples, digest);
+    if (memo != NULL) {
+        memo->digest = digest;
         memo->has_digest = true;
-    }
-    tuples->client = memo->digest;
-    return tuples->client;
-}
-
-static __attribute__((noinline)) void compute_other(l7s_tuples_t *tuples, uint32_t index)
-{
-    const l7s_spec_t *spec = spec_at(tuples, index);
-    l7s_cidr_t cidr;
-
-    if (address_of(tuples, spec, &cidr)) {
-        tuples->states[index] = L7S_TUPLE_KNOWN | L7S_TUPLE_HAS_CLIENT;
-        tuples->digests[index] = digest_cidr(tuples, spec->parts[0], &cidr);
-    } else {
-        digest_any(tuples, index);
     }
 }
 
 void l7s_tuples_compute(l7s_tuples_t *tuples, uint32_t index)
 {
     const l7s_spec_t *spec = spec_at(tuples, index);
+    l7s_cidr_t cidr;
 
-    if (spec->part_count == 1 && spec->parts[0] == L7S_PART_CLIENT) {
+    if (index == L7S_SPEC_CLIENT) {
+        compute_client(tuples);
+    } else if (address_of(tuples, spec, &cidr)) {
         tuples->states[index] = L7S_TUPLE_KNOWN | L7S_TUPLE_HAS_CLIENT;
-        tuples->digests[index] = l7s_tuples_client(tuples);
+        tuples->digests[index] = digest_cidr(tuples, spec->parts[0], &cidr);
     } else {
-        compute_other(tuples, index);
+        digest_any(tuples, index);
     }
 }
 

@@ -15,10 +15,8 @@
  * without being asked for. */
 typedef struct {
     l7s_matcher_t *matcher;
-    bool client_known;
-    l7s_hash128_t client; /* digest of ["client"] */
-    uint8_t states[L7S_POLICIES_MAX];
-    l7s_hash128_t digests[L7S_POLICIES_MAX];
+    uint8_t states[L7S_SPECS_MAX];
+    l7s_hash128_t digests[L7S_SPECS_MAX];
 } l7s_tuples_t;
 
 void l7s_tuples_begin(l7s_tuples_t *tuples, l7s_matcher_t *matcher);
@@ -46,7 +44,17 @@ static inline bool l7s_tuples_has_client(const l7s_tuples_t *tuples, uint32_t sp
 }
 
 /* The digest of ["client"], whether anything counts by it or not. */
-l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples);
+static inline l7s_hash128_t l7s_tuples_client(l7s_tuples_t *tuples)
+{
+    return *l7s_tuples_digest(tuples, L7S_SPEC_CLIENT);
+}
+
+/* The digest of ["client"] is known from elsewhere. */
+static inline void l7s_tuples_learn_client(l7s_tuples_t *tuples, l7s_hash128_t digest)
+{
+    tuples->states[L7S_SPEC_CLIENT] = L7S_TUPLE_KNOWN | L7S_TUPLE_HAS_CLIENT;
+    tuples->digests[L7S_SPEC_CLIENT] = digest;
+}
 
 /* True when a ban of the tuple is an address ban, since it is the client or its network
  * alone. Fills the network. (Single IPv6 addresses are no clients: a ban by them is one

@@ -71,7 +71,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->host = r->hostname ? r->hostname : "";
     facts->target = target_of(r);
     facts->path = l7s_path_read(*facts->target == '/' ? facts->target : "/", out->path,
-                                sizeof(out->path), &facts->path_length);
+                                sizeof(out->path), &facts->shape);
     facts->app = section->app;
     facts->user = NULL; /* nobody, before authentication is over */
     facts->mode = shield_section_mode(section);

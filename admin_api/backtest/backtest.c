@@ -76,10 +76,11 @@ static l7s_request_t request_of(run_t *run)
                              .header = find_header,
                              .context = run,
                              .memo = &run->memo,
+                             .generation = 1,
                              .scratch = find_scratch};
 
     request.path =
-        l7s_path_read(access->target, run->path, sizeof run->path, &request.path_length);
+        l7s_path_read(access->target, run->path, sizeof run->path, &request.shape);
     return request;
 }
 

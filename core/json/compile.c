@@ -264,12 +264,21 @@ static l7s_image_policy_t describe_policy(l7s_compiler_t *compiler,
     return out;
 }
 
+/* The first spec, by which most policies count. */
+static void add_client_spec(l7s_builder_t *builder)
+{
+    l7s_spec_t spec = {.part_count = 1, .parts = {L7S_PART_CLIENT}};
+
+    l7s_builder_add(builder, L7S_SECTION_SPECS, &spec, 1);
+}
+
 /* A policy that is off keeps its record and its limits (turning it on again goes on with
  * the same counters) but is in no set. */
 static void compile_policies(l7s_compiler_t *compiler)
 {
     l7s_builder_t *builder = &compiler->builder;
 
+    add_client_spec(builder);
     for (uint32_t i = 0; i < compiler->policy_count; i++) {
         const l7s_policy_t *policy = compiler->policies[i];
         l7s_image_policy_t record = describe_policy(compiler, policy);

@@ -259,10 +259,13 @@ static void test_path_read_copies_only_what_is_not_normal(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char out[16];
         size_t capacity = i + 1 < sizeof cases / sizeof cases[0] ? sizeof out : 8;
-        size_t length;
-        const char *path = l7s_path_read(cases[i].raw, out, capacity, &length);
+        l7s_path_shape_t shape, same;
+        const char *path = l7s_path_read(cases[i].raw, out, capacity, &shape);
         assert_string_equal(path, cases[i].path);
-        assert_int_equal(length, strlen(path));
+        same = l7s_path_shape(path);
+        assert_int_equal(shape.length, strlen(path));
+        assert_int_equal(shape.length, same.length);
+        assert_int_equal(shape.ends, same.ends);
         assert_ptr_equal(path, cases[i].same ? cases[i].raw : out);
     }
 }

@@ -51,7 +51,7 @@ static inline uint64_t used_units(const l7s_rate_t *rate, uint64_t tat, uint64_t
  * the bucket is in debt. */
 static inline bool admits(const l7s_rate_t *rate, int64_t ahead, uint32_t cost)
 {
-    return cost <= rate->burst &&
+    return rate->burst >= cost &&
            ahead <= (int64_t)((rate->burst - cost) * rate->period_us);
 }
 

@@ -49,7 +49,7 @@ static inline l7s_cell_t *l7s_window_cell(const l7s_window_t *window, uint32_t i
 /* The form in which a key is stored: one in 2^32 looks like a ticket and is moved. */
 static inline l7s_hash128_t l7s_cell_storable(l7s_hash128_t key)
 {
-    if (__builtin_expect(key.lo < L7S_CELL_TICKETS, 0)) {
+    if (__builtin_expect(key.lo >> 32 == 0, 0)) {
         key.lo |= (uint64_t)1 << 63;
     }
     return key;
@@ -64,14 +64,12 @@ static inline bool l7s_cell_holds(l7s_cell_t *cell, l7s_hash128_t key)
 /* The cell that holds `key` (in storable form), or NULL. */
 static inline l7s_cell_t *l7s_window_find(const l7s_window_t *window, l7s_hash128_t key)
 {
-    uint32_t i = 0;
-
-    do {
+    for (uint32_t i = 0; i < window->count; i++) {
         l7s_cell_t *cell = l7s_window_cell(window, i);
         if (l7s_cell_holds(cell, key)) {
             return cell;
         }
-    } while (++i < window->count);
+    }
     return NULL;
 }
 

@@ -126,13 +126,18 @@ __attribute__((flatten)) bool l7s_charge(l7s_evaluation_t *evaluation)
 {
     uint32_t now_s = l7s_now_s(evaluation->now);
     l7s_charge_t *charge = evaluation->charges;
+    const l7s_charge_t *end = charge + evaluation->charge_count;
 
-    while (charge < evaluation->charges + evaluation->charge_count) {
-        charge =
-            take(evaluation, charge, now_s) ? charge + 1 : give_up(evaluation, charge);
+    while (charge < end) {
+        if (take(evaluation, charge, now_s)) {
+            charge++;
+            continue;
+        }
+        charge = give_up(evaluation, charge);
         if (charge == NULL) {
             return false;
         }
+        end = evaluation->charges + evaluation->charge_count;
     }
     return true;
 }

@@ -380,6 +380,22 @@ static bool is_marked_rightly(const l7s_image_t *image, const l7s_image_policy_t
     return (plain[index / 64] >> index % 64 & 1) == l7s_policy_is_plain(policy);
 }
 
+/* Whom a ban would mean is found out only for a policy that says that it may ban. */
+static bool owns_steps(const l7s_image_t *image, const l7s_image_policy_t *policy)
+{
+    const l7s_image_step_t *steps = l7s_image_section(image, L7S_SECTION_STEPS);
+    l7s_run_t run = policy->steps;
+    bool bans = policy->action == L7S_ACTION_BAN;
+
+    if (!holds_run(image, L7S_SECTION_STEPS, run) || run.count > L7S_STEPS_PER_POLICY) {
+        return false;
+    }
+    for (uint32_t i = 0; i < run.count; i++) {
+        bans |= steps[run.first + i].sanction.action == L7S_ACTION_BAN;
+    }
+    return !bans || policy->may_ban;
+}
+
 static bool check_policy(const l7s_image_t *image, const void *record)
 {
     const l7s_image_policy_t *policy = record;
@@ -392,8 +408,7 @@ static bool check_policy(const l7s_image_t *image, const void *record)
            holds_run(image, L7S_SECTION_MATCHES, policy->any) &&
            owns_limits(image, policy, policy->limits, false) &&
            owns_plans(image, policy) && is_marked_rightly(image, policy) &&
-           holds_run(image, L7S_SECTION_STEPS, policy->steps) &&
-           policy->steps.count <= L7S_STEPS_PER_POLICY &&
+           owns_steps(image, policy) &&
            holds_index(image, L7S_SECTION_SPECS, policy->spec) &&
            policy->stats_row < L7S_STATS_ROWS && policy->mode <= L7S_MODE_ENFORCE &&
            policy->when_down <= L7S_DOWN_CLOSED &&

@@ -214,6 +214,44 @@ static void test_image_names_tell_what_it_was_compiled_from(void **state)
                         sizeof fixture->count_key);
 }
 
+/* --- what is not out of bounds, but would mislead who reads it --- */
+
+/* A policy that bans and a share of failing answers, and nothing else. */
+static l7s_image_t *compile_two(fixture_t *fixture)
+{
+    l7s_policy_t *share;
+
+    fixture_reset(fixture);
+    fixture_policy(fixture, "ban", L7S_ACTION_BAN, 5, 60);
+    share = fixture_policy(fixture, "share", L7S_ACTION_THROTTLE, 0, 0);
+    share->ratio = (l7s_ratio_t){.percent = 80, .min_requests = 50, .seconds = 60};
+    fixture_count_status(share, 400, 599);
+    fixture_compile(fixture);
+    return copy_image(fixture);
+}
+
+static l7s_image_policy_t *policy_of(l7s_image_t *image, uint32_t index)
+{
+    return (l7s_image_policy_t *)l7s_image_policy(image, index);
+}
+
+static void assert_refused(fixture_t *fixture, const l7s_image_t *image)
+{
+    assert_null(l7s_image_check(image, fixture->image->size));
+}
+
+/* Found by fuzzing: whom such a ban would mean was not initialised. */
+static void test_image_check_ban_that_is_not_announced_is_refused(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_image_t *copy = compile_two(fixture);
+
+    assert_non_null(l7s_image_check(copy, fixture->image->size));
+    policy_of(copy, 0)->may_ban = 0;
+    assert_refused(fixture, copy);
+    free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_image_limit_finds_each_limit_by_its_id),
         cmocka_unit_test(test_image_names_tell_what_it_was_compiled_from),
         cmocka_unit_test(test_image_response_is_found_by_name),
+        cmocka_unit_test(test_image_check_ban_that_is_not_announced_is_refused),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

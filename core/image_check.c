@@ -201,6 +201,19 @@ static bool check_tables(const l7s_image_t *image)
            check_names(image, &image->cookie_names, L7S_SECTION_COOKIES);
 }
 
+/* Whoever has the tally of what was answered finds that of what failed behind it. `left`:
+ * limits from this one on. */
+static bool check_tally(const l7s_image_limit_t *limit, uint32_t left)
+{
+    if (limit->rate.period_us % 1000000 != 0 || limit->of != L7S_RATIO_TALLIES ||
+        limit->rate.period_us > L7S_TALLY_SECONDS_MAX * 1000000ULL || limit->strict) {
+        return false;
+    }
+    return limit->place == L7S_RATIO_ANSWERED
+               ? left > 1 && limit[1].tally && limit[1].place == L7S_RATIO_FAILED
+               : !limit->fleet;
+}
+
 static bool check_limits(const l7s_image_t *image)
 {
     const l7s_image_limit_t *limits = l7s_image_section(image, L7S_SECTION_LIMITS);
@@ -212,7 +225,8 @@ static bool check_limits(const l7s_image_t *image)
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!l7s_rate_valid(&limits[i].rate)) {
+        if (!l7s_rate_valid(&limits[i].rate) ||
+            (limits[i].tally && !check_tally(&limits[i], count - i))) {
             return false;
         }
     }

@@ -33,6 +33,7 @@ uint32_t l7s_limit_headroom(const l7s_image_limit_t *limit, uint64_t word,
     if (!limit->tally) {
         return l7s_bucket_headroom(&limit->rate, word, now_us);
     }
-    uint32_t used = l7s_limit_used(limit, word, now_us);
-    return used < limit->rate.burst ? limit->rate.burst - used : 0;
+    uint32_t used = l7s_limit_used(limit, word, now_us), quarter = used / 4;
+    uint32_t left = used < limit->rate.burst ? limit->rate.burst - used : 0;
+    return left > quarter ? left : quarter;
 }

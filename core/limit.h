@@ -19,7 +19,8 @@ bool l7s_limit_drained(const l7s_image_limit_t *limit, uint64_t word, uint64_t n
 /* How many tokens are in use: up to two buckets, or what a tally counts. */
 uint32_t l7s_limit_used(const l7s_image_limit_t *limit, uint64_t word, uint64_t now_us);
 
-/* How many more until the bucket is empty, or the tally's number is a large one. */
+/* How many more until the bucket is empty; of a tally, until it says something new: until
+ * there are enough, or a quarter more. */
 uint32_t l7s_limit_headroom(const l7s_image_limit_t *limit, uint64_t word,
                             uint64_t now_us);
 

@@ -9,6 +9,7 @@
 #define COUNT_BITS 26
 #define NUMBER_BITS 12
 #define NUMBERS (1u << NUMBER_BITS)
+#define BEHIND 4 /* windows by which a clock may be, at most */
 
 typedef struct {
     uint32_t number, before, running;
@@ -38,7 +39,7 @@ static inline windows_t windows_at(uint32_t seconds, uint64_t word, uint64_t now
     uint32_t passed = (number - windows.number) & (NUMBERS - 1);
 
     *into_ms = now_ms % period_ms;
-    if (passed >= NUMBERS / 2 && (windows.before | windows.running) != 0) {
+    if (passed >= NUMBERS - BEHIND && (windows.before | windows.running) != 0) {
         *into_ms = 0; /* it has not begun where this clock is read */
         return windows;
     }

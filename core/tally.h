@@ -9,7 +9,7 @@
  *
  *   | number of the running window: 12 bits | before it: 26 bits | in it: 26 bits |
  *
- * Windows are told apart modulo 4,096, which a slot does not live through idle. A window
+ * Windows are told apart modulo 4,096, which hardly a slot lives through idle. A window
  * holds 67 million; more are not counted, and l7s_tally_is_full says so.
  *
  * Nothing here reads a clock, locks or allocates.

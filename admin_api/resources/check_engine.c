@@ -185,6 +185,15 @@ static void ask_limit(reading_t *reading, admin_check_limit_t *limit)
     }
 }
 
+static uint64_t elapsed_of(const reading_t *reading, const purpose_t *purpose,
+                           const l7s_meta_op_t *op)
+{
+    uint64_t wall_ms = reading->engine->now.wall_ms;
+    uint64_t since = wall_ms > purpose->began_ms ? wall_ms - purpose->began_ms : 0;
+
+    return l7s_fleet_elapsed_ms(&purpose->limit->limit.rate, since, op->left_s);
+}
+
 /* Tokens of the bucket that are in use as this number tells. */
 static uint64_t units_of(const reading_t *reading, const purpose_t *purpose,
                          const l7s_meta_op_t *op)
@@ -197,10 +206,32 @@ static uint64_t units_of(const reading_t *reading, const purpose_t *purpose,
         l7s_strict_tat_t tat = l7s_strict_found(rate, op->value, wall_ms * 1000);
         return l7s_strict_used(rate, tat.tat, wall_ms * 1000);
     }
-    uint64_t since = wall_ms > purpose->began_ms ? wall_ms - purpose->began_ms : 0;
-    uint64_t elapsed = l7s_fleet_elapsed_ms(rate, since, op->left_s);
-    return l7s_fleet_learn(rate, &view, purpose->period, op->value, 0, elapsed) *
+    return l7s_fleet_learn(rate, &view, purpose->period, op->value, 0,
+                           elapsed_of(reading, purpose, op)) *
            rate->period_us;
+}
+
+static uint32_t part_of(uint32_t count, uint64_t part, uint64_t whole)
+{
+    return (uint32_t)((count * part + whole - 1) / whole);
+}
+
+/* Of the number before the running one what the last period still reaches. */
+static void take_share(const reading_t *reading, const purpose_t *purpose,
+                       const l7s_meta_op_t *op)
+{
+    admin_check_limit_t *limit = purpose->limit;
+    uint64_t period_ms = limit->limit.rate.period_us / 1000;
+    uint64_t age_ms = reading->engine->now.wall_ms - purpose->began_ms;
+    uint64_t ended_ms = age_ms > 2 * period_ms ? age_ms - 2 * period_ms : 0;
+    uint64_t reaches_ms = ended_ms < period_ms ? period_ms - ended_ms : 0;
+    l7s_fleet_view_t view = {.total = 0};
+    l7s_share_t share =
+        l7s_share_learn(&limit->limit.rate, &view, purpose->period, op->value,
+                        (l7s_share_t){0, 0}, elapsed_of(reading, purpose, op));
+
+    limit->share.answered += part_of(share.answered, reaches_ms, period_ms);
+    limit->share.failed += part_of(share.failed, reaches_ms, period_ms);
 }
 
 static void charge(admin_check_engine_t *engine, admin_check_limit_t *limit,
@@ -229,7 +260,9 @@ static void settle(reading_t *reading, size_t i)
         purpose->limit->known =
             purpose->limit->limit.strict ? ADMIN_KNOWN_STORE : ADMIN_KNOWN_FLEET;
     }
-    if (op->status == L7S_META_OK) {
+    if (op->status == L7S_META_OK && purpose->limit->limit.tally) {
+        take_share(reading, purpose, op);
+    } else if (op->status == L7S_META_OK) {
         charge(reading->engine, purpose->limit, units_of(reading, purpose, op));
     }
 }
@@ -255,12 +288,32 @@ static void measure(admin_check_engine_t *engine, admin_check_limit_t *limit)
     limit->wait_us = limit->limit.tally ? 0 : l7s_bucket_wait_us(rate, word, now_us, 1);
 }
 
+static void count_share(admin_check_engine_t *engine, const admin_check_policy_t *policy)
+{
+    const admin_check_limit_t *answered = &policy->limits[L7S_RATIO_ANSWERED];
+    l7s_share_place_t place = {.table = &engine->shared.table,
+                               .limits =
+                                   l7s_image_limit(engine->image, answered->limit.id),
+                               .digest = policy->digest,
+                               .now = engine->now};
+
+    if (answered->share.answered > 0 && place.limits != NULL && place.limits->tally) {
+        (void)l7s_share_add(&place, answered->share);
+    }
+}
+
 static void measure_policy(admin_check_engine_t *engine, admin_check_policy_t *policy)
 {
+    bool is_share =
+        policy->policy->ratio.percent > 0 && policy->limit_count == L7S_RATIO_TALLIES;
+
+    if (is_share) {
+        count_share(engine, policy);
+    }
     for (uint32_t i = 0; i < policy->limit_count; i++) {
         measure(engine, &policy->limits[i]);
     }
-    if (policy->policy->ratio.percent > 0 && policy->limit_count == L7S_RATIO_TALLIES) {
+    if (is_share) {
         policy->share_wait_s = l7s_ratio_wait_s(
             &policy->policy->ratio, word_of(engine, &policy->limits[L7S_RATIO_ANSWERED]),
             word_of(engine, &policy->limits[L7S_RATIO_FAILED]), engine->now.mono_us);

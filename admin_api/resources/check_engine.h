@@ -9,6 +9,7 @@
 
 #include "../../core/explain.h"
 #include "../../core/json/replay.h"
+#include "../../core/share.h"
 #include "../daemon.h"
 
 /* What is known of a limit. */
@@ -24,6 +25,7 @@ typedef struct {
     l7s_hash128_t key;
     admin_known_t known;
     uint32_t used, left; /* tokens; of a tally: what it counts */
+    l7s_share_t share;   /* of both tallies: what the fleet says */
     uint64_t wait_us;    /* until a request conforms */
 } admin_check_limit_t;
 

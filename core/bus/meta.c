@@ -26,7 +26,7 @@
 
 #define OUT_SIZE (64 * 1024)
 #define IN_SIZE (64 * 1024)
-#define COMMAND_MAX 80 /* "ma KEY N… J… D… t v\r\n" with three numbers of ten digits */
+#define COMMAND_MAX 96 /* "ma KEY N… J… D… t v\r\n" with numbers of 10 and 20 digits */
 /* Questions of one server that may be without an answer: few enough to be answered in the
  * time that is kept for it, enough to keep the server busy. */
 #define FLYING_MAX 8192
@@ -268,9 +268,9 @@ static void skip(const l7s_meta_t *meta, const server_t *server, const run_t *ru
 }
 
 /* Appends decimal digits; returns the new end. */
-static char *put_number(char *at, uint32_t number)
+static char *put_number(char *at, uint64_t number)
 {
-    char digits[10];
+    char digits[20];
     size_t count = 0;
     do {
         digits[count++] = (char)('0' + number % 10);

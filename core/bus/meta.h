@@ -26,9 +26,9 @@ typedef enum {
 typedef struct {
     char key[L7S_COUNTER_NAME]; /* letters, digits, '-' and '_' */
     uint32_t server;            /* index into the list given at creation */
-    uint32_t delta;             /* 0: only read, which also guards it from eviction */
     uint32_t ttl;               /* seconds, of a number that this operation creates */
-    uint32_t seed;              /* such a number begins with it if it is above delta */
+    uint64_t delta;             /* 0: only read, which also guards it from eviction */
+    uint64_t seed;              /* a new number begins with it if it is above delta */
     l7s_meta_status_t status;   /* out */
     uint64_t value;             /* out, with L7S_META_OK */
     uint64_t left_s;            /* out, likewise: until the number expires */

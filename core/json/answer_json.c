@@ -159,8 +159,7 @@ static void fail_by_default(l7s_policy_t *out)
     }
 }
 
-static void check_ratio(l7s_reader_t *reader, const json_t *json,
-                        const l7s_policy_t *policy)
+static void check_ratio(l7s_reader_t *reader, const l7s_policy_t *policy)
 {
     if (policy->signals.count > 0) {
         size_t mark = l7s_pointer_push(&reader->at, "detect");
@@ -168,11 +167,6 @@ static void check_ratio(l7s_reader_t *reader, const json_t *json,
         l7s_reader_wrong_at(reader, "ratio", "not_allowed",
                             "it is the share of all answers: leave match.signals out");
         l7s_pointer_pop(&reader->at, mark);
-    }
-    if (strcmp(l7s_reader_string(json, "scope", "node"), "node") != 0) {
-        l7s_reader_wrong_at(reader, "scope", "node_only",
-                            "shares of failing answers are counted by each node for "
-                            "itself: write \"node\", or leave it out");
     }
 }
 
@@ -184,9 +178,8 @@ static void read_ratio(l7s_reader_t *reader, const json_t *json, l7s_policy_t *o
         out->ratio.percent = (uint32_t)l7s_reader_integer(own, "percent", 1);
         out->ratio.min_requests = (uint32_t)l7s_reader_integer(own, "min_requests", 1);
         out->ratio.seconds = (uint32_t)l7s_reader_integer(own, "per_seconds", 1);
-        out->fleet = false;
         fail_by_default(out);
-        check_ratio(reader, json, out);
+        check_ratio(reader, out);
     }
 }
 

@@ -110,7 +110,9 @@ static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *po
             .rate = rates[i],
             .place = (uint8_t)i,
             .of = (uint8_t)count,
-            .fleet = policy->fleet && !asks_store(policy),
+            /* Of a share what was answered takes along what failed. */
+            .fleet = policy->fleet && !asks_store(policy) &&
+                     (policy->ratio.percent == 0 || i == L7S_RATIO_ANSWERED),
             .strict = asks_store(policy),
             .deferred = awaited_by(policy) != 0,
             .tally = policy->ratio.percent > 0,

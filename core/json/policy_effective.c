@@ -207,10 +207,7 @@ static json_t *escalate_of(const json_t *policy)
 /* Does its detector count for each node alone, whatever is written? */
 static bool is_of_node(const json_t *policy)
 {
-    const json_t *detect = json_object_get(policy, "detect");
-
-    return json_object_get(detect, "concurrency") != NULL ||
-           json_object_get(detect, "ratio") != NULL;
+    return json_object_get(json_object_get(policy, "detect"), "concurrency") != NULL;
 }
 
 json_t *l7s_policy_effective(const json_t *policy)

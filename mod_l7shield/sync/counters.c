@@ -9,10 +9,12 @@
 #include "counters.h"
 #include "../../core/bus/meta.h"
 #include "../../core/key.h"
+#include "../../core/limit.h"
 #include "alone.h"
 #include "hot.h"
 #include "log.h"
 #include "news.h"
+#include "shares.h"
 #include "told.h"
 #include <stdlib.h>
 
@@ -119,12 +121,10 @@ void sync_counters_free(sync_counters_t *counters)
 /* ---- what to ask ---- */
 
 /* With debt, up to two buckets. */
-static uint32_t used_tokens(const sync_counters_t *counters, const l7s_rate_t *rate,
-                            const l7s_slot_t *slot)
+static uint32_t used_tokens(const sync_counters_t *counters,
+                            const l7s_image_limit_t *limit, const l7s_slot_t *slot)
 {
-    return (
-        uint32_t)(l7s_bucket_used(rate, atomic_load(&slot->tat), counters->now.mono_us) /
-                  rate->period_us);
+    return l7s_limit_used(limit, atomic_load(&slot->tat), counters->now.mono_us);
 }
 
 /* A number that was seen in this period and is gone (memcached was restarted, flushed or
@@ -136,15 +136,16 @@ static uint32_t seed_of(const sync_counters_t *counters, const purpose_t *purpos
     const l7s_slot_t *slot = &counters->shared->table.slots[purpose->index];
     uint64_t total = atomic_load(&slot->total);
 
-    if (purpose->previous || atomic_load(&slot->period) != purpose->period) {
+    if (purpose->previous || purpose->limit->tally ||
+        atomic_load(&slot->period) != purpose->period) {
         return 0;
     }
-    uint32_t used = used_tokens(counters, &purpose->limit->rate, slot);
+    uint32_t used = used_tokens(counters, purpose->limit, slot);
     return used < total ? used : (uint32_t)total;
 }
 
 static void add_operation(sync_counters_t *counters, const purpose_t *purpose,
-                          uint32_t delta)
+                          uint64_t delta)
 {
     l7s_meta_op_t *op = &counters->ops[counters->count];
 
@@ -179,10 +180,36 @@ static uint64_t roll(sync_counters_t *counters)
     return mixed ^ mixed >> 31;
 }
 
-static uint32_t headroom_of(const sync_counters_t *counters, const l7s_rate_t *rate,
-                            const l7s_slot_t *slot)
+static uint32_t headroom_of(const sync_counters_t *counters,
+                            const l7s_image_limit_t *limit, const l7s_slot_t *slot)
 {
-    return l7s_bucket_headroom(rate, atomic_load(&slot->tat), counters->now.mono_us);
+    return l7s_limit_headroom(limit, atomic_load(&slot->tat), counters->now.mono_us);
+}
+
+/* Of a share whatever counts may matter. */
+static bool is_near(const sync_counters_t *counters, const l7s_image_limit_t *limit,
+                    const l7s_slot_t *slot)
+{
+    return limit->tally ||
+           l7s_fleet_is_near(&limit->rate, headroom_of(counters, limit, slot));
+}
+
+static bool is_drained(const sync_counters_t *counters, const l7s_image_limit_t *limit,
+                       const l7s_slot_t *slot)
+{
+    return l7s_limit_drained(limit, atomic_load(&slot->tat), counters->now.mono_us);
+}
+
+static sync_share_t share_of(const sync_counters_t *counters,
+                             const l7s_image_limit_t *limit, l7s_hash128_t key)
+{
+    return (sync_share_t){.shared = counters->shared,
+                          .told = counters->told,
+                          .news = counters->news,
+                          .live_nodes = counters->live_nodes,
+                          .now = counters->now,
+                          .limit = limit,
+                          .key = key};
 }
 
 static uint32_t age_ms(const sync_counters_t *counters, const l7s_slot_t *slot)
@@ -206,15 +233,14 @@ static uint32_t worth_pushing(const l7s_rate_t *rate, uint32_t pending,
 /* Asks for the number of the running period. Near the limit also for the one before,
  * while that was the last one seen: others may have pushed to it after our last look. */
 static void look(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
-                 const l7s_image_limit_t *limit, uint32_t delta)
+                 const l7s_image_limit_t *limit, uint64_t delta)
 {
     purpose_t purpose = {.key = l7s_slot_key(slot), .limit = limit, .index = index};
     uint32_t known = atomic_load(&slot->period);
 
     purpose.period = l7s_fleet_period(&limit->rate, purpose.key, counters->now.wall_ms,
                                       &purpose.began_ms);
-    if (known != 0 && known + 1 == purpose.period &&
-        l7s_fleet_is_near(&limit->rate, headroom_of(counters, &limit->rate, slot))) {
+    if (known != 0 && known + 1 == purpose.period && is_near(counters, limit, slot)) {
         purpose_t previous = purpose;
         previous.previous = true;
         previous.period = known;
@@ -230,17 +256,26 @@ static sync_alone_place_t place_of(const sync_counters_t *counters, uint32_t ind
         .index = index, .key_lo = key.lo, .nodes = counters->live_nodes};
 }
 
-static void push(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
-                 const l7s_image_limit_t *limit, uint32_t headroom)
+static uint32_t take_tokens(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
+                            const l7s_image_limit_t *limit, uint32_t headroom)
 {
     uint32_t waited = age_ms(counters, slot);
     sync_alone_place_t place = place_of(counters, index, l7s_slot_key(slot));
     uint32_t pending =
         sync_alone_left(counters->alone, &place, atomic_exchange(&slot->pending, 0),
-                        used_tokens(counters, &limit->rate, slot));
+                        used_tokens(counters, limit, slot));
     uint32_t worth = worth_pushing(&limit->rate, pending, waited, headroom);
-    uint32_t delta = l7s_fleet_parcel(&limit->rate, worth, headroom, counters->live_nodes,
-                                      roll(counters));
+
+    return l7s_fleet_parcel(&limit->rate, worth, headroom, counters->live_nodes,
+                            roll(counters));
+}
+
+static void push(sync_counters_t *counters, uint32_t index, l7s_slot_t *slot,
+                 const l7s_image_limit_t *limit, uint32_t headroom)
+{
+    sync_share_t share = share_of(counters, limit, l7s_slot_key(slot));
+    uint64_t delta = limit->tally ? sync_share_take(&share)
+                                  : take_tokens(counters, index, slot, limit, headroom);
 
     if (delta > 0) {
         look(counters, index, slot, limit, delta);
@@ -261,15 +296,32 @@ static bool has_room(sync_counters_t *counters, uint32_t index)
     return true;
 }
 
-/* Pending tokens that their age alone wants to push, though they have drained here. */
-static bool may_forget(const sync_counters_t *counters, const l7s_rate_t *rate,
+/* Pending tokens that their age alone wants to push, though they have drained here; of a
+ * share, though it would tell nothing if all nodes counted as little. */
+static bool may_forget(const sync_counters_t *counters, const l7s_image_limit_t *limit,
                        const l7s_slot_t *slot, uint32_t pending, uint32_t headroom)
 {
+    const l7s_rate_t *rate = &limit->rate;
     uint32_t nodes = counters->live_nodes;
 
-    return !l7s_fleet_must_push(rate, pending, 0, headroom, nodes) &&
-           l7s_bucket_drained(rate, atomic_load(&slot->tat), counters->now.mono_us) &&
+    if (l7s_fleet_must_push(rate, pending, 0, headroom, nodes)) {
+        return false;
+    }
+    if (limit->tally) {
+        return (uint64_t)nodes * used_tokens(counters, limit, slot) < rate->burst;
+    }
+    return is_drained(counters, limit, slot) &&
            l7s_fleet_is_light(rate, pending, age_ms(counters, slot), nodes);
+}
+
+static void forget(const sync_counters_t *counters, const l7s_image_limit_t *limit,
+                   l7s_slot_t *slot)
+{
+    if (limit != NULL && limit->tally && limit->place == L7S_RATIO_ANSWERED) {
+        sync_share_t share = share_of(counters, limit, l7s_slot_key(slot));
+        (void)sync_share_take(&share);
+    }
+    (void)atomic_exchange(&slot->pending, 0);
 }
 
 /* True: the slot stays dirty. */
@@ -280,20 +332,20 @@ static bool consider(void *context, uint32_t index, l7s_slot_t *slot)
     uint32_t pending = atomic_load(&slot->pending);
 
     if (limit == NULL || !limit->fleet || counters->meta == NULL) {
-        (void)atomic_exchange(&slot->pending, 0);
+        forget(counters, limit, slot);
         return false;
     }
     if (pending == 0 || l7s_slot_key(slot).lo == 0) {
         return false;
     }
     const l7s_rate_t *rate = &limit->rate;
-    uint32_t headroom = headroom_of(counters, rate, slot);
+    uint32_t headroom = headroom_of(counters, limit, slot);
     if (!l7s_fleet_must_push(rate, pending, age_ms(counters, slot), headroom,
                              counters->live_nodes)) {
         return true;
     }
-    if (may_forget(counters, rate, slot, pending, headroom)) {
-        (void)atomic_exchange(&slot->pending, 0); /* a light source: it never travels */
+    if (may_forget(counters, limit, slot, pending, headroom)) {
+        forget(counters, limit, slot); /* a light source: it never travels */
         return false;
     }
     if (has_room(counters, index)) {
@@ -333,8 +385,7 @@ static sync_hot_answer_t bump(void *context, uint32_t index, uint64_t key_lo)
         return SYNC_HOT_WAITS;
     }
     if (limit == NULL || !limit->fleet || l7s_slot_key(slot).lo != key_lo ||
-        l7s_bucket_drained(&limit->rate, atomic_load(&slot->tat),
-                           counters->now.mono_us)) {
+        is_drained(counters, limit, slot)) {
         return SYNC_HOT_DRAINED;
     }
     look(counters, index, slot, limit, 0);
@@ -386,6 +437,11 @@ static void hear(void *context, const sync_news_item_t *item)
     if (limit == NULL || !limit->fleet || !is_timely(counters, &limit->rate, item)) {
         return;
     }
+    if (limit->tally) {
+        sync_share_t share = share_of(counters, limit, item->key);
+        sync_share_hear(&share, &item->what);
+        return;
+    }
     const l7s_rate_t *rate = &limit->rate;
     l7s_slot_t *slot = l7s_table_find(table, item->key);
     if (slot == NULL &&
@@ -424,7 +480,8 @@ static void tell(sync_counters_t *counters, const purpose_t *purpose, l7s_slot_t
     uint32_t silent_ms = sync_told_silent_ms(counters->told, index, now_ms);
 
     if (counters->live_nodes < 2 ||
-        !l7s_fleet_must_tell(rate, headroom_of(counters, rate, slot), moved, silent_ms)) {
+        !l7s_fleet_must_tell(rate, headroom_of(counters, purpose->limit, slot), moved,
+                             silent_ms)) {
         return;
     }
     const sync_news_item_t item = {
@@ -447,18 +504,23 @@ static void learn(sync_counters_t *counters, const purpose_t *purpose,
     uint64_t wall_ms = counters->now.wall_ms;
     uint64_t since = wall_ms > purpose->began_ms ? wall_ms - purpose->began_ms : 0;
     uint64_t elapsed = l7s_fleet_elapsed_ms(rate, since, op->left_s);
+    if (!purpose->previous) {
+        heat(counters, purpose->index, purpose->key.lo);
+    }
+    if (purpose->limit->tally) {
+        sync_share_t share = share_of(counters, purpose->limit, purpose->key);
+        sync_share_learn(&share, purpose->period, elapsed, op);
+        return;
+    }
     l7s_fleet_view_t view = {.total = atomic_load(&slot->total),
                              .period = atomic_load(&slot->period),
                              .may_owe = purpose->limit->deferred};
     bool same = view.period == purpose->period;
-    uint64_t others =
-        l7s_fleet_learn(rate, &view, purpose->period, op->value, op->delta, elapsed);
+    uint64_t others = l7s_fleet_learn(rate, &view, purpose->period, op->value,
+                                      (uint32_t)op->delta, elapsed);
 
     atomic_store(&slot->total, view.total);
     atomic_store(&slot->period, view.period);
-    if (!purpose->previous) {
-        heat(counters, purpose->index, purpose->key.lo);
-    }
     charge(counters, purpose->index, slot, rate, same, others);
     if (op->delta > 0) {
         tell(counters, purpose, slot);
@@ -482,15 +544,24 @@ static void put_back(sync_counters_t *counters, const purpose_t *purpose,
                      const l7s_meta_op_t *op, l7s_slot_t *slot)
 {
     sync_alone_place_t place = place_of(counters, purpose->index, purpose->key);
+    sync_share_t share = share_of(counters, purpose->limit, purpose->key);
 
-    (void)atomic_fetch_add(&slot->pending, op->delta);
+    if (purpose->limit->tally) {
+        sync_share_put_back(&share, op->delta);
+    } else {
+        (void)atomic_fetch_add(&slot->pending, (uint32_t)op->delta);
+    }
     if (l7s_meta_up(counters->meta, op->server)) {
         counters->resume_at = counters->late ? counters->resume_at : purpose->index;
         counters->late = true;
         return;
     }
+    if (purpose->limit->tally) {
+        return; /* a share need not be divided */
+    }
     int32_t before = (int32_t)(counters->began_ms - atomic_load(&slot->pending_since));
-    uint64_t charge = sync_alone_failed(counters->alone, &place, op->delta, before > 0);
+    uint64_t charge =
+        sync_alone_failed(counters->alone, &place, (uint32_t)op->delta, before > 0);
     if (charge > 0) {
         l7s_bucket_debit(&purpose->limit->rate, &slot->tat, counters->now.mono_us,
                          charge);
@@ -521,7 +592,7 @@ static void settle(sync_counters_t *counters, size_t i)
         }
         break;
     case L7S_META_UNKNOWN:
-        counters->unknown += op->delta;
+        counters->unknown += (uint32_t)op->delta; /* of a share: what was answered */
         assume_applied(purpose, op, slot);
         break;
     case L7S_META_NOT_FOUND:

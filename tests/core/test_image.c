@@ -235,6 +235,13 @@ static l7s_image_policy_t *policy_of(l7s_image_t *image, uint32_t index)
     return (l7s_image_policy_t *)l7s_image_policy(image, index);
 }
 
+static l7s_image_limit_t *limit_of(l7s_image_t *image, uint32_t index)
+{
+    uint32_t count = 0;
+
+    return (l7s_image_limit_t *)l7s_image_limits(image, &count) + index;
+}
+
 static void assert_refused(fixture_t *fixture, const l7s_image_t *image)
 {
     assert_null(l7s_image_check(image, fixture->image->size));
@@ -252,6 +259,40 @@ static void test_image_check_ban_that_is_not_announced_is_refused(void **state)
     free(copy);
 }
 
+static void test_image_check_share_needs_both_tallies(void **state)
+{
+    enum { SHARE = 1, ANSWERED = 1, FAILED = 2 }; /* the first limit is the ban's */
+    fixture_t *fixture = *state;
+    l7s_image_t *copy = compile_two(fixture);
+
+    assert_int_equal(policy_of(copy, SHARE)->tallies.first, ANSWERED);
+#define REFUSED(member, wrong)                                                           \
+    do {                                                                                 \
+        __typeof__(member) *at = &(member), right = *at;                                 \
+        *at = (wrong);                                                                   \
+        assert_refused(fixture, copy);                                                   \
+        *at = right;                                                                     \
+        assert_non_null(l7s_image_check(copy, fixture->image->size));                    \
+    } while (0)
+    REFUSED(policy_of(copy, SHARE)->ratio.percent, 0);
+    REFUSED(policy_of(copy, SHARE)->ratio.percent, 101);
+    REFUSED(policy_of(copy, SHARE)->ratio.min_requests, 0);
+    REFUSED(policy_of(copy, SHARE)->ratio.seconds, 0); /* divided by */
+    REFUSED(policy_of(copy, SHARE)->ratio.seconds, 61);
+    REFUSED(policy_of(copy, SHARE)->deferred, 0);
+    REFUSED(policy_of(copy, SHARE)->tallies.count, 1);
+    REFUSED(policy_of(copy, SHARE)->tallies.first, 0);
+    REFUSED(policy_of(copy, SHARE)->tallies.first, FAILED);
+    REFUSED(limit_of(copy, ANSWERED)->tally, 0);
+    REFUSED(limit_of(copy, FAILED)->tally, 0);
+    REFUSED(limit_of(copy, FAILED)->fleet, 1);
+    REFUSED(limit_of(copy, FAILED)->place, L7S_RATIO_ANSWERED); /* none behind it */
+    REFUSED(limit_of(copy, 0)->tally, 1);
+    REFUSED(limit_of(copy, FAILED)->rate.period_us, 1);
+#undef REFUSED
+    free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_image_names_tell_what_it_was_compiled_from),
         cmocka_unit_test(test_image_response_is_found_by_name),
         cmocka_unit_test(test_image_check_ban_that_is_not_announced_is_refused),
+        cmocka_unit_test(test_image_check_share_needs_both_tallies),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

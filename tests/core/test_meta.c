@@ -148,7 +148,7 @@ static l7s_meta_t *make_meta(const char *first, const char *second)
     return meta;
 }
 
-static l7s_meta_op_t make_op(const char *key, uint32_t server, uint32_t delta)
+static l7s_meta_op_t make_op(const char *key, uint32_t server, uint64_t delta)
 {
     l7s_meta_op_t op = {.server = server, .delta = delta, .ttl = 60};
     snprintf(op.key, sizeof op.key, "%s", key);
@@ -178,6 +178,32 @@ static void test_meta_run_pushes_add_up_and_reads_do_not(void **state)
     memcached_server_ask(&server, "mg a v t\r\n", answer, sizeof answer);
     assert_memory_equal(answer, "VA 2 t", 6); /* it has a time to live */
     assert_memory_not_equal(answer, "VA 2 t-1", 8);
+    l7s_meta_free(meta);
+    memcached_server_kill(&server);
+}
+
+/* Shares of failing answers use both halves; more of them than one buffer takes. */
+static void test_meta_run_numbers_have_64_bits(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    memcached_server_t server = memcached_server_start(0);
+    l7s_meta_t *meta = make_meta(server.address, NULL);
+    l7s_meta_op_t *ops = calloc(COUNT, sizeof *ops);
+    for (unsigned i = 0; i < COUNT; i++) {
+        char key[L7S_COUNTER_NAME];
+        snprintf(key, sizeof key, "e%021u", i / 2);
+        ops[i] = make_op(key, 0, (uint64_t)INT64_MAX - i / 2);
+        ops[i].ttl = 2592000;
+        ops[i].seed = i % 2 == 0 ? (uint64_t)1 << 63 : 0;
+    }
+    l7s_meta_run(meta, ops, COUNT, 20000, 0);
+    for (unsigned i = 0; i < COUNT; i += 2) {
+        assert_int_equal(ops[i + 1].status, L7S_META_OK);
+        assert_true(ops[i].value == (uint64_t)1 << 63);
+        assert_true(ops[i + 1].value == UINT64_MAX - i / 2);
+    }
+    free(ops);
     l7s_meta_free(meta);
     memcached_server_kill(&server);
 }
@@ -487,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_meta_create_checks_addresses),
         cmocka_unit_test(test_meta_run_pushes_add_up_and_reads_do_not),
         cmocka_unit_test(test_meta_run_many_operations_pass_the_buffers),
+        cmocka_unit_test(test_meta_run_numbers_have_64_bits),
         cmocka_unit_test(
             test_meta_run_too_many_operations_end_in_time_and_leave_none_in_doubt),
         cmocka_unit_test(test_meta_run_bad_operations_fail_alone),

@@ -36,6 +36,11 @@ def test_705_01_each_new_member_is_asked_of_the_nodes(bus):
     for by in ("cookie:sid", "asn", "country"):
         answer = bus.api("PUT", "/v1/policies/p", {**POLICY, "count": {"by": ["client", by]}})
         assert (answer.status, answer.code) == (409, "unsupported_by_nodes"), by
+    for detect in ({"concurrency": {"max": 3}},
+                   {"ratio": {"percent": 80, "min_requests": 50, "per_seconds": 60}}):
+        answer = bus.api("PUT", "/v1/policies/p", {**POLICY, "detect": detect,
+                                                   "action": {"throttle": {}}})
+        assert (answer.status, answer.code) == (409, "unsupported_by_nodes"), detect
     for kind in ("countries", "asns"):
         answer = bus.api("PUT", "/v1/lists/l", {"kind": kind, "entries": []})
         assert (answer.status, answer.code) == (409, "unsupported_by_nodes"), kind

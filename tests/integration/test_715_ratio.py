@@ -129,28 +129,88 @@ def test_715_07_counted_by_host_it_tells_a_broken_site(httpd):
     assert server.get(PAGE, headers={"Host": "b.test"}).status == 200
 
 
-def test_715_08_ban_and_the_incident(httpd):
-    fleet = Fleet(nodes=1)
-    try:
-        fleet.start()
-        fleet.put_policy(scanning({"ban": {"seconds": 600}}, detect=share(70, 20, 60)))
-        node = fleet.nodes[0]
-        for path in SCANNER * 4:
-            node.get(path, address="127.0.0.9")
-        wait_until(lambda: node.get(MISSING, address="127.0.0.9").status == 403, 5, "a ban")
-        item = fleet.wait_for_incident(lambda item: item["kind"] == "ratio")
-        assert item["policy"]["name"] == "scanning"
-        measure = item["measure"]
-        assert 75 <= measure.pop("observed") <= 84
-        assert measure == {"limit": 70, "per_seconds": 60, "unit": "percent"}
-        assert item["source"]["key"] == {"client": "127.0.0.9"}
-        assert item["action"]["type"] == "ban" and item["action"]["ban_id"] == "ip:127.0.0.9"
-        evidence = item["layer"]["evidence"][0]
-        assert evidence["metric"] == "failing_responses_percent"
-        assert evidence["observed"] >= 75 and evidence["normal"] == 70
-        effective = fleet.api("GET", "/v1/policies/scanning").json["status"]["effective"]
-        assert effective["count"]["statuses"] == ["4xx", "5xx"]
-        assert effective["detect"] == share(70, 20, 60)
-    finally:
-        unexpected = fleet.close()
-    assert not unexpected, unexpected
+@pytest.fixture(scope="module")
+def fleet():
+    made = Fleet(nodes=2)
+    made.start()
+    yield made
+    unexpected = made.close()
+    assert not unexpected, "unexpected lines in the logs:\n" + "\n".join(unexpected)
+
+
+def statuses(fleet, address, path=PAGE):
+    return [node.get(path, address=address).status for node in fleet.nodes]
+
+
+def test_715_08_scanner_that_changes_nodes_is_stopped_on_both(fleet):
+    """Each of them would let pass twenty by itself."""
+    fleet.put_policy(scanning(detect=share(70, 20, 60)))
+    seen = []
+    while seen[-2:] != [429, 429] and len(seen) < 60:
+        seen += statuses(fleet, "127.0.7.1", MISSING)
+        time.sleep(0.15)
+    assert seen[-2:] == [429, 429]
+    assert 19 <= seen.count(404) <= 30, seen
+    assert statuses(fleet, "127.0.7.2") == [200, 200]
+
+
+def test_715_09_failures_on_one_node_are_few_of_all(fleet):
+    """What one node sees alone looks like a scanner: 30 answers, all of them 404. The other
+    one's 90 good ones make that a quarter."""
+    fleet.put_policy(scanning(detect=share(50, 20, 60)))
+    one, two = fleet.nodes
+    for _ in range(30):
+        for _ in range(3):
+            assert two.get(PAGE, address="127.0.7.3").status == 200
+        assert one.get(MISSING, address="127.0.7.3").status == 404
+        time.sleep(0.1)
+    assert statuses(fleet, "127.0.7.3") == [200, 200]
+
+
+def test_715_10_check_tells_both_numbers(fleet):
+    fleet.put_policy(scanning(detect=share(70, 20, 60)))
+
+    def limit_of(address):
+        document = fleet.api("POST", "/v1/check", {"client": address}).json
+        item = next(item for item in document["policies"] if item["name"] == "scanning")
+        return document["verdict"], item["trips"], item["limits"][0]
+    verdict, trips, limit = limit_of("127.0.7.4")
+    assert verdict["outcome"] == "admitted" and not trips
+    assert limit == {"percent": 70, "min_requests": 20, "per_seconds": 60,
+                     "known_to": "fleet", "answered": 0, "failed": 0, "wait_seconds": 0}
+
+    def trips():
+        statuses(fleet, "127.0.7.4", MISSING)
+        found = limit_of("127.0.7.4")
+        return found[1] and found
+    verdict, _, limit = wait_until(trips, 15, "the fleet's numbers")
+    assert verdict["outcome"] == "throttled" and verdict["by"] == "scanning"
+    assert 20 <= limit["answered"] <= 30 and limit["failed"] == limit["answered"]
+    assert 1 <= limit["wait_seconds"] <= 120
+    wait_until(lambda: fleet.nodes[0].get(PAGE, address="127.0.7.4").status == 429, 5, "a stop")
+    freed = fleet.api("POST", "/v1/check:release", {"client": "127.0.7.4", "hold_seconds": 0})
+    assert {"kind": "counter", "name": "scanning"} in freed.json["lifted"], freed
+    wait_until(lambda: fleet.nodes[0].get(PAGE, address="127.0.7.4").status == 200, 3,
+               "its tallies begin anew")
+
+
+def test_715_11_ban_and_the_incident(fleet):
+    fleet.put_policy(scanning({"ban": {"seconds": 600}}, detect=share(70, 20, 60)))
+    node = fleet.nodes[0]
+    for path in SCANNER * 4:
+        node.get(path, address="127.0.0.9")
+    wait_until(lambda: node.get(MISSING, address="127.0.0.9").status == 403, 5, "a ban")
+    item = fleet.wait_for_incident(lambda item: item["kind"] == "ratio" and
+                                   item["source"]["key"] == {"client": "127.0.0.9"})
+    assert item["policy"]["name"] == "scanning"
+    measure = item["measure"]
+    assert 75 <= measure.pop("observed") <= 84
+    assert measure == {"limit": 70, "per_seconds": 60, "unit": "percent"}
+    assert item["source"]["key"] == {"client": "127.0.0.9"}
+    assert item["action"]["type"] == "ban" and item["action"]["ban_id"] == "ip:127.0.0.9"
+    evidence = item["layer"]["evidence"][0]
+    assert evidence["metric"] == "failing_responses_percent"
+    assert evidence["observed"] >= 75 and evidence["normal"] == 70
+    effective = fleet.api("GET", "/v1/policies/scanning").json["status"]["effective"]
+    assert effective["count"]["statuses"] == ["4xx", "5xx"]
+    assert effective["detect"] == share(70, 20, 60)

@@ -31,6 +31,8 @@ static const struct {
      "the daemon's private key (/etc/l7shield/signing.key)"},
     {"trust-file", "trust_file", "FILE",
      "its public key, for the nodes (/etc/l7shield/trust); written by init"},
+    {"allowed-host", "allowed_hosts", "NAME",
+     "a further name that clients may call the API by; may be repeated"},
     {"token-file", "token_file", "FILE", "where the first admin token goes (DATA/token)"},
     {"tls-cert", "tls.certificate_file", "FILE", "certificate chain, PEM: serve HTTPS"},
     {"tls-key", "tls.key_file", "FILE", "its private key, PEM"},
@@ -98,18 +100,18 @@ static json_t *read_config(const char *path, l7s_problems_t *problems)
 }
 
 /* Puts an option's value into the document; the first --memcached replaces the file's. */
-static bool apply(json_t *document, const char *member, const char *value, bool *servers)
+static bool apply(json_t *document, const char *member, const char *value)
 {
     json_t *text = json_string(value);
     if (text == NULL) {
         return false; /* not UTF-8 */
     }
-    if (strcmp(member, "memcached") == 0) {
-        if (!*servers && json_object_set_new(document, member, json_array()) != 0) {
+    if (strcmp(member, "memcached") == 0 || strcmp(member, "allowed_hosts") == 0) {
+        json_t *array = json_object_get(document, member);
+        if (array == NULL && json_object_set_new(document, member, json_array()) != 0) {
             json_decref(text);
             return false;
         }
-        *servers = true;
         return json_array_append_new(json_object_get(document, member), text) == 0;
     }
     const char *dot = strchr(member, '.');
@@ -170,11 +172,17 @@ static void fill(admin_options_t *out)
         json_object_set_new(document, "memcached", json_pack("[s]", "127.0.0.1:11211"));
     }
     size_t index;
-    json_t *server;
+    json_t *server, *host;
     json_array_foreach(json_object_get(document, "memcached"), index, server)
     {
         if (index < ADMIN_SERVERS_MAX) {
             out->servers[out->server_count++] = json_string_value(server);
+        }
+    }
+    json_array_foreach(json_object_get(document, "allowed_hosts"), index, host)
+    {
+        if (index < ADMIN_HOSTS_MAX) {
+            out->hosts[out->host_count++] = json_string_value(host);
         }
     }
 }
@@ -207,7 +215,7 @@ typedef struct {
     json_t *given; /* from options only */
     const char *config;
     admin_command_options_t command;
-    bool servers, printed;
+    bool printed;
 } parsed_t;
 
 /* Options of single commands, which are no keys of the file. False: it is none. */
@@ -258,7 +266,7 @@ static bool parse_arguments(int argc, char **argv, l7s_problems_t *problems,
             continue;
         } else if (table[index].member == NULL) {
             parsed->config = optarg;
-        } else if (!apply(parsed->given, table[index].member, optarg, &parsed->servers)) {
+        } else if (!apply(parsed->given, table[index].member, optarg)) {
             l7s_problems_add(problems, "", "invalid", "--%s: not UTF-8 text",
                              table[index].option);
             return false;

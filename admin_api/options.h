@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #define ADMIN_SERVERS_MAX 16
+#define ADMIN_HOSTS_MAX 16
 
 /* Of single commands; NULL or false when not given. */
 typedef struct {
@@ -37,6 +38,8 @@ typedef struct {
     size_t backtest_max_upload_bytes;
     size_t server_count;
     const char *servers[ADMIN_SERVERS_MAX]; /* memcached, "address:port" */
+    size_t host_count;
+    const char *hosts[ADMIN_HOSTS_MAX]; /* allowed_hosts */
 } admin_options_t;
 
 /* L7S_INVALID: `problems` says what is wrong, with pointers like "/listen".

@@ -219,6 +219,24 @@ admin_auth_result_t admin_auth_session(admin_auth_t *auth, const char *cookie,
     return limited(auth, result, peer, now_ms);
 }
 
+bool admin_auth_still(admin_auth_t *auth, const admin_identity_t *identity,
+                      const uint8_t *peer, admin_role_t needed, uint64_t now_ms)
+{
+    admin_identity_t present = {.role = ADMIN_NOBODY};
+    if (identity->token_id[0] == '\0') {
+        return true; /* a user of the unix socket stays who they are */
+    }
+    if (identity->session.id[0] != '\0' &&
+        !admin_session_lives(auth->sessions, identity->session.id, now_ms)) {
+        return false;
+    }
+    bool good = check_token(auth, identity->token_id, NULL, peer, now_ms, &present) ==
+                    ADMIN_AUTH_OK &&
+                admin_role_allows(present.role, needed);
+    admin_identity_clear(&present);
+    return good;
+}
+
 bool admin_auth_accept(admin_call_t *call, admin_auth_result_t result)
 {
     const admin_identity_t *identity = call->identity;

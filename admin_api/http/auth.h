@@ -48,6 +48,10 @@ admin_auth_result_t admin_auth_session(admin_auth_t *auth, const char *cookie,
 /* The peer of a unix socket. ADMIN_AUTH_MISSING: it is neither root nor our own user. */
 admin_auth_result_t admin_auth_peer(int fd, admin_identity_t *out);
 
+/* May who was admitted as `identity` still do what needs `needed`? For answers that take
+ * long: tokens end, and sessions, and roles change. */
+bool admin_auth_still(admin_auth_t *auth, const admin_identity_t *identity,
+                      const uint8_t *peer, admin_role_t needed, uint64_t now_ms);
 /* Enters into the call who call->identity is. False: nobody; the call has its problem. */
 bool admin_auth_accept(admin_call_t *call, admin_auth_result_t result);
 /* Does a call with a session show its csrf token, where it has to? False: the call has

@@ -58,8 +58,8 @@ const char *admin_guard_target(const char *target)
 
 bool admin_guard_is_verdict(const void *pointer)
 {
-    const char *at = pointer;
-    return at >= verdicts[0] && at < verdicts[0] + sizeof verdicts;
+    const char *at = pointer, *first = (const char *)verdicts;
+    return at >= first && at < first + sizeof verdicts;
 }
 
 /* Headers that two readers could resolve differently when they come twice. */
@@ -189,7 +189,18 @@ static bool own_name(const char *name)
     return gethostname(host, sizeof host) == 0 && strcasecmp(name, host) == 0;
 }
 
+static bool is_one_of(const char *name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcasecmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool admin_guard_host(struct MHD_Connection *connection, bool any_name,
+                      const char *const *allowed, size_t count,
                       char why[ADMIN_GUARD_TEXT])
 {
     char name[256];
@@ -201,10 +212,11 @@ bool admin_guard_host(struct MHD_Connection *connection, bool any_name,
         snprintf(why, ADMIN_GUARD_TEXT, "The Host header is not a host with a port.");
         return false;
     }
-    if (!any_name && !literal_address(name) && !own_name(name)) {
-        snprintf(
-            why, ADMIN_GUARD_TEXT,
-            "Without TLS this server is localhost, its address or its own name only.");
+    if (!any_name && !literal_address(name) && !own_name(name) &&
+        !is_one_of(name, allowed, count)) {
+        snprintf(why, ADMIN_GUARD_TEXT,
+                 "This server is localhost, its address or its own name; allowed_hosts"
+                 " names others.");
         return false;
     }
     return true;

@@ -21,9 +21,10 @@ bool admin_guard_is_verdict(const void *pointer);
 /* Framing and duplicates. False: `why` says what is wrong; answer 400 and close. */
 bool admin_guard_headers(struct MHD_Connection *connection, const char *version,
                          char why[ADMIN_GUARD_TEXT]);
-/* Against DNS rebinding: without TLS only loopback names, literal addresses and this
- * host's own name are served. */
+/* Against DNS rebinding: only loopback names, literal addresses, this host's own name and
+ * those that are `allowed` are served; with any_name whatever is a name. */
 bool admin_guard_host(struct MHD_Connection *connection, bool any_name,
+                      const char *const *allowed, size_t count,
                       char why[ADMIN_GUARD_TEXT]);
 /* An Origin header must name this very server. */
 bool admin_guard_origin(struct MHD_Connection *connection, bool tls);

@@ -292,6 +292,17 @@ static bool check_certificate(admin_request_t *request)
     return info != NULL && admin_tls_admits(request->call.daemon->tls, info->tls_session);
 }
 
+/* Over TLS the certificate is proof enough of a name, unless names are given; the unix
+ * socket has none. */
+static bool check_host(admin_request_t *request, char why[ADMIN_GUARD_TEXT])
+{
+    const admin_options_t *options = request->call.daemon->options;
+    bool any = request->listen == ADMIN_LISTEN_UNIX ||
+               (request->listen == ADMIN_LISTEN_TLS && options->host_count == 0);
+    return admin_guard_host(request->connection, any, options->hosts, options->host_count,
+                            why);
+}
+
 static bool check_http(admin_request_t *request, const char *target, const char *version)
 {
     admin_call_t *call = &request->call;
@@ -303,8 +314,7 @@ static bool check_http(admin_request_t *request, const char *target, const char 
                            "Show a client certificate of this server's authority.");
     } else if (!admin_guard_headers(request->connection, version, why)) {
         admin_call_problem(call, "malformed_request", "%s", why);
-    } else if (!admin_guard_host(request->connection, request->listen != ADMIN_LISTEN_TCP,
-                                 why)) {
+    } else if (!check_host(request, why)) {
         admin_call_problem(call, "host_not_allowed", "%s", why);
     } else if (!admin_guard_origin(request->connection,
                                    request->listen == ADMIN_LISTEN_TLS)) {

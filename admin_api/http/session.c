@@ -175,6 +175,18 @@ bool admin_session_find(admin_sessions_t *sessions, const char *secret, uint64_t
     return found;
 }
 
+bool admin_session_lives(admin_sessions_t *sessions, const char *id, uint64_t now_ms)
+{
+    bool lives = false;
+    pthread_mutex_lock(&sessions->lock);
+    for (size_t i = 0; i < ADMIN_SESSIONS_MAX && !lives; i++) {
+        const entry_t *entry = &sessions->entries[i];
+        lives = is_alive(entry, now_ms) && strcmp(entry->id, id) == 0;
+    }
+    pthread_mutex_unlock(&sessions->lock);
+    return lives;
+}
+
 void admin_session_end(admin_sessions_t *sessions, const char *secret)
 {
     pthread_mutex_lock(&sessions->lock);

@@ -44,6 +44,8 @@ L7S_MUST_USE l7s_status_t admin_session_begin(admin_sessions_t *sessions,
 /* False: there is none (any more). Else it counts as used. */
 bool admin_session_find(admin_sessions_t *sessions, const char *secret, uint64_t now_ms,
                         admin_session_t *out);
+/* Is the one with this public id still there? It does not count as used. */
+bool admin_session_lives(admin_sessions_t *sessions, const char *id, uint64_t now_ms);
 /* Ends it; what is not there stays so. */
 void admin_session_end(admin_sessions_t *sessions, const char *secret);
 

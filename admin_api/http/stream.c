@@ -6,6 +6,7 @@
  */
 #include "stream.h"
 #include "../events/hub.h"
+#include "../worker.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,11 +15,14 @@
 
 #define BLOCK (32 * 1024)
 #define UNDELIVERED_MS 30000u
+#define CHECK_EVERY_MS 2000
 #define SOCKET_BUFFER (64 * 1024)
 
+/* The request lives as long as its answer is being read. */
 typedef struct {
     admin_subscriber_t *subscriber;
-    struct MHD_Connection *connection;
+    admin_request_t *request;
+    uint64_t checked_ms;
 } stream_t;
 
 static void suspend(void *connection)
@@ -33,12 +37,29 @@ static void resume(void *connection)
 
 static const admin_sleep_t sleep_by = {suspend, resume};
 
+/* A token that was revoked must not go on reading. Heartbeats see to it that somebody
+ * looks. */
+static bool may_go_on(stream_t *stream)
+{
+    admin_call_t *call = &stream->request->call;
+    uint64_t now_ms = admin_mono_ms();
+    if (now_ms < stream->checked_ms + CHECK_EVERY_MS) {
+        return true;
+    }
+    stream->checked_ms = now_ms;
+    return admin_auth_still(call->daemon->auth, call->identity, call->peer,
+                            stream->request->route->role, admin_wall_ms());
+}
+
 static ssize_t read_stream(void *context, uint64_t position, char *out, size_t size)
 {
     (void)position;
     stream_t *stream = context;
-    int64_t count =
-        admin_hub_read(stream->subscriber, &sleep_by, stream->connection, out, size);
+    if (!may_go_on(stream)) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    int64_t count = admin_hub_read(stream->subscriber, &sleep_by,
+                                   stream->request->connection, out, size);
     return count == ADMIN_HUB_END ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)count;
 }
 
@@ -70,7 +91,7 @@ struct MHD_Response *admin_stream_response(admin_request_t *request)
     if (stream == NULL) {
         return NULL;
     }
-    *stream = (stream_t){request->call.subscriber, request->connection};
+    *stream = (stream_t){request->call.subscriber, request, admin_mono_ms()};
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, BLOCK, read_stream, stream, end_stream);
     if (response == NULL) {

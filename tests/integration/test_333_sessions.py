@@ -4,6 +4,8 @@ a session besides."""
 import re
 
 from daemon import POLICY, Daemon, daemon, started, token_checksum_broken  # noqa: F401
+from httpd import wait_until
+from stream import Stream
 
 
 class Browser:
@@ -164,3 +166,23 @@ def test_333_13_every_answer_tells_browsers_to_do_nothing_with_it(daemon):
         assert answer.headers["content-security-policy"] == \
             "default-src 'none'; frame-ancestors 'none'"
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_333_14_streams_end_with_what_opened_them(daemon):
+    """A token that was revoked, or a session that was ended, reads no further event."""
+    token = daemon.token_of("viewer", "ci")
+    streams = {"kept": Stream(daemon), "revoked": Stream(daemon, token=token)}
+    daemon.call("PUT", "/v1/policies/a", POLICY)
+    for stream in streams.values():
+        assert stream.next().type == "policy.changed"
+    daemon.call("DELETE", "/v1/tokens/ci")
+
+    def end():
+        daemon.call("DELETE", "/v1/policies/a")
+        daemon.call("PUT", "/v1/policies/a", POLICY)
+        streams["revoked"].frame(0.3)
+        return streams["revoked"].ended
+    wait_until(end, 15, "the end of the stream")
+    assert streams["kept"].next() is not None
+    for stream in streams.values():
+        stream.close()

@@ -208,3 +208,30 @@ def test_334_13_an_authority_without_certificate_and_key_is_refused(tmp_path):
     result = subprocess.run([L7SHIELDD, "--tls-client-ca", tmp_path / "ca"],
                             capture_output=True, text=True, timeout=10)
     assert result.returncode == 2 and "/tls" in result.stderr
+
+
+# ------------------------------------------------------------------ Host
+
+def test_334_20_allowed_hosts_are_served_others_are_not():
+    server = Daemon(tls=True)
+    server.command = lambda own=server.command: own() + ["--allowed-host", "shield.example"]
+    for server in started(server):
+        for host, status in (("shield.example", 200), ("SHIELD.example:9180", 200),
+                             ("localhost", 200), ("127.0.0.1", 200), ("evil.example", 400),
+                             ("shield.example.evil.example", 400)):
+            answer = server.call("GET", "/v1", headers={"Host": host})
+            assert answer.status == status, host
+        assert server.call("GET", "/v1", headers={"Host": "evil.example"}).code == \
+            "host_not_allowed"
+        own = {"Host": "shield.example", "Origin": "https://shield.example"}
+        assert server.call("PUT", "/v1/policies/a", POLICY, headers=own).status == 201
+        other = {"Host": "shield.example", "Origin": "https://localhost"}
+        assert server.call("DELETE", "/v1/policies/a", headers=other).status == 403
+
+
+def test_334_21_without_tls_an_allowed_host_is_a_proxys_name():
+    server = Daemon()
+    server.command = lambda own=server.command: own() + ["--allowed-host", "shield.example"]
+    for server in started(server):
+        assert server.call("GET", "/v1", headers={"Host": "shield.example"}).status == 200
+        assert server.call("GET", "/v1", headers={"Host": "other.example"}).status == 400

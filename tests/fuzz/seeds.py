@@ -85,6 +85,10 @@ def seeds(checkout):
                  part(0, 0, zlib.compress(b""))],
         "accept": [b"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",
                    b"application/json, text/*;q=0.5;x=y , application/problem+json"],
+        "guard": [b"1/v1/policies/a?label=a%2Fb\nHost: shield.example:9180\nContent-Length: 12\n"
+                  b"Content-Type: application/json\nOrigin: https://shield.example:9180\n",
+                  b"1/v1\nHost: [::1]:9180\nTransfer-Encoding: chunked\nCookie: a=b; c=d\n",
+                  b"0/livez\nHost: 127.0.0.1\nContent-Length: 3\nContent-Length: 4\n"],
         "challenge": [b"a=b; l7shield-gate=" + b"69558c00695598102" + b"A" * 23 + b"; c=d\n" +
                       b"69558c0069558e5808" + b"B" * 22 + b"\n1234\n/page?a=b\n",
                       b"l7shield-gate=;l7shield-gate\n\n0\n//evil.example\n"],
@@ -122,6 +126,8 @@ def dictionaries(openapi):
                    "application/problem+json", "application/*", "*/*", ";q=0.", ","],
         "challenge": ["l7shield-gate=", "; ", "69558c00", "//", "/\\\\"],
         "access_line": ['] \\"', '\\x', '\\u', '\\\\"', '""""', " HTTP/1.1", "://", '{"', '":', " - "],
+        "guard": ["Host: ", "Content-Length: ", "Transfer-Encoding: ", "chunked", "evil.example",
+                  "shield.example", ".localhost", "[::1]", "%00", "%2f", "%5c", "//", "Origin: "],
         "path": ["%2e", "%2F", "%25", "%00", "/../", "/./", "//", "/**", "*", "?"],
         "addr": ["::ffff:", "/128", "/32", "/0", "ip:", "net:", "_24", "255"],
         "meta_reply": ["VA ", " t", " c", "\r\n", "EN\r\n", "MN\r\n", "HD\r\n", "18446744073709551616"],

@@ -104,6 +104,27 @@ void fixture_close(fixture_t *fixture)
     l7s_scratch_free(fixture->scratch);
 }
 
+int fixture_set_up(void **state)
+{
+    static fixture_t fixture;
+
+    fixture_open(&fixture, 256);
+    *state = &fixture;
+    return 0;
+}
+
+int fixture_tear_down(void **state)
+{
+    fixture_close(*state);
+    return 0;
+}
+
+int fixture_start(void **state)
+{
+    fixture_reset(*state);
+    return 0;
+}
+
 static void close_episodes(l7s_episodes_t *episodes)
 {
     for (uint32_t i = 0; i < L7S_EPISODES; i++) {

@@ -31,6 +31,11 @@ typedef struct {
 void fixture_open(fixture_t *fixture, uint32_t buckets);
 void fixture_close(fixture_t *fixture);
 
+/* For cmocka: one node of 256 buckets for a whole file, a new start for each test. */
+int fixture_set_up(void **state);
+int fixture_tear_down(void **state);
+int fixture_start(void **state);
+
 /* Opens the databases that geo_database.pl made for this test (GEO_DATABASES). */
 l7s_geo_t *fixture_geo(const char *folder);
 

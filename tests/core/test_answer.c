@@ -15,27 +15,6 @@
 
 #define CLIENT "203.0.113.7"
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 256);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 /* Counts "401" and "403", acts on more than two of them in a minute. */
 static l7s_policy_t *guessing(fixture_t *fixture, l7s_action_t action)
 {
@@ -500,7 +479,7 @@ static void test_answer_one_signal_bans_the_next_request(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup(name, reset)
+#define CASE(name) cmocka_unit_test_setup(name, fixture_start)
     const struct CMUnitTest tests[] = {
         CASE(test_answer_counts_its_statuses_only),
         CASE(test_answer_statuses_may_be_a_class),
@@ -524,5 +503,5 @@ int main(void)
         CASE(test_answer_one_signal_bans_the_next_request),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

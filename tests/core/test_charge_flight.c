@@ -15,27 +15,6 @@
 #define CLIENT "203.0.113.7"
 #define OWNER 4711
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 256);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 static l7s_policy_t *limit(fixture_t *fixture, const char *name, l7s_action_t action,
                            uint32_t max)
 {
@@ -183,7 +162,7 @@ static void test_flight_without_owner_nothing_is_held(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup(name, reset)
+#define CASE(name) cmocka_unit_test_setup(name, fixture_start)
     const struct CMUnitTest tests[] = {
         CASE(test_flight_limit_refuses_until_one_is_over),
         CASE(test_flight_request_refused_by_another_policy_holds_nothing),
@@ -193,5 +172,5 @@ int main(void)
         CASE(test_flight_without_owner_nothing_is_held),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

@@ -17,21 +17,6 @@
 #define CLIENT "203.0.113.7"
 #define OTHER "203.0.113.8"
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 256);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
 /* At the beginning of a window, so that what follows lies in one. */
 static int reset(void **state)
 {
@@ -416,5 +401,5 @@ int main(void)
         CASE(test_ratio_random_clients_are_judged_by_their_answers),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

@@ -49,21 +49,6 @@ static void store_says(l7s_strict_verdict_t verdict, uint64_t used)
     store.used = used;
 }
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 256);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
 static int reset(void **state)
 {
     fixture_reset(*state);
@@ -352,5 +337,5 @@ int main(void)
         TEST(test_charge_strict_scope_node_and_always_never_ask),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

@@ -18,27 +18,6 @@
 
 #define CLIENT "203.0.113.7"
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 64);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 static l7s_status_t compile(fixture_t *fixture, size_t capacity, size_t *size)
 {
     uint64_t expiry;
@@ -401,7 +380,7 @@ static void test_compile_long_paths_and_hosts_match(void **state)
     }
 }
 
-#define TEST(function) cmocka_unit_test_setup(function, reset)
+#define TEST(function) cmocka_unit_test_setup(function, fixture_start)
 
 int main(void)
 {
@@ -422,5 +401,5 @@ int main(void)
         TEST(test_compile_long_paths_and_hosts_match),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

@@ -16,27 +16,6 @@
 
 #define CLIENT "203.0.113.7"
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 256);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 static l7s_verdict_t get(fixture_t *fixture, const char *client, const char *path)
 {
     fixture_request_t request = fixture_request(client, "GET", "www.example.com", path);
@@ -1041,7 +1020,7 @@ static void test_decide_header_equals_any_string_of_a_list(void **state)
     }
 }
 
-#define TEST(function) cmocka_unit_test_setup(function, reset)
+#define TEST(function) cmocka_unit_test_setup(function, fixture_start)
 
 int main(void)
 {
@@ -1081,5 +1060,5 @@ int main(void)
         TEST(test_decide_header_equals_any_string_of_a_list),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

@@ -14,27 +14,6 @@
 
 #define CLIENT "203.0.113.7"
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 256);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 static l7s_policy_t *by_user(fixture_t *fixture, l7s_action_t action, const char *by)
 {
     l7s_policy_t *policy = fixture_policy(fixture, "by-user", action, 2, 60);
@@ -213,7 +192,7 @@ static void test_decide_user_observed_policy_only_watches(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup(name, reset)
+#define CASE(name) cmocka_unit_test_setup(name, fixture_start)
     const struct CMUnitTest tests[] = {
         CASE(test_decide_user_counts_a_user_wherever_it_comes_from),
         CASE(test_decide_user_nobody_counts_by_client_unless_told_otherwise),
@@ -226,5 +205,5 @@ int main(void)
         CASE(test_decide_user_observed_policy_only_watches),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

@@ -19,27 +19,6 @@
 #define CLIENT "203.0.113.7"
 #define MINUTES(n) ((n)*60000ULL)
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 256);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 static l7s_verdict_t get(fixture_t *fixture, const char *client)
 {
     fixture_request_t request = fixture_request(client, "GET", "www.example.com", "/");
@@ -394,7 +373,7 @@ static void test_escalate_workers_count_an_episode_once(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup(name, reset)
+#define TEST(name) cmocka_unit_test_setup(name, fixture_start)
 
 int main(void)
 {
@@ -412,5 +391,5 @@ int main(void)
         TEST(test_escalate_workers_count_an_episode_once),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

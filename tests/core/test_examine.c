@@ -19,27 +19,6 @@
 #define HTML "accept: text/html,*/*;q=0.8"
 #define AGENT "user-agent: Mozilla/5.0"
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 256);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 static l7s_policy_t *gate(fixture_t *fixture, l7s_challenge_t kind)
 {
     l7s_policy_t *policy = fixture_policy(fixture, "gate", L7S_ACTION_CHALLENGE, 0, 0);
@@ -247,7 +226,7 @@ static void test_examine_challenge_as_a_step(void **state)
                      L7S_PROOF_NO_COOKIE);
 }
 
-#define TEST(name) cmocka_unit_test_setup(name, reset)
+#define TEST(name) cmocka_unit_test_setup(name, fixture_start)
 
 int main(void)
 {
@@ -260,5 +239,5 @@ int main(void)
         TEST(test_examine_challenge_as_a_step),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

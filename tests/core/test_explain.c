@@ -17,27 +17,6 @@
 
 #include <cmocka.h>
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 256);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 typedef struct {
     fixture_t *fixture;
     const l7s_explain_t *explain;
@@ -183,7 +162,7 @@ static void test_explain_agrees_with_decisions(void **state)
     assert_true(charged > 100); /* else nothing was compared */
 }
 
-#define TEST(function) cmocka_unit_test_setup(function, reset)
+#define TEST(function) cmocka_unit_test_setup(function, fixture_start)
 
 int main(void)
 {
@@ -193,5 +172,5 @@ int main(void)
         TEST(test_explain_agrees_with_decisions),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

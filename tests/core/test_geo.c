@@ -39,12 +39,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 /* --- databases --- */
 
 static void test_geo_find_table(void **state)
@@ -288,13 +282,16 @@ int main(void)
         cmocka_unit_test(test_geo_find_table),
         cmocka_unit_test(test_geo_add_what_is_no_database_is_refused_with_a_reason),
         cmocka_unit_test(test_geo_find_damaged_database_does_no_harm),
-        cmocka_unit_test_setup(test_client_in_country_or_asn_matches, reset),
-        cmocka_unit_test_setup(test_image_without_origins_needs_none, reset),
-        cmocka_unit_test_setup(test_lists_of_countries_and_asns_allow_and_deny, reset),
-        cmocka_unit_test_setup(test_count_by_asn_and_country_unknown_is_absent, reset),
-        cmocka_unit_test_setup(test_ban_by_country_hits_the_country_only, reset),
-        cmocka_unit_test_setup(test_origin_is_remembered_for_its_client, reset),
-        cmocka_unit_test_setup(test_without_databases_nothing_comes_from_anywhere, reset),
+        cmocka_unit_test_setup(test_client_in_country_or_asn_matches, fixture_start),
+        cmocka_unit_test_setup(test_image_without_origins_needs_none, fixture_start),
+        cmocka_unit_test_setup(test_lists_of_countries_and_asns_allow_and_deny,
+                               fixture_start),
+        cmocka_unit_test_setup(test_count_by_asn_and_country_unknown_is_absent,
+                               fixture_start),
+        cmocka_unit_test_setup(test_ban_by_country_hits_the_country_only, fixture_start),
+        cmocka_unit_test_setup(test_origin_is_remembered_for_its_client, fixture_start),
+        cmocka_unit_test_setup(test_without_databases_nothing_comes_from_anywhere,
+                               fixture_start),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

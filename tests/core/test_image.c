@@ -31,12 +31,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
 /* A copy that ends where the image does, so that a sanitizer sees every byte too far. */
 static l7s_image_t *copy_image(const fixture_t *fixture)
 {
@@ -307,5 +301,5 @@ int main(void)
         cmocka_unit_test(test_image_check_share_needs_both_tallies),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

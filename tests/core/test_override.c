@@ -17,27 +17,6 @@
 
 #define CLIENT "203.0.113.7"
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 64);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 static l7s_outcome_t outcome(fixture_t *fixture)
 {
     fixture_request_t request = fixture_request(CLIENT, "GET", "a.test", "/");
@@ -216,14 +195,16 @@ static void test_override_show_changes_what_is_effective(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_override_mode_acts_between_its_ends, reset),
-        cmocka_unit_test_setup(test_override_mode_alone_keeps_the_counters, reset),
-        cmocka_unit_test_setup(test_override_limit_percent_scales_and_counts_anew, reset),
+        cmocka_unit_test_setup(test_override_mode_acts_between_its_ends, fixture_start),
+        cmocka_unit_test_setup(test_override_mode_alone_keeps_the_counters,
+                               fixture_start),
+        cmocka_unit_test_setup(test_override_limit_percent_scales_and_counts_anew,
+                               fixture_start),
         cmocka_unit_test(test_override_scaled_beyond_what_can_be_counted_is_halved),
         cmocka_unit_test(test_overrides_read_for_the_policies_that_are_there),
         cmocka_unit_test(test_override_state_by_the_clock),
         cmocka_unit_test(test_override_show_changes_what_is_effective),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

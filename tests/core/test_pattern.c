@@ -22,27 +22,6 @@
 
 #define CLIENT "203.0.113.7"
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 64);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 static l7s_strings_t one(fixture_t *fixture, const char *pattern)
 {
     l7s_strings_t strings = {1, fixture_alloc(fixture, sizeof *strings.items)};
@@ -457,27 +436,34 @@ static void test_hostile_requests_are_decided_in_bounded_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_hostile_requests_are_decided_in_bounded_time, reset),
+        cmocka_unit_test_setup(test_hostile_requests_are_decided_in_bounded_time,
+                               fixture_start),
         cmocka_unit_test(test_pattern_error_says_why_and_where),
         cmocka_unit_test(test_pattern_error_none_for_what_people_write),
         cmocka_unit_test(test_pattern_error_deep_nesting_is_refused),
         cmocka_unit_test_setup(test_path_regex_is_looked_for_anywhere_unless_anchored,
-                               reset),
-        cmocka_unit_test_setup(test_path_regex_newline_and_bytes_hide_nothing, reset),
-        cmocka_unit_test_setup(test_path_regex_and_paths_must_both_hold, reset),
+                               fixture_start),
+        cmocka_unit_test_setup(test_path_regex_newline_and_bytes_hide_nothing,
+                               fixture_start),
+        cmocka_unit_test_setup(test_path_regex_and_paths_must_both_hold, fixture_start),
         cmocka_unit_test_setup(test_path_regex_any_of_several_and_shared_by_policies,
-                               reset),
-        cmocka_unit_test_setup(test_path_regex_in_an_exception_exempts, reset),
-        cmocka_unit_test_setup(test_regex_of_fields_each_has_its_own_patterns, reset),
+                               fixture_start),
+        cmocka_unit_test_setup(test_path_regex_in_an_exception_exempts, fixture_start),
+        cmocka_unit_test_setup(test_regex_of_fields_each_has_its_own_patterns,
+                               fixture_start),
         cmocka_unit_test_setup(test_compile_more_subjects_or_names_than_may_be_is_refused,
-                               reset),
-        cmocka_unit_test_setup(test_path_regex_without_scratch_is_never_found, reset),
-        cmocka_unit_test_setup(test_path_regex_long_text_is_cut_for_the_scan, reset),
-        cmocka_unit_test_setup(test_compile_more_patterns_than_may_be_is_refused, reset),
-        cmocka_unit_test_setup(test_image_check_another_database_is_refused, reset),
+                               fixture_start),
+        cmocka_unit_test_setup(test_path_regex_without_scratch_is_never_found,
+                               fixture_start),
+        cmocka_unit_test_setup(test_path_regex_long_text_is_cut_for_the_scan,
+                               fixture_start),
+        cmocka_unit_test_setup(test_compile_more_patterns_than_may_be_is_refused,
+                               fixture_start),
+        cmocka_unit_test_setup(test_image_check_another_database_is_refused,
+                               fixture_start),
         cmocka_unit_test_setup(test_path_regex_time_is_linear_for_the_worst_patterns,
-                               reset),
+                               fixture_start),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

@@ -17,27 +17,6 @@
 #define CLIENT "203.0.113.7"
 #define PER_MINUTE(requests) ((l7s_rate_t){requests, requests, 60000000})
 
-static int set_up(void **state)
-{
-    static fixture_t fixture;
-
-    fixture_open(&fixture, 64);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_close(*state);
-    return 0;
-}
-
-static int reset(void **state)
-{
-    fixture_reset(*state);
-    return 0;
-}
-
 /* k-gold has plan gold, k-silver silver, k-odd a plan that no policy knows, k-plain none;
  * 2 requests a minute by default, gold has 5, silver 3. */
 static l7s_policy_t *limit_by_plan(fixture_t *fixture)
@@ -164,7 +143,7 @@ static void test_plan_same_attribute_serves_several_policies(void **state)
     assert_int_equal(admitted(fixture, "k-silver"), 3);
 }
 
-#define TEST(function) cmocka_unit_test_setup(function, reset)
+#define TEST(function) cmocka_unit_test_setup(function, fixture_start)
 
 int main(void)
 {
@@ -177,5 +156,5 @@ int main(void)
         TEST(test_plan_same_attribute_serves_several_policies),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

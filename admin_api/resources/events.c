@@ -195,8 +195,9 @@ static void reply_items(admin_call_t *call, json_t *items, int64_t last)
 
 static bool may_wait(const admin_call_t *call)
 {
-    return !atomic_load(&call->daemon->stopping) &&
-           admin_mono_ms() < call->wait_until_mono_ms;
+    return !atomic_load(&call->daemon->stopping) && call->subscriber != NULL &&
+           admin_mono_ms() < call->wait_until_mono_ms &&
+           admin_hub_may_stay(call->subscriber);
 }
 
 static void poll(admin_call_t *call, question_t *question)

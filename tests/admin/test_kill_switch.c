@@ -3,6 +3,7 @@
  * Who is obeyed when the API and an emergency speak one after the other.
  */
 #include "../../admin_api/fleet/kill_switch.h"
+#include "../../admin_api/store/event_log.h"
 #include "../../core/mode.h"
 // clang-format off
 #include <setjmp.h>
@@ -11,6 +12,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 // clang-format on
+#include "stored.h"
+#include <string.h>
 
 static l7s_mode_item_t item(l7s_mode_t mode, uint64_t epoch, uint64_t number)
 {
@@ -89,6 +92,43 @@ static void test_kill_switch_new_epoch_carries_an_emergency_on(void **state)
     assert_false(admin_kill_switch_set(&own, true, false, &settings));
 }
 
+static bool see(void *context, const admin_event_t *event)
+{
+    assert_int_equal(event->type, ADMIN_EVENT_MODE_CHANGED);
+    json_t *data = json_loads(event->data, 0, NULL);
+    strcat(context, json_string_value(json_object_get(data, "mode")));
+    strcat(context, " ");
+    strcat(context, json_string_value(json_object_get(data, "because")));
+    strcat(context, "; ");
+    json_decref(data);
+    return true;
+}
+
+static void test_kill_switch_save_tells_of_another_mode(void **state)
+{
+    stored_t *stored = *state;
+    char told[256] = "";
+    int64_t after = 0;
+    bool more;
+    admin_kill_switch_t own = at_revision(3);
+    l7s_mode_item_t emergency = item(L7S_MODE_OFF, 1, 40);
+    assert_int_equal(admin_kill_switch_save(stored->store, &own), L7S_OK);
+    emergency.until_ms = 5000;
+    assert_true(admin_kill_switch_adopt(&own, &emergency));
+    assert_int_equal(admin_kill_switch_save(stored->store, &own), L7S_OK);
+    assert_int_equal(admin_kill_switch_save(stored->store, &own), L7S_OK);
+    assert_int_equal(admin_kill_switch_tell_end(stored->store, 4999), L7S_OK);
+    assert_int_equal(admin_kill_switch_tell_end(stored->store, 5000), L7S_OK);
+    assert_int_equal(admin_kill_switch_tell_end(stored->store, 6000), L7S_OK);
+    l7s_mode_item_t settings = item(L7S_MODE_OBSERVE, 1, 12);
+    assert_true(admin_kill_switch_set(&own, true, false, &settings));
+    assert_int_equal(admin_kill_switch_save(stored->store, &own), L7S_OK);
+    assert_int_equal(
+        admin_event_each(stored->store, ADMIN_EVENT_ALL, 10, &after, &more, see, told),
+        L7S_OK);
+    assert_string_equal(told, "off emergency; enforce expired; observe settings; ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +136,7 @@ int main(void)
         cmocka_unit_test(test_kill_switch_emergency_stays_until_somebody_speaks),
         cmocka_unit_test(test_kill_switch_adopt_is_ordered),
         cmocka_unit_test(test_kill_switch_new_epoch_carries_an_emergency_on),
+        stored_test(test_kill_switch_save_tells_of_another_mode),
     };
     return cmocka_run_group_tests_name("kill_switch", tests, NULL, NULL);
 }

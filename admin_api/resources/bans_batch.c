@@ -4,6 +4,7 @@
  * the keys; an id to be lifted that is not there is reported and no error, so that the
  * same batch can be sent again.
  */
+#include "../../core/json/utf8.h"
 #include "../http/problem.h"
 #include "ban_write.h"
 #include "resources.h"
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ID_MAX 63
 
 typedef struct {
     size_t count;
@@ -50,6 +53,10 @@ static bool check_batch(admin_call_t *call)
     if (!json_is_object(call->body)) {
         l7s_problems_add(&call->problems, "", "wrong_type", "must be an object");
     }
+    if (json_object_size(call->body) == 0) {
+        l7s_problems_add(&call->problems, "", "wrong_members",
+                         "must have \"put\", \"delete\" or both");
+    }
     if (total > ADMIN_BATCH_MAX) {
         l7s_problems_add(&call->problems, "", "wrong_items",
                          "must have at most %d bans and ids together", ADMIN_BATCH_MAX);
@@ -74,6 +81,9 @@ static void read_batch_puts(admin_call_t *call, batch_t *batch)
         snprintf(pointer, sizeof(pointer), "/delete/%zu", index);
         if (!json_is_string(item)) {
             l7s_problems_add(&call->problems, pointer, "wrong_type", "must be an id");
+        } else if (l7s_utf8_characters(json_string_value(item)) > ID_MAX) {
+            l7s_problems_add(&call->problems, pointer, "wrong_length",
+                             "an id has at most %d characters", ID_MAX);
         }
     }
 }

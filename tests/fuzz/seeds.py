@@ -79,6 +79,16 @@ def seeds(checkout):
                        b"18446744073709551615\r\n"],
         "access_line": [b"\x00" + b"".join(
             path.read_bytes() for path in sorted((checkout / "tests/core/access").glob("*/*")))],
+        "body": [b"[[1,-0.5e3,\"\\u00e4\\ud83d\\ude00\"],null,true,{\"a\":{}}]", b"[" * 33 + b"]" * 33,
+                 b"123", b"{\"a\":1,\"a\":2}", b"\"\\u0000\"", b"[1]\x00"],
+        "cursor": [b"limit=100\ncursor=61626364", b"cursor=", b"limit=1001",
+                   b"cursor=" + b"61" * 191, b"cursor=" + b"61" * 192, b"cursor=c3a4\nlimit=1"],
+        "query": [b"since=-15m\nwait_seconds=60\nlabel=team=web\nlabel=a\npolicy=x\nclient=10.0.0.0/8",
+                  b"since=2026-01-31T23:59:59.999+01:00\naccept=text/html;q=0.5, */*;q=0\nlabel==",
+                  b"since=-1000000d\nclient=::1\n" + b"policy=a\n" * 20],
+        "schema": [bytes([number % 256]) + dumps(document) for number, document in enumerate(
+            json.loads(path.read_text()).get("document")
+            for path in sorted((checkout / "tests/core/data").glob("*valid/*.json")))],
         "pairs": [b"aa=1&bb=%41+x&%61%61=%00&==&cc", b"aa=1; bb=\"x y\" ;cc;=; aa=2",
                   b"aa=%&bb=%4&cc=%zz&" + b"dd&" * 300],
         "part": [part(203, 0, packed), part(202, 0, packed), part(203, 7, packed),
@@ -119,6 +129,11 @@ def dictionaries(openapi):
     known = [f'"{word}"' for word in sorted(set(words(schemas)))]
     members = sorted({key for d in (BAN, REPORT, MANIFEST) for key in d})
     return {
+        "body": ['"\\u', '\\ud83d', "1e", "null", "true", "false", '":', "[]", "{}"],
+        "cursor": ["limit=", "cursor=", "1000", "61", "ff"],
+        "query": ["since=", "wait_seconds=", "label=", "policy=", "client=", "accept=", "-15m",
+                  "2026-01-31T23:59:59Z", "application/json", "*/*", ";q=0", "team=web"],
+        "schema": known + ["null", "true", "1e9", "-1"],
         "config": known + ["null", "true", "1e9", "0", "-1", '"@office"', '"/a/**"',
                            '"10.0.0.0/8"', '"*.example.com"'],
         "payload": [f'"{word}"' for word in members] + ["enforce ", "null", '"lift"'],

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from daemon import POLICY, daemon  # noqa: F401
+from daemon import POLICY, Daemon, daemon, started  # noqa: F401
 from httpd import wait_until
 
 HEAD = "GET /livez HTTP/1.1\r\nHost: localhost\r\n"
@@ -276,3 +276,15 @@ def test_330_18_bytes_that_are_no_utf8_never_spoil_an_answer(daemon):
                        headers={"Shield-Reason": "zu übereifrig".encode()})
     assert good.status == 201
     assert daemon.call("GET", "/v1/revisions/1").json["reason"] == "zu übereifrig"
+
+
+def test_330_19_host_in_brackets_is_an_address_wherever_any_name_is_served():
+    for server in started(Daemon(unix_socket=True)):
+        for host, code in (("[::1]:80", 401), ("[a/b]", 400), ("[]", 400), ("[::1", 400),
+                           ("[Host: evil.example]", 400), ("any.name", 401)):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(5)
+                connection.connect(str(server.socket_path))
+                connection.sendall(f"GET /v1 HTTP/1.1\r\nHost: {host}\r\nAuthorization: x"
+                                   "\r\nConnection: close\r\n\r\n".encode())
+                assert answers(connection.recv(65536)) == [code], host

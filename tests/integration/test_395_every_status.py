@@ -26,6 +26,7 @@ NAMES = {"/v1/policies/{name}": "policies/kept", "/v1/lists/{name}": "lists/kept
          "/v1/webhooks/{name}": "webhooks/kept"}
 DOCUMENTS = {"policies": POLICY, "lists": {"entries": [{"value": "198.51.100.7"}]},
              "apps": {"hosts": ["a.example"]}, "responses": {"body": "no"}}
+LOG = b'192.0.2.7 - - [31/Jan/2026:23:59:59 +0000] "GET / HTTP/1.1" 200 9 "-" "curl"\n'
 FAR = "2036-01-01T00:00:00Z"
 NEW = {"match": {"query": [{"name": "q", "is": "present"}]}}  # what an old node cannot do
 
@@ -155,6 +156,7 @@ def test_395_02_policies_lists_apps_and_responses(world):
         world.gives(404, "DELETE", path)
     world.gives(200, "POST", "/v1/policies:validate", POLICY)
     world.gives(200, "POST", "/v1/policies:test", {"requests": [{"client": "192.0.2.7"}]})
+    world.gives(200, "POST", "/v1/policies:backtest", content_type="text/plain", raw=LOG)
 
 
 def test_395_03_overrides(world):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Policies on the share of failing answers: counted when the answer is known, asked at
- * the head of requests. Most keys have no tally of what failed: one look tells.
+ * the head of requests. Of most keys too little was answered: one look tells.
  */
 #include "evaluation.h"
 #include "share.h"
@@ -19,16 +19,20 @@ bool l7s_ratio_measure(const l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
     const l7s_ratio_t *ratio = &l7s_image_policy(evaluation->image, trip->policy)->ratio;
     l7s_share_place_t place = place_of(evaluation, trip);
-    const l7s_slot_t *failed_at = l7s_share_slot(&place, L7S_RATIO_FAILED);
-    const l7s_slot_t *answered_at =
-        failed_at != NULL ? l7s_share_slot(&place, L7S_RATIO_ANSWERED) : NULL;
     uint64_t now_us = evaluation->now.mono_us, answered, failed;
+    const l7s_slot_t *slot = l7s_share_slot(&place, L7S_RATIO_ANSWERED);
 
-    if (answered_at == NULL) {
+    if (slot == NULL) {
         return false;
     }
-    answered = atomic_load_explicit(&answered_at->tat, memory_order_relaxed);
-    failed = atomic_load_explicit(&failed_at->tat, memory_order_relaxed);
+    answered = atomic_load_explicit(&slot->tat, memory_order_relaxed);
+    slot = l7s_ratio_is_enough(ratio, answered, now_us)
+               ? l7s_share_slot(&place, L7S_RATIO_FAILED)
+               : NULL;
+    if (slot == NULL) {
+        return false;
+    }
+    failed = atomic_load_explicit(&slot->tat, memory_order_relaxed);
     trip->wait_us = l7s_ratio_wait_s(ratio, answered, failed, now_us) * 1000000ULL;
     if (trip->wait_us == 0) {
         return false;

@@ -5,13 +5,19 @@
 #include "ratio.h"
 #include "tally.h"
 
+bool l7s_ratio_is_enough(const l7s_ratio_t *ratio, uint64_t answered, uint64_t now_us)
+{
+    return l7s_tally_weight(ratio->seconds, answered, now_us) >=
+           ratio->min_requests * (ratio->seconds * 1000ULL);
+}
+
 bool l7s_ratio_exceeds(const l7s_ratio_t *ratio, uint64_t answered, uint64_t failed,
                        uint64_t now_us)
 {
     uint64_t all = l7s_tally_weight(ratio->seconds, answered, now_us);
     uint64_t bad = l7s_tally_weight(ratio->seconds, failed, now_us);
 
-    return all >= ratio->min_requests * (ratio->seconds * 1000ULL) &&
+    return l7s_ratio_is_enough(ratio, answered, now_us) &&
            bad * 100 >= all * ratio->percent && !l7s_tally_is_full(answered);
 }
 

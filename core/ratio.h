@@ -20,6 +20,9 @@ typedef struct {
 /* Of a key, where its tallies stand: in the order of a policy's limits. */
 enum { L7S_RATIO_ANSWERED, L7S_RATIO_FAILED, L7S_RATIO_TALLIES };
 
+/* Were at least min_requests answered? */
+bool l7s_ratio_is_enough(const l7s_ratio_t *ratio, uint64_t answered, uint64_t now_us);
+
 /* At least min_requests were answered, and at least so many percent of them failed.
  * A tally of answers that is full tells nothing any more: false. */
 bool l7s_ratio_exceeds(const l7s_ratio_t *ratio, uint64_t answered, uint64_t failed,

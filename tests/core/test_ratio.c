@@ -52,6 +52,8 @@ static void test_ratio_edges_of_share_and_number(void **state)
         pair_t pair = {0, 0};
         answer(&RATIO, &pair, 60 * S, cases[i].good, cases[i].bad);
         assert_int_equal(exceeds(&RATIO, &pair, 60 * S), cases[i].exceeds);
+        assert_int_equal(l7s_ratio_is_enough(&RATIO, pair.answered, 60 * S),
+                         cases[i].good + cases[i].bad >= 50);
         assert_int_equal(l7s_ratio_percent(&RATIO, pair.answered, pair.failed, 60 * S),
                          cases[i].percent);
     }

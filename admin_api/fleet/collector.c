@@ -11,6 +11,7 @@
 #include "../store/event_log.h"
 #include "../store/store_events.h"
 #include "../store/store_objects.h"
+#include "../store/store_stats.h"
 #include "../worker.h"
 #include "ban_log.h"
 #include "fleet.h"
@@ -89,7 +90,8 @@ static bool prune_once(admin_store_t *store, uint64_t days, uint64_t rows,
     }
     if (admin_incident_prune(store, before_ms, rows, &incidents) != L7S_OK ||
         admin_ban_prune(store, now_ms, &bans) != L7S_OK ||
-        admin_event_prune(store, before_ms, rows, &events) != L7S_OK) {
+        admin_event_prune(store, before_ms, rows, &events) != L7S_OK ||
+        admin_stats_prune(store, before_ms, rows) != L7S_OK) {
         admin_store_rollback(store, ADMIN_EVENTS_DB);
         return false;
     }

@@ -10,6 +10,7 @@
 #include "../store/event_log.h"
 #include "../store/store_events.h"
 #include "../store/store_objects.h"
+#include "../store/store_stats.h"
 #include "../worker.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,7 +310,10 @@ static l7s_status_t write_rows(keep_t *keep)
                              .last_seen_ms = keep->due[i].last_seen_ms,
                              .position = 0,
                              .seat = keep->due[i].seat};
-        status = admin_node_put(store, &node);
+        status = admin_stats_take(store, node.name, node.seat, keep->now_ms);
+        if (status == L7S_OK) {
+            status = admin_node_put(store, &node);
+        }
     }
     if (status != L7S_OK) {
         admin_store_rollback(store, ADMIN_EVENTS_DB);

@@ -37,6 +37,7 @@ static const admin_route_t routes[] = {
     {"POST", "/v1/policies:validate", ADMIN_VIEWER, admin_policies_validate, SMALL, NULL, "", JSON, false},
     {"POST", "/v1/policies:backtest", ADMIN_OPERATOR, admin_policies_backtest, ADMIN_BODY_LOG, "Backtest", "", LINES, true},
     {"POST", "/v1/policies:test", ADMIN_VIEWER, admin_policies_test, SMALL, "PolicyTest", "", JSON, true},
+    {"GET", "/v1/policies/{name}/stats", ADMIN_VIEWER, admin_policies_stats, NONE, NULL, "since step_seconds", JSON, true},
     {"GET", "/v1/policies/{name}", ADMIN_VIEWER, admin_policies_get, NONE, NULL, "view", JSON, false},
     {"PUT", "/v1/policies/{name}", ADMIN_EDITOR, admin_policies_put, SMALL, NULL, "force view", JSON, false},
     {"PATCH", "/v1/policies/{name}", ADMIN_EDITOR, admin_policies_patch, SMALL, NULL, "force view", JSON, false},

@@ -9,6 +9,7 @@
 #include "objects.h"
 #include "overrides.h"
 #include "resources.h"
+#include "warnings.h"
 
 #include <string.h>
 
@@ -52,7 +53,8 @@ void admin_policies_delete(admin_call_t *call)
     admin_objects_delete(call, &kind);
 }
 
-/* As a dry run of a PUT under its own name, but for everybody who may read. */
+/* As a dry run of a PUT under its own name, but for everybody who may read; and what is
+ * probably not meant. */
 void admin_policies_validate(admin_call_t *call)
 {
     const char *name = json_string_value(json_object_get(call->body, "name"));
@@ -68,8 +70,10 @@ void admin_policies_validate(admin_call_t *call)
     if (admin_edit_begin(call) && admin_edit_commit(call, &change, 1)) {
         call->changed = -1;
         call->revision = -1;
+        json_t *warnings = admin_warnings(call->daemon, change.name, spec, call->now_ms);
         admin_call_reply(call, 200,
-                         json_pack("{s:b, s:[], s:o}", "valid", 1, "errors", "effective",
+                         json_pack("{s:b, s:[], s:o, s:o}", "valid", 1, "errors",
+                                   "warnings", warnings, "effective",
                                    l7s_policy_effective(spec)));
     }
     json_decref(spec);

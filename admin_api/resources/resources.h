@@ -21,6 +21,8 @@ void admin_policies_delete(admin_call_t *call);
 void admin_policies_validate(admin_call_t *call);
 /* policies_backtest.c */
 void admin_policies_backtest(admin_call_t *call);
+/* policies_stats.c */
+void admin_policies_stats(admin_call_t *call);
 /* policies_test.c */
 void admin_policies_test(admin_call_t *call);
 /* overrides.c */

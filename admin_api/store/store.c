@@ -89,6 +89,11 @@ static const char *const events_migrations[] = {
     "CREATE TABLE webhook_state(name TEXT PRIMARY KEY, created_ms INTEGER NOT NULL,"
     " position INTEGER NOT NULL, success_ms INTEGER NOT NULL, failure_ms INTEGER NOT NULL,"
     " next_ms INTEGER NOT NULL, failures INTEGER NOT NULL, error TEXT NOT NULL) STRICT;",
+    /* What policies did over time (store_stats.h). */
+    "CREATE TABLE policy_step(policy TEXT NOT NULL, at_s INTEGER NOT NULL,"
+    " matched INTEGER NOT NULL, acted INTEGER NOT NULL, would_act INTEGER NOT NULL,"
+    " logged INTEGER NOT NULL, PRIMARY KEY(policy, at_s)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX policy_step_at ON policy_step(at_s);",
 };
 
 #define VERSIONS(migrations) ((int)(sizeof migrations / sizeof migrations[0]))

@@ -157,6 +157,8 @@ def test_395_02_policies_lists_apps_and_responses(world):
     world.gives(200, "POST", "/v1/policies:validate", POLICY)
     world.gives(200, "POST", "/v1/policies:test", {"requests": [{"client": "192.0.2.7"}]})
     world.gives(200, "POST", "/v1/policies:backtest", content_type="text/plain", raw=LOG)
+    world.gives(200, "GET", "/v1/policies/kept/stats")
+    world.gives(404, "GET", "/v1/policies/nothing/stats")
 
 
 def test_395_03_overrides(world):

@@ -117,6 +117,27 @@ bool admin_scope_object(admin_call_t *call, const char *kind, const char *name,
     return beyond == NULL;
 }
 
+static bool same_member(const json_t *a, const json_t *b, const char *member)
+{
+    const json_t *one = json_object_get(a, member), *other = json_object_get(b, member);
+    return (json_array_size(one) == 0 && json_array_size(other) == 0) ||
+           json_equal(one, other);
+}
+
+bool admin_scope_extent(admin_call_t *call, const json_t *before, const json_t *after)
+{
+    if (bound(call->bounds, "apps") == NULL ||
+        (before != NULL && after != NULL && same_member(before, after, "hosts") &&
+         same_member(before, after, "paths"))) {
+        return true;
+    }
+    admin_call_problem(call, "forbidden",
+                       "Hosts and paths of an app need a token that is not bound to apps;"
+                       " %s is.",
+                       call->principal);
+    return false;
+}
+
 bool admin_scope_app(admin_call_t *call, const char *app)
 {
     if (call->bounds != NULL && (bound(call->bounds, "sets") != NULL ||

@@ -23,7 +23,11 @@ bool admin_scope_route(admin_call_t *call, const admin_route_t *route);
  * (NULL: to none)? False: the call has its problem. */
 bool admin_scope_object(admin_call_t *call, const char *kind, const char *name,
                         const char *set, const json_t *spec);
-/* The same for what concerns one app (NULL: all). */
+/* May the caller turn an app's document `before` into `after` (NULL: there is none)?
+ * Whose requests an app's are bounds the tokens that are bound to it, so those do not
+ * decide it. False: the call has its problem. */
+bool admin_scope_extent(admin_call_t *call, const json_t *before, const json_t *after);
+/* May the caller change what concerns one app (NULL: all)? */
 bool admin_scope_app(admin_call_t *call, const char *app);
 
 #endif

@@ -50,6 +50,9 @@ static l7s_status_t check_bounds(admin_call_t *call, const admin_change_t *chang
         admin_scope_object(call, kind, change->name, after,
                            spec == NULL ? before.spec : spec);
     }
+    if (call->code == NULL && strcmp(kind, "app") == 0 && !is_override(change)) {
+        admin_scope_extent(call, before.spec, spec);
+    }
     admin_object_clear(&before);
     return L7S_OK;
 }

@@ -127,6 +127,36 @@ static void test_scope_route_closed_unless_its_objects_are_asked_about(void **st
     json_decref(token);
 }
 
+static void test_scope_extent_of_an_app_is_not_its_tokens_business(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after;
+        bool allowed;
+    } cases[] = {
+        {"{'hosts':['a'],'tier':1}", "{'hosts':['a'],'tier':2}", true},
+        {"{'hosts':['a']}", "{'hosts':['a'],'paths':[]}", true},
+        {"{'hosts':['a']}", "{'hosts':['a','b']}", false},
+        {"{'hosts':['a']}", "{}", false},
+        {"{'paths':['/a']}", "{'paths':['/']}", false},
+        {"{'hosts':['a']}", NULL, false},
+        {NULL, "{'hosts':['a']}", false},
+    };
+    json_t *token = parse("{'apps':['shop']}"), *of_set = parse("{'sets':['web']}");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *before = cases[i].before == NULL ? NULL : parse(cases[i].before);
+        json_t *after = cases[i].after == NULL ? NULL : parse(cases[i].after);
+        admin_call_t call = {.bounds = token, .principal = "token:ci"};
+        assert_int_equal(admin_scope_extent(&call, before, after), cases[i].allowed);
+        call = (admin_call_t){.bounds = of_set, .principal = "token:ci"};
+        assert_true(admin_scope_extent(&call, before, after));
+        json_decref(before);
+        json_decref(after);
+    }
+    json_decref(token);
+    json_decref(of_set);
+}
+
 static void test_scope_app_only_its_own(void **state)
 {
     (void)state;
@@ -150,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_scope_address_only_from_the_networks),
         cmocka_unit_test(test_scope_object_within_all_its_bounds),
         cmocka_unit_test(test_scope_route_closed_unless_its_objects_are_asked_about),
+        cmocka_unit_test(test_scope_extent_of_an_app_is_not_its_tokens_business),
         cmocka_unit_test(test_scope_app_only_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,10 @@ def test_331_01_token_of_an_app_changes_what_concerns_it_alone(apps):
             ("PUT", "/v1/config", {})):
         assert refused(apps.call(method, path, body, token=token), "apps", "token:ci")
     for method, path, body in (
+            ("PATCH", "/v1/apps/shop", {"hosts": ["shop.example", "blog.example"]}),
+            ("PATCH", "/v1/apps/shop", {"paths": ["/**"]}), ("DELETE", "/v1/apps/shop", None)):
+        assert refused(apps.call(method, path, body, token=token), "Hosts and paths")
+    for method, path, body in (
             ("PATCH", "/v1/settings", {"mode": "off"}),
             ("PUT", "/v1/bans/ip:192.0.2.1", {"key": {"client": "192.0.2.1"}}),
             ("POST", "/v1/check:release", {"client": "192.0.2.1"})):

@@ -3,6 +3,7 @@
 server."""
 import functools
 import json
+import re
 import shutil
 import subprocess
 
@@ -10,6 +11,7 @@ from contract import CHECKER, OPENAPI
 
 # People write these in files; no call takes or gives them.
 FILES = {"Snapshot", "DaemonConfig"}
+PROBLEMS = CHECKER.parent.parent.parent / "admin_api" / "http" / "problem.c"
 
 
 @functools.cache
@@ -83,3 +85,16 @@ def test_392_04_operation_ids_are_unique_and_tags_are_known():
     assert len(set(ids)) == len(ids)
     known = {tag["name"] for tag in contract()["tags"]}
     assert {tag for _, operation in operations() for tag in operation["tags"]} == known
+
+
+def test_392_05_codes_of_problems_are_those_of_the_daemon():
+    rows = dict(re.findall(r'\{"(\w+)", (\d+), "', PROBLEMS.read_text()))
+    known = {}
+    for name, response in contract()["components"]["responses"].items():
+        if name.startswith("Problem"):
+            media = response["content"]["application/problem+json"]
+            for code in media["schema"]["allOf"][1]["properties"]["code"]["enum"]:
+                known[code] = name.removeprefix("Problem")
+    # Neither belongs to an operation: a method that there is not, and what must not happen.
+    assert rows.pop("method_not_allowed") == "405" and rows.pop("internal_error") == "500"
+    assert known == rows, "x-codes in schemas/openapi.yaml and the rows of problem.c differ"

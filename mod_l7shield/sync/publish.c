@@ -15,6 +15,7 @@
 #define ARENA_PAUSE_NS 1000000
 #define PINNED_BEFORE_LOG_MS 5000
 #define LOG_INTERVAL_MS 60000
+#define RETRY_MS 60000
 
 struct sync_publisher {
     const l7s_shared_t *shared;
@@ -198,6 +199,6 @@ void sync_publisher_tick(sync_publisher_t *publisher, l7s_now_t now)
     l7s_status_t status = publish(publisher, publisher->config, &publisher->count_key,
                                   publisher->config_epoch, publisher->revision, now);
     if (status != L7S_OK && status != L7S_TIMEOUT) {
-        publisher->next_expiry_ms = 0; /* it will not compile a second later either */
+        publisher->next_expiry_ms = now.wall_ms + RETRY_MS; /* not at every tick */
     }
 }

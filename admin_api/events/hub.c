@@ -273,14 +273,16 @@ l7s_status_t admin_hub_start(admin_daemon_t *daemon, admin_hub_t **out)
     pthread_condattr_destroy(&attributes);
     l7s_status_t status = prepare(hub);
     if (status == L7S_OK) {
+        /* Before the thread is there, which writes, too. */
+        admin_store_listen(daemon->store, notify, hub);
         status = admin_worker_start(&hub->worker, run, hub);
     }
     if (status != L7S_OK) {
+        admin_store_listen(daemon->store, NULL, NULL);
         pthread_cond_destroy(&hub->left);
         free(hub);
         return status;
     }
-    admin_store_listen(daemon->store, notify, hub);
     *out = hub;
     return L7S_OK;
 }
@@ -314,8 +316,8 @@ void admin_hub_ask_again(admin_hub_t *hub)
 void admin_hub_stop(admin_hub_t *hub)
 {
     if (hub != NULL) {
-        admin_store_listen(hub->daemon->store, NULL, NULL);
         admin_worker_stop(&hub->worker);
+        admin_store_listen(hub->daemon->store, NULL, NULL);
         admin_ring_clear(&hub->ring);
         pthread_cond_destroy(&hub->left);
         free(hub);

@@ -70,8 +70,6 @@ void admin_session_delete(admin_call_t *call)
     if (!call->dry_run) {
         admin_session_end(call->daemon->sessions, call->cookie);
         set_cookie(call, "", 0);
-    }
-    if (!call->dry_run) {
         admin_hub_ask_again(call->daemon->hub);
     }
     admin_call_reply(call, 204, NULL);

@@ -20,16 +20,18 @@ def parse(frame):
 class Stream:
     """One connection. `frames` counts all of them, heartbeats too."""
 
-    def __init__(self, daemon, query="", last_event_id=None, token=None, wait=True):
+    def __init__(self, daemon, query="", last_event_id=None, token=None,
+                 source="127.0.0.1"):
         self.buffer, self.frames, self.ended = b"", 0, False
-        self.socket = socket.create_connection(("127.0.0.1", daemon.port), 10)
+        self.socket = socket.create_connection(("127.0.0.1", daemon.port), 10,
+                                               source_address=(source, 0))
         lines = [f"GET /v1/events{query} HTTP/1.1", f"Host: 127.0.0.1:{daemon.port}",
                  f"Authorization: Bearer {token or daemon.token}",
                  "Accept: text/event-stream"]
         if last_event_id is not None:
             lines.append(f"Last-Event-ID: {last_event_id}")
         self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        self.head = self._head() if wait else ""
+        self.head = self._head()
 
     def _head(self):
         received = b""

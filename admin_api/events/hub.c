@@ -26,18 +26,15 @@
 #define CATCH_UP_MAX 256
 #define CATCH_UP_ROUNDS 8
 #define CLOSE_SECONDS 2
-/* A stream is no longer than this: whoever comes back is asked for a token again. */
-#define LIFE_MS 600000
 #define PENDING_MAX 192
 
 struct admin_subscriber {
     admin_hub_t *hub;
     admin_subscriber_t *previous, *next;
     unsigned types;
-    int64_t after;            /* the last event that was passed on or passed over */
-    size_t skip;              /* bytes of the next frame that have been sent */
-    uint64_t wake_ms, end_ms; /* monotonic */
-    uint64_t generation;      /* of the credentials by which it came */
+    int64_t after; /* the last event that was passed on or passed over */
+    size_t skip;   /* bytes of the next frame that have been sent */
+    uint64_t wake_ms;
     bool asleep, woken;
     char pending[PENDING_MAX]; /* goes out before anything else */
     size_t pending_size;
@@ -50,7 +47,6 @@ struct admin_hub {
     admin_worker_t worker; /* its lock guards all of this */
     bool notified, closing;
     unsigned count;
-    uint64_t generation; /* of credentials: streams of earlier ones end */
     pthread_cond_t left; /* after each that leaves while closing */
     admin_subscriber_t *subscribers;
     /* What was rendered before the newest change of the configuration is shown to nobody
@@ -67,14 +63,6 @@ static void wake(admin_subscriber_t *subscriber)
     subscriber->asleep = false;
     subscriber->woken = true;
     subscriber->sleep->resume(subscriber->connection);
-}
-
-/* Is its time over, or does nobody know whether it may still read? */
-static bool is_over(const admin_subscriber_t *subscriber, uint64_t mono_ms)
-{
-    const admin_hub_t *hub = subscriber->hub;
-    return hub->closing || subscriber->generation != hub->generation ||
-           mono_ms >= subscriber->end_ms;
 }
 
 static bool is_stale(const admin_hub_t *hub)
@@ -95,8 +83,7 @@ static void wake_due(admin_hub_t *hub, uint64_t mono_ms)
 {
     for (admin_subscriber_t *one = hub->subscribers; one != NULL; one = one->next) {
         /* One that is awake may be moving on at this moment, without the lock. */
-        if (one->asleep &&
-            (is_over(one, mono_ms) || mono_ms >= one->wake_ms || has_news(one))) {
+        if (one->asleep && (hub->closing || mono_ms >= one->wake_ms || has_news(one))) {
             wake(one);
         }
     }
@@ -106,8 +93,7 @@ static void wake_due(admin_hub_t *hub, uint64_t mono_ms)
 static bool fall_asleep(admin_subscriber_t *subscriber, const admin_sleep_t *sleep,
                         void *connection, uint64_t until_ms)
 {
-    uint64_t mono_ms = admin_mono_ms();
-    if (is_over(subscriber, mono_ms) || mono_ms >= until_ms || has_news(subscriber)) {
+    if (subscriber->hub->closing || admin_mono_ms() >= until_ms || has_news(subscriber)) {
         return false;
     }
     subscriber->asleep = true;
@@ -305,14 +291,6 @@ void admin_hub_close(admin_hub_t *hub)
     pthread_mutex_unlock(&hub->worker.lock);
 }
 
-void admin_hub_ask_again(admin_hub_t *hub)
-{
-    pthread_mutex_lock(&hub->worker.lock);
-    hub->generation++;
-    wake_due(hub, admin_mono_ms());
-    pthread_mutex_unlock(&hub->worker.lock);
-}
-
 void admin_hub_stop(admin_hub_t *hub)
 {
     if (hub != NULL) {
@@ -332,10 +310,8 @@ admin_subscriber_t *admin_hub_join(admin_hub_t *hub, unsigned types, int64_t aft
     if (subscriber == NULL) {
         return NULL;
     }
-    *subscriber = (admin_subscriber_t){
-        .hub = hub, .types = types, .after = after, .end_ms = admin_mono_ms() + LIFE_MS};
+    *subscriber = (admin_subscriber_t){.hub = hub, .types = types, .after = after};
     pthread_mutex_lock(&hub->worker.lock);
-    subscriber->generation = hub->generation;
     bool room = hub->count < ADMIN_SUBSCRIBERS_MAX && !hub->closing;
     if (room) {
         subscriber->next = hub->subscribers;
@@ -374,14 +350,6 @@ void admin_hub_leave(admin_subscriber_t *subscriber)
 int64_t admin_hub_position(const admin_subscriber_t *subscriber)
 {
     return subscriber->after;
-}
-
-bool admin_hub_may_stay(const admin_subscriber_t *subscriber)
-{
-    pthread_mutex_lock(&subscriber->hub->worker.lock);
-    bool over = is_over(subscriber, admin_mono_ms());
-    pthread_mutex_unlock(&subscriber->hub->worker.lock);
-    return !over;
 }
 
 void admin_hub_move(admin_subscriber_t *subscriber, int64_t after)
@@ -542,8 +510,7 @@ int64_t admin_hub_read(admin_subscriber_t *subscriber, const admin_sleep_t *slee
     admin_privacy_t privacy = hub->privacy;
     sink_t sink = {subscriber, &privacy, out, size, 0};
     bool asleep = false, good = true;
-    for (unsigned round = 0;
-         good && !asleep && sink.used == 0 && !is_over(subscriber, admin_mono_ms());
+    for (unsigned round = 0; good && !hub->closing && !asleep && sink.used == 0;
          round++) {
         if (round == CATCH_UP_ROUNDS) {
             put_heartbeat(&sink); /* a rare type: others shall have their turn */

@@ -29,11 +29,6 @@ L7S_MUST_USE l7s_status_t admin_hub_start(admin_daemon_t *daemon, admin_hub_t **
 void admin_hub_close(admin_hub_t *hub);
 void admin_hub_stop(admin_hub_t *hub);
 
-/* Somebody's credentials have changed: ends all streams, whose clients come back with
- * Last-Event-ID and are asked who they are. Streams end after ten minutes, too, so that
- * none outlives its token by more. */
-void admin_hub_ask_again(admin_hub_t *hub);
-
 /* A new subscriber of `types` behind `after`, awake. NULL: there are
  * ADMIN_SUBSCRIBERS_MAX, or the hub is closed. */
 admin_subscriber_t *admin_hub_join(admin_hub_t *hub, unsigned types, int64_t after);
@@ -44,9 +39,6 @@ void admin_hub_reset(admin_subscriber_t *subscriber, int64_t first, int64_t last
 /* Where it stands; and moves it on to `after`. Awake only. */
 int64_t admin_hub_position(const admin_subscriber_t *subscriber);
 void admin_hub_move(admin_subscriber_t *subscriber, int64_t after);
-
-/* False: its stream is to end. */
-bool admin_hub_may_stay(const admin_subscriber_t *subscriber);
 
 /* Puts `connection` to sleep until there may be an event for it, `until_ms` of the
  * monotonic clock has come, or the hub closes. False: it is so already. */

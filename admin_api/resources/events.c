@@ -6,6 +6,7 @@
  */
 #include "../events/event_text.h"
 #include "../events/hub.h"
+#include "../http/auth.h"
 #include "../http/page.h"
 #include "../http/problem.h"
 #include "../store/event_log.h"
@@ -195,9 +196,8 @@ static void reply_items(admin_call_t *call, json_t *items, int64_t last)
 
 static bool may_wait(const admin_call_t *call)
 {
-    return !atomic_load(&call->daemon->stopping) && call->subscriber != NULL &&
-           admin_mono_ms() < call->wait_until_mono_ms &&
-           admin_hub_may_stay(call->subscriber);
+    return !atomic_load(&call->daemon->stopping) &&
+           admin_mono_ms() < call->wait_until_mono_ms;
 }
 
 static void poll(admin_call_t *call, question_t *question)
@@ -296,6 +296,10 @@ void admin_events_get(admin_call_t *call)
         if (call->code != NULL) {
             return;
         }
+    } else if (!admin_auth_still(call->daemon->auth, call->identity, call->peer,
+                                 ADMIN_VIEWER, call->now_ms)) {
+        admin_call_problem(call, "unauthenticated", "This token is not valid any more.");
+        return;
     } else {
         question.after = admin_hub_position(call->subscriber);
     }

@@ -6,7 +6,6 @@
  * that may read our answers knows.
  */
 #include "../../core/clock.h"
-#include "../events/hub.h"
 #include "../http/auth.h"
 #include "../http/problem.h"
 #include "resources.h"
@@ -70,7 +69,6 @@ void admin_session_delete(admin_call_t *call)
     if (!call->dry_run) {
         admin_session_end(call->daemon->sessions, call->cookie);
         set_cookie(call, "", 0);
-        admin_hub_ask_again(call->daemon->hub);
     }
     admin_call_reply(call, 204, NULL);
 }

@@ -6,7 +6,6 @@
  */
 #include "../../core/addr.h"
 #include "../../core/clock.h"
-#include "../events/hub.h"
 #include "../http/auth.h"
 #include "../http/page.h"
 #include "../http/problem.h"
@@ -249,16 +248,6 @@ static bool finish(admin_call_t *call, l7s_status_t status)
     return true;
 }
 
-/* The same, of a token that somebody may be reading events with. */
-static bool finish_existing(admin_call_t *call, l7s_status_t status)
-{
-    bool finished = finish(call, status);
-    if (finished && !call->dry_run) {
-        admin_hub_ask_again(call->daemon->hub);
-    }
-    return finished;
-}
-
 /* Inside the transaction. A new token is minted into `secret`. */
 static bool prepare(admin_call_t *call, const admin_token_t *before, admin_token_t *after,
                     char secret[ADMIN_TOKEN_TEXT])
@@ -301,8 +290,7 @@ static void write_token(admin_call_t *call, const admin_token_t *before,
         admin_edit_abort(call);
         return;
     }
-    l7s_status_t status = admin_token_put(call->daemon->store, after);
-    if (created ? finish(call, status) : finish_existing(call, status)) {
+    if (finish(call, admin_token_put(call->daemon->store, after))) {
         /* The secret of a dry run opens nothing, so it is not shown. */
         reply(call, after, created && !call->dry_run ? secret : NULL,
               created ? 201 : 200);
@@ -368,8 +356,7 @@ void admin_tokens_delete(admin_call_t *call)
     }
     if (!admin_remains(call, &token, &census)) {
         admin_edit_abort(call);
-    } else if (finish_existing(call,
-                               admin_token_delete(call->daemon->store, token.name))) {
+    } else if (finish(call, admin_token_delete(call->daemon->store, token.name))) {
         admin_call_reply(call, 204, NULL);
     }
     json_decref(token.spec);
@@ -420,7 +407,7 @@ void admin_tokens_rotate(admin_call_t *call)
     if (status == L7S_OK) {
         status = admin_token_put(call->daemon->store, &token);
     }
-    if (finish_existing(call, status)) {
+    if (finish(call, status)) {
         reply(call, &token, call->dry_run ? NULL : secret, 200);
     }
     json_decref(token.spec);

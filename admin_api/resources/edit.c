@@ -31,6 +31,24 @@ void admin_edit_abort(admin_call_t *call)
     admin_store_rollback(call->daemon->store, ADMIN_CONFIG_DB);
 }
 
+bool admin_edit_finish(admin_call_t *call, l7s_status_t status)
+{
+    if (status == L7S_OK && !call->dry_run) {
+        status = admin_trail_write(call);
+    }
+    if (status != L7S_OK || call->dry_run) {
+        admin_edit_abort(call);
+    } else {
+        status = admin_store_commit(call->daemon->store, ADMIN_CONFIG_DB);
+    }
+    if (status != L7S_OK) {
+        admin_call_failed(call, status);
+        return false;
+    }
+    call->changed = 1;
+    return true;
+}
+
 /* Is `etag` in the list of an If-Match or If-None-Match header? Weak ones never match. */
 static bool lists_etag(const char *header, const char *etag)
 {

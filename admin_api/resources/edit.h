@@ -25,6 +25,11 @@ bool admin_edit_precondition(admin_call_t *call, const char *etag);
  * changes: Shield-Changed: false. False: the call has its problem. */
 bool admin_edit_commit(admin_call_t *call, const admin_change_t *changes, size_t count);
 
+/* What else is no object (tokens, webhooks) was written with `status`: writes the audit's
+ * row, commits (not for a dry run), and ends the transaction in every case. False: the
+ * call has its problem. */
+bool admin_edit_finish(admin_call_t *call, l7s_status_t status);
+
 /* A document without "status", and with "name" first when it has none. New reference. */
 json_t *admin_edit_spec(const json_t *body, const char *name);
 /* RFC 7396. New reference. */

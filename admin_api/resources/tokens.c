@@ -11,7 +11,6 @@
 #include "../http/problem.h"
 #include "../http/scope.h"
 #include "../http/token_text.h"
-#include "../http/trail.h"
 #include "edit.h"
 #include "resources.h"
 
@@ -229,25 +228,6 @@ static bool valid_name(admin_call_t *call)
     return good;
 }
 
-/* Ends the transaction. */
-static bool finish(admin_call_t *call, l7s_status_t status)
-{
-    if (status == L7S_OK && !call->dry_run) {
-        status = admin_trail_write(call);
-    }
-    if (status != L7S_OK || call->dry_run) {
-        admin_edit_abort(call);
-    } else {
-        status = admin_store_commit(call->daemon->store, ADMIN_CONFIG_DB);
-    }
-    if (status != L7S_OK) {
-        admin_call_failed(call, status);
-        return false;
-    }
-    call->changed = 1;
-    return true;
-}
-
 /* Inside the transaction. A new token is minted into `secret`. */
 static bool prepare(admin_call_t *call, const admin_token_t *before, admin_token_t *after,
                     char secret[ADMIN_TOKEN_TEXT])
@@ -290,7 +270,7 @@ static void write_token(admin_call_t *call, const admin_token_t *before,
         admin_edit_abort(call);
         return;
     }
-    if (finish(call, admin_token_put(call->daemon->store, after))) {
+    if (admin_edit_finish(call, admin_token_put(call->daemon->store, after))) {
         /* The secret of a dry run opens nothing, so it is not shown. */
         reply(call, after, created && !call->dry_run ? secret : NULL,
               created ? 201 : 200);
@@ -356,7 +336,8 @@ void admin_tokens_delete(admin_call_t *call)
     }
     if (!admin_remains(call, &token, &census)) {
         admin_edit_abort(call);
-    } else if (finish(call, admin_token_delete(call->daemon->store, token.name))) {
+    } else if (admin_edit_finish(call,
+                                 admin_token_delete(call->daemon->store, token.name))) {
         admin_call_reply(call, 204, NULL);
     }
     json_decref(token.spec);
@@ -407,7 +388,7 @@ void admin_tokens_rotate(admin_call_t *call)
     if (status == L7S_OK) {
         status = admin_token_put(call->daemon->store, &token);
     }
-    if (finish(call, status)) {
+    if (admin_edit_finish(call, status)) {
         reply(call, &token, call->dry_run ? NULL : secret, 200);
     }
     json_decref(token.spec);

@@ -10,7 +10,6 @@
 #include "../../core/json/schema.h"
 #include "../http/page.h"
 #include "../http/problem.h"
-#include "../http/trail.h"
 #include "../store/event_log.h"
 #include "edit.h"
 #include "resources.h"
@@ -215,25 +214,6 @@ static bool has_room(admin_call_t *call)
     return true;
 }
 
-/* Ends the transaction. */
-static bool finish(admin_call_t *call, l7s_status_t status)
-{
-    if (status == L7S_OK && !call->dry_run) {
-        status = admin_trail_write(call);
-    }
-    if (status != L7S_OK || call->dry_run) {
-        admin_edit_abort(call);
-    } else {
-        status = admin_store_commit(call->daemon->store, ADMIN_CONFIG_DB);
-    }
-    if (status != L7S_OK) {
-        admin_call_failed(call, status);
-        return false;
-    }
-    call->changed = 1;
-    return true;
-}
-
 /* Inside the transaction, which it ends. */
 static void write_webhook(admin_call_t *call, const admin_webhook_t *before,
                           const admin_webhook_t *after)
@@ -248,7 +228,7 @@ static void write_webhook(admin_call_t *call, const admin_webhook_t *before,
         admin_edit_abort(call);
         call->changed = 0;
         reply(call, before, 200);
-    } else if (finish(call, admin_webhook_put(call->daemon->store, after))) {
+    } else if (admin_edit_finish(call, admin_webhook_put(call->daemon->store, after))) {
         reply(call, after, created ? 201 : 200);
     }
 }
@@ -306,7 +286,8 @@ void admin_webhooks_delete(admin_call_t *call)
     }
     if (etag_of(&webhook, etag) != L7S_OK || !admin_edit_precondition(call, etag)) {
         admin_edit_abort(call);
-    } else if (finish(call, admin_webhook_delete(call->daemon->store, webhook.name))) {
+    } else if (admin_edit_finish(
+                   call, admin_webhook_delete(call->daemon->store, webhook.name))) {
         admin_call_reply(call, 204, NULL);
     }
     json_decref(webhook.spec);

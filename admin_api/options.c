@@ -37,6 +37,7 @@ static const struct {
     {"tls-cert", "tls.certificate_file", "FILE", "certificate chain, PEM: serve HTTPS"},
     {"tls-key", "tls.key_file", "FILE", "its private key, PEM"},
     {"backtest-folder", "backtest.folder", "DIR", "access logs that the API may read"},
+    {"backup-folder", "backup.folder", "DIR", "where POST /v1/backup puts backups"},
     {"webhook-ca", "webhooks.ca_file", "FILE",
      "who may sign webhooks' certificates, instead of the system's"},
     {"webhook-private-targets", "webhooks.private_targets", "refuse|allow",
@@ -159,6 +160,7 @@ static void fill(admin_options_t *out)
     const json_t *backtest = json_object_get(document, "backtest");
     json_int_t most = json_integer_value(json_object_get(backtest, "max_upload_bytes"));
     out->backtest_folder = text_of(backtest, "folder");
+    out->backup_folder = text_of(json_object_get(document, "backup"), "folder");
     out->backtest_max_upload_bytes = most > 0 ? (size_t)most : UPLOAD_MAX;
     const json_t *webhooks = json_object_get(document, "webhooks");
     const char *private = text_of(webhooks, "private_targets");
@@ -310,7 +312,7 @@ static bool choose_command(int argc, char **argv, l7s_problems_t *problems,
 
 static void merge(json_t *document, json_t *given)
 {
-    static const char *const objects[] = {"tls", "backtest", "webhooks"};
+    static const char *const objects[] = {"tls", "backtest", "backup", "webhooks"};
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
         json_t *own = json_object_get(given, objects[i]);
         json_t *object = json_object_get(document, objects[i]);

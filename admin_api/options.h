@@ -35,6 +35,7 @@ typedef struct {
     const char *secret_file, *signing_key_file, *trust_file, *token_file;
     const char *tls_cert, *tls_key, *tls_client_ca;
     const char *backtest_folder; /* NULL: none */
+    const char *backup_folder;   /* NULL: none */
     size_t backtest_max_upload_bytes;
     size_t server_count;
     const char *servers[ADMIN_SERVERS_MAX]; /* memcached, "address:port" */

@@ -65,6 +65,7 @@ typedef struct admin_call {
     unsigned status;
     json_t *reply; /* owned; NULL with `text` or for 204 */
     char *text;    /* owned; with `content_type`, instead of reply */
+    int file;      /* the same as a file; -1: none. Owned */
     const char *content_type;
     bool more; /* `text` is a part (page.h): run the handler again for the next one … */
     char resume[ADMIN_CURSOR_KEY_MAX]; /* … which goes on behind this key */

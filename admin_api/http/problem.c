@@ -45,6 +45,7 @@ static const row_t rows[] = {
     {"last_admin_token", 409, "The last admin token"},
     {"allow_listed", 409, "An allow list covers this client"},
     {"node_live", 409, "The node is live"},
+    {"no_backup_folder", 409, "No folder for backups is configured"},
     {"unsupported_by_nodes", 409, "Not supported by every node"},
     {"position_too_old", 410, "The events are not kept any more"},
     {"precondition_failed", 412, "Precondition failed"},

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* jansson reserves no newline; a terminal and a text file want one. */
@@ -32,6 +33,19 @@ static char *dump(const json_t *json, bool pretty, size_t *size)
     text[length + 1] = '\0';
     *size = length + 1;
     return text;
+}
+
+static struct MHD_Response *response_of_file(admin_call_t *call)
+{
+    struct stat file;
+    struct MHD_Response *response =
+        fstat(call->file, &file) == 0
+            ? MHD_create_response_from_fd64((uint64_t)file.st_size, call->file)
+            : NULL;
+    if (response != NULL) {
+        call->file = -1; /* the response closes it */
+    }
+    return response;
 }
 
 /* Steals nothing; the text is owned by the response afterwards. */
@@ -56,6 +70,8 @@ static struct MHD_Response *body_of(admin_request_t *request, const char **type)
     } else if (call->more) {
         request->streams = true;
         return admin_lines_response(request);
+    } else if (call->file >= 0) {
+        return response_of_file(call);
     } else if (call->text != NULL) {
         text = call->text;
         call->text = NULL;

@@ -144,13 +144,17 @@ static bool check_accept(admin_request_t *request)
          admin_media_accepts(accept, "application/x-ndjson")) ||
         ((produces & ADMIN_PRODUCES_EVENTS) != 0 &&
          admin_media_accepts(accept, "text/event-stream")) ||
+        ((produces & ADMIN_PRODUCES_BYTES) != 0 &&
+         admin_media_accepts(accept, "application/octet-stream")) ||
         ((produces & ADMIN_PRODUCES_TEXT) != 0 &&
          admin_media_accepts(accept, "text/plain"))) {
         return true;
     }
     admin_call_problem(
         call, "not_acceptable", "This answers %s%s%s%s.",
-        (produces & ADMIN_PRODUCES_JSON) != 0 ? "application/json" : "text/plain",
+        (produces & ADMIN_PRODUCES_JSON) != 0    ? "application/json"
+        : (produces & ADMIN_PRODUCES_BYTES) != 0 ? "application/octet-stream"
+                                                 : "text/plain",
         (produces & ADMIN_PRODUCES_NDJSON) != 0 ? ", application/x-ndjson" : "",
         (produces & ADMIN_PRODUCES_EVENTS) != 0 ? ", text/event-stream" : "",
         (produces & ADMIN_PRODUCES_TEXT) != 0 && (produces & ADMIN_PRODUCES_JSON) != 0
@@ -623,6 +627,7 @@ admin_request_t *admin_request_create(admin_daemon_t *daemon,
                                    .identity = &request->identity,
                                    .tls = listen == ADMIN_LISTEN_TLS,
                                    .upload = -1,
+                                   .file = -1,
                                    .changed = -1,
                                    .revision = -1};
     if (request->path == NULL || request->cut_path == NULL) {
@@ -644,6 +649,9 @@ void admin_request_free(admin_request_t *request)
     }
     if (request->call.upload >= 0) {
         close(request->call.upload);
+    }
+    if (request->call.file >= 0) {
+        close(request->call.file);
     }
     json_decref(request->call.body);
     json_decref(request->call.reply);

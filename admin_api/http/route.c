@@ -17,6 +17,7 @@
 #define LINES (ADMIN_PRODUCES_JSON | ADMIN_PRODUCES_NDJSON)
 #define TEXT ADMIN_PRODUCES_TEXT
 #define EVENTS ADMIN_PRODUCES_EVENTS
+#define BYTES ADMIN_PRODUCES_BYTES
 
 #define PAGE "limit cursor"
 #define OBJECTS "limit cursor label* view"
@@ -89,6 +90,8 @@ static const admin_route_t routes[] = {
     {"PUT", "/v1/tokens/{name}", ADMIN_ADMIN, admin_tokens_put, SMALL, "TokenPut", "", JSON, false},
     {"DELETE", "/v1/tokens/{name}", ADMIN_ADMIN, admin_tokens_delete, NONE, NULL, "", JSON, false},
 
+    {"GET", "/v1/backup", ADMIN_ADMIN, admin_backup_get, NONE, NULL, "", BYTES, true},
+    {"POST", "/v1/backup", ADMIN_ADMIN, admin_backup_post, NONE, NULL, "", JSON, true},
     {"POST", "/v1/session", ADMIN_NOBODY, admin_session_post, SMALL, "SessionPost", "", JSON, false},
     {"DELETE", "/v1/session", ADMIN_NOBODY, admin_session_delete, NONE, NULL, "", JSON, false},
     {"GET", "/v1/audit", ADMIN_AUDITOR, admin_audit_list, NONE, NULL, "limit cursor outcome* code* principal* method* path* client since until", LINES, true},

@@ -13,7 +13,8 @@ enum {
     ADMIN_PRODUCES_JSON = 1,
     ADMIN_PRODUCES_NDJSON = 2,
     ADMIN_PRODUCES_TEXT = 4,
-    ADMIN_PRODUCES_EVENTS = 8 /* text/event-stream */
+    ADMIN_PRODUCES_EVENTS = 8, /* text/event-stream */
+    ADMIN_PRODUCES_BYTES = 16  /* application/octet-stream */
 };
 
 #define ADMIN_BODY_NONE 0

@@ -77,6 +77,8 @@ void admin_revisions_get(admin_call_t *call);
 void admin_revisions_restore(admin_call_t *call);
 void admin_revisions_rollout(admin_call_t *call);
 /* session.c */
+void admin_backup_get(admin_call_t *call);
+void admin_backup_post(admin_call_t *call);
 void admin_session_post(admin_call_t *call);
 void admin_session_delete(admin_call_t *call);
 /* audit.c */

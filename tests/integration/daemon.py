@@ -76,7 +76,8 @@ class Answer:
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
-        self.text = body.decode()
+        is_text = headers.get("content-type") != "application/octet-stream"
+        self.text = body.decode() if is_text else body.decode("latin-1")
         self.json = None
         if "json" in headers.get("content-type", "") and \
                 headers["content-type"] != "application/x-ndjson":

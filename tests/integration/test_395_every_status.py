@@ -311,6 +311,8 @@ def test_395_09_tokens_sessions_and_the_audit(world):
 
 
 def test_395_10_the_daemon_itself(world):
+    world.gives(200, "GET", "/v1/backup")
+    world.gives(409, "POST", "/v1/backup")
     for path in ("/livez", "/readyz", "/metrics", "/openapi.json", "/schemas/policy.json",
                  "/v1", "/v1/packs", "/v1/packs/baseline"):
         world.gives(200, "GET", path)

@@ -111,7 +111,8 @@ static l7s_run_t compile_limits(l7s_compiler_t *compiler, const l7s_policy_t *po
             .place = (uint8_t)i,
             .of = (uint8_t)count,
             /* Of a share what was answered takes along what failed. */
-            .fleet = policy->fleet && !asks_store(policy) &&
+            .fleet = policy->fleet && !compiler->config->is_alone &&
+                     !asks_store(policy) &&
                      (policy->ratio.percent == 0 || i == L7S_RATIO_ANSWERED),
             .strict = asks_store(policy),
             .deferred = awaited_by(policy) != 0,

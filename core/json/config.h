@@ -182,6 +182,7 @@ typedef struct {
     l7s_response_t *responses;
     l7s_mode_t mode;        /* of settings: the kill switch */
     uint64_t mode_until_ms; /* 0: no end */
+    bool is_alone;          /* of a node without a fleet: nobody hears what it counts */
     struct {
         uint32_t max_acted_clients_percent, within_seconds;
     } guard;

@@ -73,8 +73,11 @@ static void offer(sync_policy_file_t *file, sync_publisher_t *publisher,
 {
     l7s_segment_t *header = shared->header;
     uint64_t revision = atomic_load(&header->revision) + 1;
-    l7s_status_t status = sync_publisher_offer(publisher, file->pending,
-                                               &header->boot_count_key, 0, revision, now);
+    l7s_status_t status;
+
+    file->pending->is_alone = true;
+    status = sync_publisher_offer(publisher, file->pending, &header->boot_count_key, 0,
+                                  revision, now);
 
     if (status == L7S_TIMEOUT) {
         return;

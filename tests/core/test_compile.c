@@ -62,6 +62,19 @@ static void test_compile_empty_configuration_admits(void **state)
     assert_int_equal(fixture->next_expiry_ms, 0);
 }
 
+static void test_compile_node_alone_tells_nobody(void **state)
+{
+    fixture_t *fixture = *state;
+    uint32_t count;
+
+    fixture_policy(fixture, "limit", L7S_ACTION_THROTTLE, 1, 1)->fleet = true;
+    for (unsigned alone = 0; alone < 2; alone++) {
+        fixture->config.is_alone = alone != 0;
+        fixture_compile(fixture);
+        assert_int_equal(l7s_image_limits(fixture->image, &count)[0].fleet, !alone);
+    }
+}
+
 static void test_compile_says_how_much_memory_it_needs(void **state)
 {
     fixture_t *fixture = *state;
@@ -386,6 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_compile_empty_configuration_admits),
+        TEST(test_compile_node_alone_tells_nobody),
         TEST(test_compile_says_how_much_memory_it_needs),
         TEST(test_compile_large_list_fits_in_proportion),
         TEST(test_compile_large_list_of_strings_keeps_digests_only),

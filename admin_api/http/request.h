@@ -42,6 +42,15 @@ typedef struct {
     atomic_bool done; /* … and has finished */
 } admin_request_t;
 
+/* A body that nobody wants is read to its end, but not for ever. */
+#define ADMIN_DRAIN_MAX ((size_t)64 << 20)
+
+static inline const char *admin_request_header(const admin_request_t *request,
+                                               const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
 /* NULL: no memory. `method` and `path` are copied or live as long as the connection. */
 admin_request_t *admin_request_create(admin_daemon_t *daemon,
                                       struct MHD_Connection *connection,
@@ -58,6 +67,8 @@ bool admin_request_body(admin_request_t *request, const char *data, size_t size)
 /* How long, from now, the rest of the body may take: who sends a byte now and then must
  * not stay. */
 unsigned admin_request_body_ms(const admin_request_t *request);
+/* Is it one that the audit is to know, even when there is no such route? */
+bool admin_request_mutates(const admin_request_t *request);
 /* Does it change nothing? */
 bool admin_request_reads(const admin_request_t *request);
 /* Should the handler run in a thread of its own? */

@@ -111,7 +111,6 @@ static bool check_accept(admin_request_t *request)
     return false;
 }
 
-
 static unsigned long long declared_size(const admin_request_t *request)
 {
     const char *length = admin_request_header(request, "Content-Length");
@@ -150,8 +149,8 @@ static bool begin_upload(admin_request_t *request)
     if (!check_length(request)) {
         return false;
     }
-    call->upload_has_head =
-        admin_media_is(admin_request_header(request, "Content-Type"), "application/x-ndjson");
+    call->upload_has_head = admin_media_is(admin_request_header(request, "Content-Type"),
+                                           "application/x-ndjson");
     call->upload = admin_spool_open(options->data_dir);
     if (call->upload < 0) {
         admin_call_failed(call, L7S_IO);

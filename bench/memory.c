@@ -6,7 +6,7 @@
  *
  * memory MEBIBYTES KEYS LOOKUPS
  */
-#include "../core/segment.h"
+#include "../core/segment/segment.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

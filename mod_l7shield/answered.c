@@ -7,7 +7,7 @@
  */
 #include "answered.h"
 
-#include "answer.h"
+#include "../core/decide/answer.h"
 #include "answer_filter.h"
 #include "request.h"
 #include "shared_memory.h"

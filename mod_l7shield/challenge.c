@@ -10,8 +10,8 @@
  */
 #include "challenge.h"
 
+#include "../core/decide/examine.h"
 #include "challenge_page.h"
-#include "examine.h"
 #include "request.h"
 #include "send.h"
 #include "shared_memory.h"

@@ -8,7 +8,7 @@
 
 #include "mod_l7shield.h"
 
-#include "decide.h"
+#include "../core/decide/decide.h"
 
 /* Sends the page of a challenge in the place of what was asked for. Returns DONE. */
 int shield_challenge_ask(request_rec *r, const l7s_verdict_t *verdict);

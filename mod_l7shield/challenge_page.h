@@ -7,7 +7,7 @@
 
 #include "mod_l7shield.h"
 
-#include "decide.h"
+#include "../core/decide/decide.h"
 
 /* Script and worker from this site, our own style by its hash, nothing else. */
 #define SHIELD_PAGE_STYLE_HASH "sha256-4BUaAuZLz9zO/fh/+jHF1aPlWeu2BMDfk0QH5KUAE2c="

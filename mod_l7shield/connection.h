@@ -7,7 +7,7 @@
 
 #include "mod_l7shield.h"
 
-#include "decide.h"
+#include "../core/decide/decide.h"
 
 /* What is remembered of a connection that was let in. */
 typedef struct {

@@ -6,7 +6,7 @@
  */
 #include "metrics.h"
 
-#include "decide.h"
+#include "../core/decide/decide.h"
 #include "shared_memory.h"
 
 #include "http_protocol.h"

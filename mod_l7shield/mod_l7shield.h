@@ -12,8 +12,8 @@
 #include "http_config.h"
 #include "http_log.h"
 
-#include "cidrset.h"
-#include "segment.h"
+#include "../core/image/cidrset.h"
+#include "../core/segment/segment.h"
 
 extern module AP_MODULE_DECLARE_DATA l7shield_module;
 APLOG_USE_MODULE(l7shield);

@@ -4,7 +4,7 @@
  */
 #include "refusal_body.h"
 
-#include "accept.h"
+#include "../core/accept.h"
 #include "shared_memory.h"
 #include "text.h"
 

@@ -8,7 +8,7 @@
 
 #include "mod_l7shield.h"
 
-#include "decide.h"
+#include "../core/decide/decide.h"
 
 typedef struct {
     const char *content_type;

@@ -8,7 +8,7 @@
 
 #include "mod_l7shield.h"
 
-#include "decide.h"
+#include "../core/decide/decide.h"
 
 /* Refuses `r` as `verdict` says. The hook returns what this returns: DONE (the answer has
  * been sent, the connection stays open) or a status (the site's ErrorDocument answers).

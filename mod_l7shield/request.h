@@ -7,8 +7,8 @@
 
 #include "mod_l7shield.h"
 
-#include "decide.h"
-#include "path.h"
+#include "../core/decide/decide.h"
+#include "../core/path.h"
 
 /* httpd's default LimitRequestLine and a NUL. Of a path that is cut only the beginning is
  * judged, so a long segment would lead past a pattern with something behind its star. */

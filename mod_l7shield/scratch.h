@@ -7,7 +7,7 @@
 
 #include "mod_l7shield.h"
 
-#include "pattern.h"
+#include "../core/image/pattern.h"
 
 /* Each child, once. */
 void shield_scratch_child(apr_pool_t *pool, server_rec *server);

@@ -8,7 +8,7 @@
 
 #include "mod_l7shield.h"
 
-#include "image.h"
+#include "../core/image/image.h"
 
 /* What outlives a restart of httpd, and with it the code of this module. */
 typedef struct {

@@ -6,7 +6,7 @@
 #ifndef SHIELD_STRICT_WAIT_H
 #define SHIELD_STRICT_WAIT_H
 
-#include "strict.h"
+#include "../core/count/strict.h"
 
 /* An l7s_request_t.strict. */
 l7s_strict_verdict_t shield_strict_ask(void *context, l7s_strict_question_t *question);

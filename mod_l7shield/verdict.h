@@ -7,8 +7,8 @@
 
 #include "mod_l7shield.h"
 
-#include "decide.h"
-#include "rule.h"
+#include "../core/decide/decide.h"
+#include "../core/rule.h"
 
 /* Judges `r` under the values of `section`: all lists, bans and policies. NULL: admitted,
  * and nothing to tell. Else the verdict, kept with the request. */

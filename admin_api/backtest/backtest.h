@@ -7,7 +7,7 @@
 #ifndef ADMIN_BACKTEST_H
 #define ADMIN_BACKTEST_H
 
-#include "../../core/access_line.h"
+#include "../../core/access_log/access_line.h"
 #include "../../core/status.h"
 #include <jansson.h>
 

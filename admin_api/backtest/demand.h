@@ -15,7 +15,7 @@
 #ifndef ADMIN_DEMAND_H
 #define ADMIN_DEMAND_H
 
-#include "../../core/bucket.h"
+#include "../../core/count/bucket.h"
 #include "sample.h"
 
 typedef struct admin_demand admin_demand_t;

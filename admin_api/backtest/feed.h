@@ -7,7 +7,7 @@
 #ifndef ADMIN_FEED_H
 #define ADMIN_FEED_H
 
-#include "../../core/access_line.h"
+#include "../../core/access_log/access_line.h"
 #include "../../core/status.h"
 
 #define ADMIN_BATCH 1024

@@ -4,8 +4,8 @@
  */
 #include "check_bans.h"
 
-#include "../../core/ban_id.h"
 #include "../../core/clock.h"
+#include "../../core/segment/ban_id.h"
 #include <string.h>
 
 bool admin_check_ban_is_own(const l7s_ban_t *ban, const l7s_addr_t *client)

@@ -7,10 +7,10 @@
 
 #include "../../core/bus/meta.h"
 #include "../../core/bus/pool.h"
-#include "../../core/fleet.h"
+#include "../../core/count/fleet.h"
+#include "../../core/count/strict.h"
+#include "../../core/decide/limit.h"
 #include "../../core/json/override.h"
-#include "../../core/limit.h"
-#include "../../core/strict.h"
 #include "../fleet/keys.h"
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #ifndef ADMIN_CHECK_REQUEST_H
 #define ADMIN_CHECK_REQUEST_H
 
-#include "../../core/decide.h"
+#include "../../core/decide/decide.h"
 #include "../../core/path.h"
 #include "../http/call.h"
 

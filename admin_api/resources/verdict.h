@@ -5,7 +5,7 @@
 #ifndef ADMIN_VERDICT_H
 #define ADMIN_VERDICT_H
 
-#include "../../core/decide.h"
+#include "../../core/decide/decide.h"
 #include <jansson.h>
 
 /* {"outcome","refused","by","action"}, and "status" of a refusal. New reference. */

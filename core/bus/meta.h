@@ -13,7 +13,7 @@
 #ifndef L7S_META_H
 #define L7S_META_H
 
-#include "../fleet.h"
+#include "../count/fleet.h"
 #include "../status.h"
 
 typedef enum {

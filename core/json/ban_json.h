@@ -9,8 +9,8 @@
 #ifndef L7S_BAN_JSON_H
 #define L7S_BAN_JSON_H
 
-#include "../ban_id.h"
-#include "../bans.h"
+#include "../segment/ban_id.h"
+#include "../segment/bans.h"
 #include "../status.h"
 #include <jansson.h>
 

@@ -6,8 +6,8 @@
 #ifndef L7S_COMPILE_H
 #define L7S_COMPILE_H
 
-#include "../image.h"
-#include "../stats.h"
+#include "../image/image.h"
+#include "../segment/stats.h"
 #include "config.h"
 
 /* Compiles `config` into `memory`, which begins at a multiple of 64. The counting key

@@ -3,7 +3,7 @@
  * Lists and other sets of networks in an image, as far as they are in force now: networks
  * become sorted ranges, strings a hash table of their digests.
  */
-#include "../cidrset.h"
+#include "../image/cidrset.h"
 #include "compiler.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * (methods, hosts, paths, apps, headers, networks); the rest, and every exception,
  * becomes a record that is looked at.
  */
-#include "../cidrset.h"
+#include "../image/cidrset.h"
 #include "compiler.h"
 
 #include <stdlib.h>

@@ -10,7 +10,7 @@
  */
 #include "compile_pattern.h"
 
-#include "../pattern.h"
+#include "../image/pattern.h"
 
 #include <ctype.h>
 #include <hs/hs_compile.h>

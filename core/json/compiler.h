@@ -7,7 +7,7 @@
 #ifndef L7S_COMPILER_H
 #define L7S_COMPILER_H
 
-#include "../stats.h"
+#include "../segment/stats.h"
 #include "compile_client.h"
 #include "compile_header.h"
 #include "compile_index.h"

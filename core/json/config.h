@@ -11,13 +11,13 @@
 #ifndef L7S_CONFIG_H
 #define L7S_CONFIG_H
 
-#include "../bans.h"
-#include "../bucket.h"
+#include "../count/bucket.h"
+#include "../count/ratio.h"
 #include "../geo.h"
 #include "../key.h"
 #include "../mode.h"
-#include "../ratio.h"
 #include "../rule.h"
+#include "../segment/bans.h"
 #include "../status.h"
 #include <jansson.h>
 

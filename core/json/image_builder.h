@@ -9,7 +9,7 @@
 #ifndef L7S_IMAGE_BUILDER_H
 #define L7S_IMAGE_BUILDER_H
 
-#include "../image_layout.h"
+#include "../image/image_layout.h"
 #include "config.h"
 
 typedef struct {

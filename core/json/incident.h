@@ -9,7 +9,7 @@
 #ifndef L7S_INCIDENT_H
 #define L7S_INCIDENT_H
 
-#include "../episode.h"
+#include "../segment/episode.h"
 #include <jansson.h>
 
 /* A node's report of an episode: {"node","id","state","policy","mode","key",…}. New

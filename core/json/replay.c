@@ -5,7 +5,7 @@
  */
 #include "replay.h"
 
-#include "../evaluation.h"
+#include "../decide/evaluation.h"
 #include "compile.h"
 
 #include <stdlib.h>

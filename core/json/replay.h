@@ -11,7 +11,7 @@
 #ifndef L7S_REPLAY_H
 #define L7S_REPLAY_H
 
-#include "../answer.h"
+#include "../decide/answer.h"
 #include "config.h"
 
 typedef struct l7s_replay l7s_replay_t;

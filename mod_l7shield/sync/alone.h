@@ -12,7 +12,7 @@
 #ifndef SYNC_ALONE_H
 #define SYNC_ALONE_H
 
-#include "../../core/fleet.h"
+#include "../../core/count/fleet.h"
 #include "../../core/status.h"
 #include <stdbool.h>
 #include <stddef.h>

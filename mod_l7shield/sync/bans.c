@@ -5,7 +5,7 @@
  * whoever made it there.
  */
 #include "bans.h"
-#include "../../core/escalate.h"
+#include "../../core/decide/escalate.h"
 #include "../../core/json/ban_json.h"
 #include "../../core/key.h"
 #include "clock.h"

@@ -11,7 +11,7 @@
 #ifndef SYNC_BANS_H
 #define SYNC_BANS_H
 
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 #include "ban_ledger.h"
 #include "publish.h"
 #include <jansson.h>

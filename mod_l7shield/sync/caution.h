@@ -9,7 +9,7 @@
 #ifndef SYNC_CAUTION_H
 #define SYNC_CAUTION_H
 
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 
 typedef struct {
     l7s_segment_t *header;

@@ -8,8 +8,8 @@
  */
 #include "counters.h"
 #include "../../core/bus/meta.h"
+#include "../../core/decide/limit.h"
 #include "../../core/key.h"
-#include "../../core/limit.h"
 #include "alone.h"
 #include "hot.h"
 #include "log.h"

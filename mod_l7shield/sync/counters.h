@@ -8,8 +8,8 @@
 #ifndef SYNC_COUNTERS_H
 #define SYNC_COUNTERS_H
 
-#include "../../core/image.h"
-#include "../../core/segment.h"
+#include "../../core/image/image.h"
+#include "../../core/segment/segment.h"
 #include "bus.h"
 
 typedef struct sync_counters sync_counters_t;

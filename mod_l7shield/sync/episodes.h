@@ -7,7 +7,7 @@
 #ifndef SYNC_EPISODES_H
 #define SYNC_EPISODES_H
 
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 #include "spool.h"
 
 typedef struct sync_episodes sync_episodes_t;

@@ -8,7 +8,7 @@
 #ifndef SYNC_FLIGHTS_H
 #define SYNC_FLIGHTS_H
 
-#include "../../core/mailbox.h"
+#include "../../core/segment/mailbox.h"
 #include "options.h"
 
 typedef struct sync_flights sync_flights_t;

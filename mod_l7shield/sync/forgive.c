@@ -3,8 +3,8 @@
  * See forgive.h.
  */
 #include "forgive.h"
+#include "../../core/decide/limit.h"
 #include "../../core/key.h"
-#include "../../core/limit.h"
 #include <unistd.h>
 
 static unsigned reset(const l7s_shared_t *shared, const l7s_image_limit_t *limit,

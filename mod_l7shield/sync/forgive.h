@@ -7,8 +7,8 @@
 #ifndef SYNC_FORGIVE_H
 #define SYNC_FORGIVE_H
 
-#include "../../core/image.h"
-#include "../../core/segment.h"
+#include "../../core/image/image.h"
+#include "../../core/segment/segment.h"
 
 /* Makes every limit of `image` that counts by client or by network forget this address or
  * network. Networks wider than a limit's own are left out, since they hold many counters.

@@ -8,7 +8,7 @@
 #define SYNC_GUARD_H
 
 #include "../../core/json/config.h"
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 #include "spool.h"
 
 typedef struct sync_guard sync_guard_t;

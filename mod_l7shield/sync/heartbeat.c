@@ -4,7 +4,7 @@
  * takes differences, and sees a smaller one when httpd was restarted.
  */
 #include "heartbeat.h"
-#include "../../core/decide.h"
+#include "../../core/decide/decide.h"
 #include "../../core/mode.h"
 #include <jansson.h>
 #include <stdlib.h>

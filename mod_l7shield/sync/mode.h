@@ -9,7 +9,7 @@
 
 #include "../../core/bus/item.h"
 #include "../../core/json/config.h"
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 
 typedef struct sync_mode sync_mode_t;
 

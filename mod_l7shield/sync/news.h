@@ -11,7 +11,7 @@
 #ifndef SYNC_NEWS_H
 #define SYNC_NEWS_H
 
-#include "../../core/fleet.h"
+#include "../../core/count/fleet.h"
 #include "bus.h"
 
 typedef struct sync_news sync_news_t;

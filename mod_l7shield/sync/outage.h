@@ -8,7 +8,7 @@
 #ifndef SYNC_OUTAGE_H
 #define SYNC_OUTAGE_H
 
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 #include "bus.h"
 #include "spool.h"
 

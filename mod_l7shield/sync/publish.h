@@ -7,9 +7,9 @@
 #ifndef SYNC_PUBLISH_H
 #define SYNC_PUBLISH_H
 
-#include "../../core/image.h"
+#include "../../core/image/image.h"
 #include "../../core/json/config.h"
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 
 typedef struct sync_publisher sync_publisher_t;
 

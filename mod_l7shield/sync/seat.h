@@ -7,7 +7,7 @@
 #ifndef SYNC_SEAT_H
 #define SYNC_SEAT_H
 
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 #include "bus.h"
 
 #define SYNC_SEATS 256

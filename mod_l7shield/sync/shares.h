@@ -9,8 +9,8 @@
 #define SYNC_SHARES_H
 
 #include "../../core/bus/meta.h"
-#include "../../core/segment.h"
-#include "../../core/share.h"
+#include "../../core/decide/share.h"
+#include "../../core/segment/segment.h"
 #include "news.h"
 #include "told.h"
 

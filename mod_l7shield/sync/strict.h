@@ -8,8 +8,8 @@
 #ifndef SYNC_STRICT_H
 #define SYNC_STRICT_H
 
-#include "../../core/image.h"
-#include "../../core/segment.h"
+#include "../../core/image/image.h"
+#include "../../core/segment/segment.h"
 #include "clock.h"
 #include "options.h"
 

@@ -6,7 +6,7 @@
 #ifndef SYNC_STRICT_LIMIT_H
 #define SYNC_STRICT_LIMIT_H
 
-#include "../../core/strict.h"
+#include "../../core/count/strict.h"
 #include "strict_reply.h"
 
 #define SYNC_COMMAND_MAX 128

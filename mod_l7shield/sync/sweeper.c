@@ -4,7 +4,7 @@
  * on it, since a full bucket of slots evicts drained ones by itself.
  */
 #include "sweeper.h"
-#include "../../core/limit.h"
+#include "../../core/decide/limit.h"
 #include "clock.h"
 #include "log.h"
 #include <stdlib.h>

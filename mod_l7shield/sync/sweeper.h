@@ -7,8 +7,8 @@
 #ifndef SYNC_SWEEPER_H
 #define SYNC_SWEEPER_H
 
-#include "../../core/image.h"
-#include "../../core/segment.h"
+#include "../../core/image/image.h"
+#include "../../core/segment/segment.h"
 
 typedef struct sync_sweeper sync_sweeper_t;
 

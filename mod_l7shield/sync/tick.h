@@ -6,7 +6,7 @@
 #ifndef SYNC_TICK_H
 #define SYNC_TICK_H
 
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 #include "options.h"
 
 typedef struct sync_tick sync_tick_t;

@@ -11,7 +11,7 @@
 #ifndef FLEET_MODEL_H
 #define FLEET_MODEL_H
 
-#include "../../core/fleet.h"
+#include "../../core/count/fleet.h"
 
 #define FLEET_NODES_MAX 1000
 

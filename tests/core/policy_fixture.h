@@ -7,8 +7,8 @@
 #ifndef POLICY_FIXTURE_H
 #define POLICY_FIXTURE_H
 
-#include "../../core/answer.h"
-#include "../../core/decide.h"
+#include "../../core/decide/answer.h"
+#include "../../core/decide/decide.h"
 #include "../../core/json/compile.h"
 #include "../../core/path.h"
 

@@ -3,7 +3,7 @@
  * Lines of access logs. access/valid/ holds a line and what it says, access/invalid/ a
  * line and why it is none; what no file can hold (zero bytes, endless lines) stands here.
  */
-#include "../../core/access_line.h"
+#include "../../core/access_log/access_line.h"
 
 #include <dirent.h>
 #include <setjmp.h>

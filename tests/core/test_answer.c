@@ -2,7 +2,7 @@
  *
  * What is counted when a request has been answered, one rule at a time.
  */
-#include "../../core/answer.h"
+#include "../../core/decide/answer.h"
 #include "policy_fixture.h"
 
 #include <setjmp.h>

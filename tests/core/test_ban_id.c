@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../core/ban_id.h"
+#include "../../core/segment/ban_id.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

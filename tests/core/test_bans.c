@@ -3,8 +3,8 @@
  * Bans: begin, end, lifting and its memory, networks of every width, a full table,
  * workers that write at once and one that dies while it writes.
  */
-#include "../../core/bans.h"
 #include "../../core/key.h"
+#include "../../core/segment/bans.h"
 #include "seeded.h"
 // clang-format off
 #include <setjmp.h>

@@ -3,7 +3,7 @@
  * The bucket against an exact model in 128-bit numbers that never wraps, over random
  * rates, bursts, gaps and clocks of any magnitude, and the promises made to users.
  */
-#include "../../core/bucket.h"
+#include "../../core/count/bucket.h"
 #include "seeded.h"
 // clang-format off
 #include <setjmp.h>

@@ -3,7 +3,7 @@
  * The claim protocol step by step, with the rival played by hand at the worst moments.
  * What threads and processes make of it is in test_table_shared.c.
  */
-#include "../../core/cell.h"
+#include "../../core/segment/cell.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

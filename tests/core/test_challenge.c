@@ -2,7 +2,7 @@
  *
  * Tokens: what they hold for, and that nothing else is taken for one.
  */
-#include "../../core/challenge.h"
+#include "../../core/decide/challenge.h"
 #include "../../core/sha256.h"
 // clang-format off
 #include <setjmp.h>

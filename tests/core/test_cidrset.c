@@ -2,7 +2,7 @@
  *
  * The flat set agrees with asking every network in turn.
  */
-#include "../../core/cidrset.h"
+#include "../../core/image/cidrset.h"
 #include "seeded.h"
 // clang-format off
 #include <setjmp.h>

@@ -3,7 +3,7 @@
  * What the compiler makes of a configuration, beyond what decisions show: size, expiry,
  * identities, statistics, limits of what fits.
  */
-#include "../../core/image_layout.h"
+#include "../../core/image/image_layout.h"
 #include "policy_fixture.h"
 
 #include <setjmp.h>

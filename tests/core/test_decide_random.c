@@ -5,7 +5,7 @@
  * counter. The seed is fixed and printed; L7S_SEED in the environment sets another one,
  * L7S_ROUNDS another number of configurations.
  */
-#include "../../core/ban_id.h"
+#include "../../core/segment/ban_id.h"
 #include "policy_fixture.h"
 #include "policy_random.h"
 #include "policy_reference.h"

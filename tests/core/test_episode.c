@@ -3,7 +3,7 @@
  * Episodes: one per key whoever opens it, counted exactly by many threads, folded into a
  * campaign above 32 keys, bounded by the table.
  */
-#include "../../core/episode.h"
+#include "../../core/segment/episode.h"
 #include "seeded.h"
 // clang-format off
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  *
  * The signals of an episode: few different ones, whoever raises how many.
  */
-#include "../../core/episode.h"
+#include "../../core/segment/episode.h"
 
 #include <pthread.h>
 #include <setjmp.h>

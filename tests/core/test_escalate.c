@@ -3,7 +3,7 @@
  * Whoever comes back meets a stronger action: what counts as coming back, when a step
  * applies, and when it ends.
  */
-#include "../../core/escalate.h"
+#include "../../core/decide/escalate.h"
 #include "policy_fixture.h"
 
 #include <pthread.h>

@@ -2,7 +2,7 @@
  *
  * Who is challenged, what counts, and how a proof becomes a pass.
  */
-#include "../../core/examine.h"
+#include "../../core/decide/examine.h"
 #include "../../core/sha256.h"
 #include "policy_fixture.h"
 

@@ -3,7 +3,7 @@
  * Explanations against decisions: over random configurations a policy that is explained
  * as matching is one that a decision counted, and the key names the slot that it charged.
  */
-#include "../../core/explain.h"
+#include "../../core/decide/explain.h"
 #include "policy_fixture.h"
 #include "policy_random.h"
 #include "seeded.h"

@@ -4,7 +4,7 @@
  * store, simulated on a fake clock (fleet_model.h), against one exact limiter that sees
  * every request.
  */
-#include "../../core/fleet.h"
+#include "../../core/count/fleet.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * Places in flight: never more than may be, all of them given back, those of the dead
  * too.
  */
-#include "../../core/flight.h"
+#include "../../core/segment/flight.h"
 
 #include <pthread.h>
 #include <setjmp.h>

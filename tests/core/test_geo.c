@@ -4,7 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "../../core/geo.h"
-#include "../../core/image_layout.h"
+#include "../../core/image/image_layout.h"
 #include "policy_fixture.h"
 
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  *
  * Estimates of the guard's sketches stay near the truth from one client to a million.
  */
-#include "../../core/guard.h"
+#include "../../core/segment/guard.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * The check of an image against garbage: whatever passes it must be safe to evaluate. Run
  * under the address sanitizer this is the proof; without it, that nothing crashes.
  */
-#include "../../core/image_layout.h"
+#include "../../core/image/image_layout.h"
 #include "policy_fixture.h"
 #include "policy_random.h"
 #include "seeded.h"

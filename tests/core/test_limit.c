@@ -2,7 +2,7 @@
  *
  * Both kinds of counters through one door.
  */
-#include "../../core/limit.h"
+#include "../../core/decide/limit.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * The mailbox under threads and processes: everybody gets the answer to his own question,
  * nobody waits beyond the deadline, and whoever is killed leaves nothing behind for good.
  */
-#include "../../core/mailbox.h"
+#include "../../core/segment/mailbox.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  *
  * Overrides: what is read, when they run, and what an image makes of them.
  */
-#include "../../core/image_layout.h"
+#include "../../core/image/image_layout.h"
 #include "../../core/json/override.h"
 #include "policy_fixture.h"
 

@@ -2,10 +2,10 @@
  *
  * Regular expressions: what is refused and why, what is found, how long the worst takes.
  */
-#include "../../core/image_layout.h"
+#include "../../core/image/image_layout.h"
+#include "../../core/image/pattern.h"
 #include "../../core/json/compile_pattern.h"
 #include "../../core/pairs.h"
-#include "../../core/pattern.h"
 #include "policy_fixture.h"
 #include "seeded.h"
 

@@ -2,7 +2,7 @@
  *
  * Plans: which limits a request is held to by what a list knows of its key.
  */
-#include "../../core/image_layout.h"
+#include "../../core/image/image_layout.h"
 #include "policy_fixture.h"
 
 #include <setjmp.h>

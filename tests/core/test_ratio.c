@@ -3,8 +3,8 @@
  * When the share of failing answers is too large, for how long, and what is shown of it,
  * against the same in floating point.
  */
-#include "../../core/ratio.h"
-#include "../../core/tally.h"
+#include "../../core/count/ratio.h"
+#include "../../core/count/tally.h"
 #include "seeded.h"
 // clang-format off
 #include <setjmp.h>

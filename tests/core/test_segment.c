@@ -3,7 +3,7 @@
  * The segment: its layout for every size, what refuses to attach, images under readers
  * that come, go and die, and the lease that a dead holder leaves.
  */
-#include "../../core/segment.h"
+#include "../../core/segment/segment.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  *
  * Both tallies of a key: where they are, how they travel, what the fleet's numbers mean.
  */
-#include "../../core/share.h"
+#include "../../core/decide/share.h"
 #include "seeded.h"
 // clang-format off
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  *
  * Rows are found again by name; the last one takes whoever found none.
  */
-#include "../../core/stats.h"
+#include "../../core/segment/stats.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * The arithmetic of a shared arrival time: exactly one limiter, whoever takes; skewed
  * clocks, damaged words and lost data.
  */
-#include "../../core/strict.h"
+#include "../../core/count/strict.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>

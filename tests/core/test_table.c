@@ -3,7 +3,7 @@
  * The table in one thread: what a slot begins with, who is evicted and who never is, what
  * the sync process gets to see.
  */
-#include "../../core/table.h"
+#include "../../core/segment/table.h"
 #include "seeded.h"
 // clang-format off
 #include <setjmp.h>

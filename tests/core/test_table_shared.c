@@ -4,7 +4,7 @@
  * slots, what is over its limit is never evicted, and who is killed in the middle of a
  * claim leaves nothing behind for good.
  */
-#include "../../core/table.h"
+#include "../../core/segment/table.h"
 #include "seeded.h"
 // clang-format off
 #include <setjmp.h>

@@ -4,7 +4,7 @@
  * and clocks, and what it promises of a window's edges, of clocks that differ and of
  * room.
  */
-#include "../../core/tally.h"
+#include "../../core/count/tally.h"
 #include "seeded.h"
 // clang-format off
 #include <setjmp.h>

@@ -3,7 +3,7 @@
  * Lines of an access log: clients write most of them. Whatever stands there, texts lie in
  * the line and end there, and no escape makes one longer than what was written.
  */
-#include "../../core/access_line.h"
+#include "../../core/access_log/access_line.h"
 #include "input.h"
 
 static void check_text(const char *text, const char *line, size_t size)

@@ -4,8 +4,8 @@
  * has one spelling that is accepted again, and a set of networks contains what one of
  * them contains.
  */
-#include "../../core/ban_id.h"
-#include "../../core/cidrset.h"
+#include "../../core/image/cidrset.h"
+#include "../../core/segment/ban_id.h"
 #include "input.h"
 
 #define LINES 32

@@ -3,7 +3,7 @@
  * What a client brings back: a cookie header, a seed, a nonce and a target, one a line.
  * Nothing but a token that was written here holds, and no target leaves the site.
  */
-#include "../../core/challenge.h"
+#include "../../core/decide/challenge.h"
 #include "input.h"
 
 #define NOW 1767225600ULL

@@ -3,7 +3,7 @@
  * Damaged images: what passes the check must be safe to evaluate. An input is the number
  * of an image, the seed of the requests, and changes to that image.
  */
-#include "../../core/image_layout.h"
+#include "../../core/image/image_layout.h"
 #include "../core/policy_fixture.h"
 #include "../core/policy_random.h"
 #include "input.h"

@@ -13,7 +13,7 @@
  *   pin · unpin                 a worker that holds the image
  */
 #define _GNU_SOURCE /* memfd_create */
-#include "../../core/decide.h"
+#include "../../core/decide/decide.h"
 #include "../../core/mode.h"
 
 #include <errno.h>

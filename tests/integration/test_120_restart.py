@@ -257,7 +257,7 @@ def segment_of(server):
 
 
 def pin_owners(server):
-    """Processes that hold a pin: its second word, 64 bytes apart (core/segment.h)."""
+    """Processes that hold a pin: its second word, 64 bytes apart (core/segment/segment.h)."""
     with open(segment_of(server), "rb") as memory:
         memory.seek(24)
         memory.seek(struct.unpack("Q", memory.read(8))[0])

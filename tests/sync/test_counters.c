@@ -4,8 +4,8 @@
  * a fake clock. The rules themselves are tested with fleet.h; here it is their wiring.
  */
 #include "../../core/bus/meta.h"
+#include "../../core/decide/share.h"
 #include "../../core/json/compile.h"
-#include "../../core/share.h"
 #include "../../mod_l7shield/sync/counters.h"
 #include "../../mod_l7shield/sync/news.h"
 #include "../core/seeded.h"

@@ -35,6 +35,18 @@ const char *shield_launch_program(apr_pool_t *pool, const shield_node_t *node)
                        "l7shield-sync", NULL);
 }
 
+const char *shield_launch_problem(apr_pool_t *pool, const shield_node_t *node)
+{
+    const char *program = shield_launch_program(pool, node);
+    if (access(program, X_OK) == 0) {
+        return NULL;
+    }
+    return apr_psprintf(pool,
+                        "L7ShieldSync must be the program l7shield-sync where it does not "
+                        "lie beside the module: there is no '%s' that can be run",
+                        program);
+}
+
 const char *shield_launch_explain(int status)
 {
     return status == EXIT_NOT_RUN
@@ -80,7 +92,8 @@ static void close_range_of(unsigned first, unsigned last)
     }
 }
 
-/* Nothing is left but null, null, the log, perhaps the segment, and the program. */
+/* Nothing is left but null, null, the log, perhaps the segment, and the program (-1: it
+ * could not be opened). */
 static bool keep_descriptors(const shield_launch_t *launch, int program)
 {
     unsigned first = SHIELD_SEGMENT_FD;
@@ -99,12 +112,29 @@ static bool keep_descriptors(const shield_launch_t *launch, int program)
         }
         first++;
     }
-    close_range_of(first, (unsigned)program - 1);
-    close_range_of((unsigned)program + 1, ~0U);
+    if (program >= 0) {
+        close_range_of(first, (unsigned)program - 1);
+        first = (unsigned)program + 1;
+    }
+    close_range_of(first, ~0U);
     return true;
 }
 
-/* In the forked child: async-signal-safe calls only, and no return. */
+static bool drop_privileges(const shield_launch_t *launch)
+{
+    return !launch->drop || (setgroups((size_t)launch->groups_count, launch->groups) == 0 &&
+                             setgid(launch->gid) == 0 && setuid(launch->uid) == 0);
+}
+
+static void pause_ms(unsigned ms)
+{
+    const struct timespec pause = {.tv_sec = ms / 1000,
+                                   .tv_nsec = (long)(ms % 1000) * 1000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+/* In the forked child: async-signal-safe calls only, and no return. What fails is told
+ * after the pause only, or a program that is not there would be forked for without end. */
 static void become(const shield_launch_t *launch, pid_t parent)
 {
     sigset_t none;
@@ -114,26 +144,21 @@ static void become(const shield_launch_t *launch, pid_t parent)
     }
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     int program = open_program(launch);
-    if (program < 0) {
-        _exit(EXIT_NOT_RUN);
-    }
-    if (!keep_descriptors(launch, program)) {
-        _exit(EXIT_NOT_PREPARED);
-    }
-    if (launch->drop && (setgroups((size_t)launch->groups_count, launch->groups) != 0 ||
-                         setgid(launch->gid) != 0 || setuid(launch->uid) != 0)) {
-        _exit(EXIT_NOT_PREPARED);
-    }
+    bool prepared = keep_descriptors(launch, program) && drop_privileges(launch);
     /* After setuid, which clears it. A parent that died before is seen by getppid. */
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-    const struct timespec pause = {.tv_sec = launch->sleep_ms / 1000,
-                                   .tv_nsec = (long)(launch->sleep_ms % 1000) * 1000000};
-    (void)nanosleep(&pause, NULL);
+    pause_ms(launch->sleep_ms);
     if (getppid() != parent) {
         _exit(0);
     }
-    fexecve(program, launch->argv, environ);
-    /* A script's interpreter would have to open a descriptor that is closed by then. */
+    if (!prepared) {
+        _exit(EXIT_NOT_PREPARED);
+    }
+    if (program >= 0) {
+        fexecve(program, launch->argv, environ);
+    }
+    /* It may be there by now; and a script's interpreter would have to open a descriptor
+     * that is closed by then. */
     execv(launch->program, launch->argv);
     _exit(EXIT_NOT_RUN);
 }

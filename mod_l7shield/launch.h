@@ -27,6 +27,9 @@ typedef struct {
 /* The program's path: L7ShieldSync, else beside the module's own file. */
 const char *shield_launch_program(apr_pool_t *pool, const shield_node_t *node);
 
+/* NULL, or the sentence that says why it cannot be run, for the configuration test. */
+const char *shield_launch_problem(apr_pool_t *pool, const shield_node_t *node);
+
 /* Fills `out` for `program` and `argv` (its own name first, NULL last), both borrowed. */
 void shield_launch_prepare(const char *program, char *const *argv, shield_launch_t *out);
 

@@ -15,6 +15,7 @@
 #include "cors.h"
 #include "directives.h"
 #include "head.h"
+#include "launch.h"
 #include "metrics.h"
 #include "policy_check.h"
 #include "scratch.h"
@@ -47,8 +48,9 @@ static int pre_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_p
     return OK;
 }
 
-/* Only the rehearsal may fail for a bad policy file. In a restart httpd would end, so
- * there the sync process says what is wrong and keeps the policies in force. */
+/* Only the rehearsal may fail for a bad policy file, or for a program that is not there.
+ * In a restart httpd would end, so there the log says what is wrong, and the policies in
+ * force stay. */
 static int check_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_pool,
                         server_rec *server)
 {
@@ -60,11 +62,17 @@ static int check_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, server, "%s", problem);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    if (is_rehearsal() && node->policy_file &&
-        !shield_policy_check(temp_pool, server, node)) {
+    if (!is_rehearsal()) {
+        return OK;
+    }
+    problem = shield_launch_problem(temp_pool, node);
+    if (problem) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, server, "%s", problem);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    return OK;
+    return !node->policy_file || shield_policy_check(temp_pool, server, node)
+               ? OK
+               : HTTP_INTERNAL_SERVER_ERROR;
 }
 
 static void build_proxies(apr_pool_t *pool, const shield_node_t *node)

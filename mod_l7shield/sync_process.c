@@ -177,9 +177,10 @@ static void on_event(int reason, void *data, int status)
     minder->launch.sleep_ms = judge(minder, pid);
     ap_log_error(
         APLOG_MARK, APLOG_ERR, 0, minder->server,
-        "L7S1012: l7shield-sync (pid %d) ended, by exit status or signal %d; the "
+        "L7S1012: l7shield-sync (%s, pid %d) ended, by exit status or signal %d%s; the "
         "next one starts in %u ms, policies and bans in force stay",
-        (int)pid, status, minder->launch.sleep_ms);
+        minder->launch.program, (int)pid, status, shield_launch_explain(status),
+        minder->launch.sleep_ms);
     start(minder);
 }
 

@@ -169,6 +169,18 @@ def test_100_14_program_may_lie_where_the_servers_user_cannot_go(httpd):
     assert len(server.sync_pids()) == 1
 
 
+def test_100_15_missing_program_fails(httpd):
+    """It would admit everything, and say so in the error log only."""
+    server = httpd(start=False)
+    alone = shutil.copy(MODULE, server.root)
+    text = server.config().replace(str(MODULE), str(alone))
+    (server.root / "httpd.conf").write_text(text)
+    status, said = server.configtest()
+    assert status != 0
+    assert "L7ShieldSync must be the program l7shield-sync" in said
+    assert f"'{server.root}/l7shield-sync'" in said
+
+
 def test_100_10_htaccess_may_not_switch_the_shield_off(httpd):
     server = httpd(host="<Location />\nRequire all granted\n</Location>",
                    directives="<Directory /tmp>\nAllowOverride All\n</Directory>")

@@ -2,6 +2,7 @@
 """What must survive: graceful restarts, new memory, a killed sync process, a stop."""
 import http.client
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from httpd import Client, config, is_alive, policy, rate, wait_until
+from httpd import BUILD, Client, config, is_alive, policy, rate, wait_until
 
 METRICS = '<Location "/l7shield-metrics">\nSetHandler l7shield-metrics\n</Location>\n'
 
@@ -157,6 +158,25 @@ def test_120_08_program_that_dies_at_once_is_started_ever_more_slowly(httpd):
     time.sleep(6)
     starts = (server.state_dir / "starts").read_text().count("started")
     assert 3 <= starts <= 5, "at 0, 1, 3 and 6 seconds, and not each second"
+
+
+def test_120_18_program_that_is_gone_is_looked_for_ever_more_slowly(httpd):
+    """As while a package is replaced. It was forked for as fast as the machine could."""
+    server = httpd(start=False, policies=config(policy("closed", {"deny": {}})))
+    server.expects("L7S1012")
+    program = server.root / "l7shield-sync"
+    shutil.copy(BUILD / "mod_l7shield" / "l7shield-sync", program)
+    server.directives = f"L7ShieldSync {program}"
+    server.write_config()
+    server.start()
+    gone = program.rename(server.root / "gone")
+    os.kill(server.sync_pids()[0], signal.SIGKILL)
+    wait_until(lambda: "it is not there" in server.errors(), 5, "the explanation")
+    time.sleep(3)
+    assert server.errors().count("L7S1012") <= 6, "0, 0, 1, 2, 4 s apart"
+    assert server.get("/").status == 403
+    gone.rename(program)
+    wait_until(lambda: server.errors().count("L7S2001") == 2, 10, "the next one's work")
 
 
 def test_120_09_killed_child_leaves_the_server_working(httpd):

@@ -20,7 +20,8 @@
 #define COST_HEADER "L7Shield-Cost"
 #define SIGNAL_HEADER "L7Shield-Signal"
 
-static ap_filter_rec_t *answer_filter, *body_filter;
+static ap_filter_rec_t *answer_filter, *store_filter, *body_filter;
+static bool is_cached; /* mod_cache is there */
 
 /* --- the answer --- */
 
@@ -89,6 +90,16 @@ static apr_status_t pass_answer(ap_filter_t *f, apr_bucket_brigade *brigade)
     return status;
 }
 
+/* What is kept in a cache must not tell on those who fetch it from there. f->ctx as
+ * above. */
+static apr_status_t pass_to_store(ap_filter_t *f, apr_bucket_brigade *brigade)
+{
+    ap_filter_t *next = f->next;
+    shield_answer_take_headers(f->r, f->ctx);
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(next, brigade);
+}
+
 /* Mostly the first letter tells. */
 static bool names_handler(const char *type)
 {
@@ -115,6 +126,9 @@ static __attribute__((noinline)) void add_filter(request_rec *r, shield_judged_t
      * thrown away. */
     shield_answer_take_headers(r, judged);
     ap_add_output_filter_handle(answer_filter, judged, r, r->connection);
+    if (is_cached) {
+        ap_add_output_filter_handle(store_filter, judged, r, r->connection);
+    }
 }
 
 void shield_answer_filters(request_rec *r)
@@ -149,8 +163,16 @@ void shield_answer_watch_body(request_rec *r)
     }
 }
 
+void shield_answer_start(void)
+{
+    is_cached = ap_get_output_filter_handle("CACHE_SAVE") != NULL;
+}
+
 void shield_answer_register(void)
 {
+    /* Before mod_cache stores it. What mod_headers sets comes later. */
+    store_filter = ap_register_output_filter("L7SHIELD_STORE", pass_to_store, NULL,
+                                             AP_FTYPE_CONTENT_SET - 2);
     /* Behind compression, before the head is written. */
     answer_filter = ap_register_output_filter("L7SHIELD_ANSWER", pass_answer, NULL,
                                               AP_FTYPE_PROTOCOL - 1);

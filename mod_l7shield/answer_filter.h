@@ -10,6 +10,8 @@
 #include "verdict.h"
 
 void shield_answer_register(void);
+/* When all modules are loaded and have registered their filters. */
+void shield_answer_start(void);
 
 /* An insert_filter and insert_error_filter hook. */
 void shield_answer_filters(request_rec *r);

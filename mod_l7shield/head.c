@@ -31,20 +31,32 @@ static __attribute__((noinline)) int refuse(request_rec *r, const l7s_verdict_t 
     return shield_refuse(r, verdict);
 }
 
+/* NULL: admitted as far as this stage can tell. */
+static const l7s_verdict_t *judge_head(request_rec *r, const shield_section_t *own,
+                                       bool sections)
+{
+    l7s_mode_t mode = shield_section_mode(own);
+    return mode == L7S_MODE_OFF ? NULL
+           : sections           ? shield_verdict_make_address(r, mode)
+                                : shield_verdict_make(r, own);
+}
+
 int shield_head(request_rec *r, int lookup)
 {
     if (lookup || !ap_is_initial_req(r)) {
         return DECLINED;
     }
     const shield_section_t *own = shield_section(r->server->lookup_defaults);
-    l7s_mode_t mode = shield_section_mode(own);
-    if (mode == L7S_MODE_OFF || shield_upgrade_judged(r)) {
+    bool sections = shield_host(r->server)->sections;
+    if (!sections && shield_section_mode(own) == L7S_MODE_OFF) {
         return DECLINED;
     }
-    const l7s_verdict_t *verdict = shield_host(r->server)->sections
-                                       ? shield_verdict_make_address(r, mode)
-                                       : shield_verdict_make(r, own);
+    if (shield_upgrade_judged(r)) {
+        return DECLINED;
+    }
+    const l7s_verdict_t *verdict = judge_head(r, own, sections);
     if (!verdict || !l7s_outcome_refuses(verdict->outcome)) {
+        /* In a host that is off, too: a section may challenge. */
         return shield_challenge_may_serve(r) ? shield_challenge_serve(r, own) : DECLINED;
     }
     return refuse(r, verdict);

@@ -102,6 +102,7 @@ static int post_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_
     shield_process.shared.geo = node->geo;
     atomic_store(&shield_process.shared.header->geo_files,
                  node->geo ? l7s_geo_files(node->geo) : 0);
+    shield_answer_start();
     (void)shield_workers(pool, server);
     shield_sync_start(pool, server, node, segment);
     return OK;

@@ -171,6 +171,14 @@ static int send_filtered(request_rec *r, const l7s_verdict_t *verdict,
     return shield_send_body(r, body->content_type, body->text, body->length);
 }
 
+/* ErrorDocument knows httpd's statuses only, and would say 500 for any other. */
+static bool has_error_document(request_rec *r, unsigned status)
+{
+    char room[SHIELD_STATUS_LINE_MAX];
+    return ap_response_code_string(r, ap_index_of_response((int)status)) != NULL &&
+           shield_status_line(status, room) != room;
+}
+
 int shield_refuse(request_rec *r, const l7s_verdict_t *verdict)
 {
     shield_body_t body;
@@ -182,7 +190,7 @@ int shield_refuse(request_rec *r, const l7s_verdict_t *verdict)
         return shield_challenge_ask(r, verdict);
     }
     if (!shield_body_custom(r, verdict, &body)) {
-        if (ap_response_code_string(r, ap_index_of_response(verdict->status))) {
+        if (has_error_document(r, verdict->status)) {
             set_headers(r, verdict);
             return verdict->status;
         }

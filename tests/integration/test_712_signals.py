@@ -77,6 +77,29 @@ def test_712_04_signal_header_never_leaves(httpd, backend, matched):
             assert "l7shield-signal" not in answer.headers, (path, tls)
 
 
+@pytest.mark.parametrize("quick", ["on", "off"])
+def test_712_09_cached_answer_tells_on_nobody(httpd, backend, quick):
+    """What was said of the client for whom it was fetched is neither passed on to those
+    who get it from the cache, nor said of them."""
+    server = httpd(start=False, modules=(*MODULES, "cache", "cache_disk"),
+                   policies=config(SHELL))
+    cache = server.root / "cache"
+    cache.mkdir()
+    cache.chmod(0o777)
+    server.host = backend.config() + (f"CacheRoot {cache}\nCacheEnable disk /\n"
+                                      f"CacheHeader on\nCacheQuickHandler {quick}\n")
+    server.write_config()
+    server.start()
+    path = "/app/?Cache-Control=max-age=600&L7Shield-Signal=web-shell&L7Shield-Cost=7"
+    answers = [ask(server, path, f"127.0.0.{number}") for number in (4, 5, 5, 5)]
+    assert [answer.status for answer in answers] == [200] * 4
+    assert answers[3].headers["x-cache"].startswith("HIT") and len(backend.seen) == 1
+    for answer in answers:
+        assert not [name for name in answer.headers if name.startswith("l7shield-")]
+    assert ask(server, "/page.txt", "127.0.0.4").status == 403
+    assert ask(server, "/page.txt", "127.0.0.5").status == 200
+
+
 def test_712_05_signals_of_answers_that_are_replaced_count(httpd, backend):
     """ProxyErrorOverride with httpd's own page, and with an ErrorDocument."""
     override = '<Location "/{0}/">\nProxyErrorOverride On\n</Location>\n'

@@ -96,6 +96,17 @@ def test_720_05_status_that_httpd_has_no_words_for_is_sent_as_it_is(httpd, host)
     assert answer.body.startswith(b"499 Refused")
 
 
+@pytest.mark.parametrize("document", ["/page.txt", "oops"])
+def test_720_08_page_for_errors_of_the_site_is_none_for_another_status(httpd, document):
+    """httpd takes a number that it does not know for 500."""
+    server = httpd(policies=config(policy("closed", {"deny": {"status": 499}},
+                                          match={"paths": ["/"]})),
+                   host=f"ErrorDocument 500 {document}")
+    answer = server.get("/")
+    assert answer.status == 499
+    assert answer.body.startswith(b"499 Refused")
+
+
 def test_720_06_scripts_of_other_sites_read_what_the_site_lets_them(httpd):
     """Only together with the site's own Access-Control-Allow-Origin."""
     answer = refused(httpd(policies=closed(), host=ALLOW), **ORIGIN)

@@ -328,6 +328,22 @@ def test_723_30_with_and_without_sections_and_behind_passwords(httpd, host):
     assert visitor.get("/page.txt", headers=login).status == 200
 
 
+@pytest.mark.parametrize("kind", ["cookie", "proof_of_work"])
+def test_723_35_section_of_a_host_that_is_off_can_challenge(httpd, kind):
+    """The way to a pass is no part of the section."""
+    server = httpd(policies=config(gate(kind)), host=(
+        "L7Shield Off\n<Location /page.txt>\nL7Shield On\n</Location>"))
+    assert Visitor(server).get("/").status == 200
+    visitor = Visitor(server)
+    asked = visitor.get("/page.txt")
+    assert asked.status == 403
+    assert server.get("/.well-known/l7shield/proof.js").status == 200
+    back = (visitor.verify(asked.body) if kind == "proof_of_work" else
+            visitor.get(f"{VERIFY}?policy=gate&to=/page.txt"))
+    assert (back.status, back.headers["location"]) == (303, "/page.txt")
+    assert visitor.get("/page.txt").status == 200
+
+
 def test_723_31_pages_carry_a_strict_policy_that_allows_what_they_need(httpd):
     server = httpd(policies=config(gate()))
     answer = Visitor(server).get("/page.txt")

@@ -24,6 +24,7 @@
 #include "http_core.h"
 #include "http_main.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -71,10 +72,28 @@ static retired_t *retired(void)
     return all ? all : ap_retained_data_create(RETAINED, sizeof(*all));
 }
 
-/* The command line of this configuration's process. */
-static char *const *arguments(apr_pool_t *pool, const char *program,
-                              const shield_node_t *node, uint64_t generation)
+/* "FACILITY:TAG" of `ErrorLog syslog…`, NULL for any other log. */
+static const char *syslog_of(apr_pool_t *pool, const server_rec *server)
 {
+    static const char name[] = "syslog";
+    const char *log = server->error_fname;
+    if (!log || strncasecmp(log, name, sizeof(name) - 1) != 0) {
+        return NULL;
+    }
+    const char *facility = log[sizeof(name) - 1] == ':' ? log + sizeof(name) : "";
+    const char *tag = strchr(facility, ':');
+    return tag && tag[1] != '\0'
+               ? facility
+               : apr_psprintf(pool, "%.*s:%s", (int)strcspn(facility, ":"), facility,
+                              ap_server_argv0);
+}
+
+/* The command line of this configuration's process. */
+static char *const *arguments(apr_pool_t *pool, const server_rec *server,
+                              const char *program, uint64_t generation)
+{
+    const shield_node_t *node = shield_process.node;
+    const char *syslog = syslog_of(pool, server);
     apr_array_header_t *all = apr_array_make(pool, 16, sizeof(char *));
 #define ARGUMENT(...) (APR_ARRAY_PUSH(all, char *) = apr_psprintf(pool, __VA_ARGS__))
     ARGUMENT("%s", program);
@@ -96,9 +115,24 @@ static char *const *arguments(apr_pool_t *pool, const char *program,
     if (node->trust_file) {
         ARGUMENT("--trust-file=%s", node->trust_file);
     }
+    if (syslog) {
+        ARGUMENT("--syslog=%s", syslog);
+    }
 #undef ARGUMENT
     APR_ARRAY_PUSH(all, char *) = NULL;
     return (char *const *)all->elts;
+}
+
+/* What lies there now may not be what was made there: where others may write beside it,
+ * it could be a link to somebody else's. */
+static bool give(const char *folder, const shield_launch_t *launch)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool given = fd >= 0 && fchown(fd, launch->uid, launch->gid) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return given;
 }
 
 /* The state folder, made for httpd's User if it is not there. Its own complaints about it
@@ -107,7 +141,7 @@ static void make_state_dir(server_rec *server, const shield_node_t *node,
                            const shield_launch_t *launch)
 {
     if (mkdir(node->state_dir, 0700) == 0) {
-        if (launch->drop && chown(node->state_dir, launch->uid, launch->gid) != 0) {
+        if (launch->drop && !give(node->state_dir, launch)) {
             ap_log_error(APLOG_MARK, APLOG_ERR, errno, server,
                          "L7S1010: the state folder %s cannot be given to httpd's User",
                          node->state_dir);
@@ -388,7 +422,7 @@ void shield_sync_start(apr_pool_t *pool, server_rec *server, const shield_node_t
     minder->pool = pool;
     minder->server = server;
     const char *program = shield_launch_program(pool, node);
-    shield_launch_prepare(program, arguments(pool, program, node, segment->generation),
+    shield_launch_prepare(program, arguments(pool, server, program, segment->generation),
                           &minder->launch);
     minder->launch.segment_fd = segment->fd;
     make_state_dir(server, node, &minder->launch);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See file.h. One process writes a state folder at a time (the lease), so the temporary
+ * See file.h. One process writes a state folder at a time (state_dir.h), so the temporary
  * file has a fixed name and a crash leaves at most one behind, which the next write
  * takes.
  */

@@ -2,7 +2,8 @@
  *
  * Lines for httpd's error log, which is this process' stderr: one write per line, so
  * lines of several processes never mix, and nothing that a client wrote can forge a line.
- * The format is "[l7shield:LEVEL] [pid N] L7S2001: sentence". Never blocks the tick for
+ * The format is httpd's own, "[TIME] [l7shield:LEVEL] [pid N] L7S2001: sentence". Where
+ * httpd logs to the syslog, its stderr leads nowhere, and they go there, too. Never blocks the tick for
  * long: what may repeat stands behind a gate that counts what it held back.
  */
 #ifndef SYNC_LOG_H
@@ -19,6 +20,10 @@ typedef enum {
 
 void sync_log(sync_level_t level, const char *tag, const char *format, ...)
     L7S_PRINTF(3, 4);
+
+/* From now on, lines go to the syslog that listens at `path`; `where` is httpd's
+ * "FACILITY:TAG", either of which may be missing. */
+void sync_log_to_syslog(const char *path, const char *where);
 
 /* One sentence per problem of a document, each once per call: "WHAT: POINTER: message".
  */

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "options.h"
 #include "policy_file.h"
+#include "state_dir.h"
 #include "tick.h"
 #include <errno.h>
 #include <pthread.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #define LEASE_PAUSE_MS 10
+#define STATE_DIR_WAIT_MS 1500
 #define EXIT_BAD_CALL 2
 
 /* libmemcached loses its deadline when signals interrupt it, so none ever does; those
@@ -77,17 +79,34 @@ static sync_end_t take_lease(const l7s_shared_t *shared, const sync_options_t *o
     return end;
 }
 
-/* Whoever may write there may break the glass, or put bans and a snapshot in place. */
-static void check_state_dir(const char *path)
+/* A predecessor on another segment does not hold our lease, but it is about to go. What
+ * belongs to another httpd stays with it: two would overwrite each other's bans. */
+static sync_end_t take_state_dir(const l7s_shared_t *shared, sync_options_t *options)
 {
-    struct stat info;
+    sync_end_t end = SYNC_GO_ON;
+    unsigned waited_ms = 0;
 
-    if (path[0] != '\0' && stat(path, &info) == 0 && (info.st_mode & 022) != 0) {
-        sync_log(SYNC_WARN, "L7S2006",
-                 "the state folder %s has mode %04o: group or others may change it; run: "
-                 "chmod go-w %s",
-                 path, (unsigned)(info.st_mode & 07777), path);
+    if (options->state_dir[0] == '\0') {
+        return SYNC_GO_ON;
     }
+    while (!sync_state_dir_take(options->state_dir)) {
+        if (waited_ms >= STATE_DIR_WAIT_MS) {
+            sync_log(SYNC_ERROR, "L7S2009",
+                     "the state folder %s is in use by the l7shield-sync of another "
+                     "httpd: this one keeps neither bans nor policies over a stop; give "
+                     "it an L7ShieldStateDir of its own",
+                     options->state_dir);
+            options->state_dir = "";
+            return SYNC_GO_ON;
+        }
+        end = sync_tick_wait(shared, options, LEASE_PAUSE_MS);
+        if (end != SYNC_GO_ON) {
+            return end;
+        }
+        waited_ms += LEASE_PAUSE_MS;
+    }
+    sync_state_dir_check(options->state_dir);
+    return SYNC_GO_ON;
 }
 
 static int work(const l7s_shared_t *shared, const sync_options_t *options)
@@ -128,6 +147,9 @@ int main(int argc, char **argv)
         sync_log(SYNC_ERROR, "L7S2003", "l7shield-sync was called wrongly: %s", why);
         return EXIT_BAD_CALL;
     }
+    if (options.syslog != NULL) {
+        sync_log_to_syslog("/dev/log", options.syslog);
+    }
     if (options.check_file != NULL) {
         return sync_policy_file_check(options.check_file);
     }
@@ -137,8 +159,8 @@ int main(int argc, char **argv)
     if (take_lease(&shared, &options) != SYNC_GO_ON) {
         return 0;
     }
-    check_state_dir(options.state_dir);
-    int result = work(&shared, &options);
+    int result = take_state_dir(&shared, &options) == SYNC_GO_ON ? work(&shared, &options)
+                                                                 : 0;
     (void)pthread_mutex_unlock(&shared.header->sync_lease);
     return result;
 }

@@ -24,6 +24,7 @@ enum {
     OPTION_SECRET_FILE,
     OPTION_TRUST_FILE,
     OPTION_PARENT,
+    OPTION_SYSLOG,
     OPTION_CHECK_POLICY_FILE
 };
 
@@ -38,6 +39,7 @@ static const struct option known[] = {
     {"secret-file", required_argument, NULL, OPTION_SECRET_FILE},
     {"trust-file", required_argument, NULL, OPTION_TRUST_FILE},
     {"parent", required_argument, NULL, OPTION_PARENT},
+    {"syslog", required_argument, NULL, OPTION_SYSLOG},
     {"check-policy-file", required_argument, NULL, OPTION_CHECK_POLICY_FILE},
     {NULL, 0, NULL, 0}};
 
@@ -88,7 +90,7 @@ static bool take_option(sync_options_t *out, int option, const char *value)
         good = value[0] != '\0' && strlen(value) < 64;
         break;
     case OPTION_STATE_DIR:
-        out->state_dir = value;
+        out->state_dir = out->mode_dir = value;
         good = strlen(value) < 3900;
         break;
     case OPTION_MEMCACHED:
@@ -102,6 +104,9 @@ static bool take_option(sync_options_t *out, int option, const char *value)
         break;
     case OPTION_TRUST_FILE:
         out->trust_file = value;
+        break;
+    case OPTION_SYSLOG:
+        out->syslog = value;
         break;
     case OPTION_CHECK_POLICY_FILE:
         out->check_file = value;
@@ -135,7 +140,7 @@ static const char *missing(const sync_options_t *options)
 
 bool sync_options_parse(int argc, char **argv, sync_options_t *out, char why[256])
 {
-    *out = (sync_options_t){.segment_fd = -1, .tick_ms = 100, .state_dir = ""};
+    *out = (sync_options_t){.segment_fd = -1, .tick_ms = 100, .state_dir = "", .mode_dir = ""};
     opterr = 0;
     for (;;) {
         int index = 0;

@@ -16,12 +16,14 @@ typedef struct {
     uint64_t generation; /* of httpd's configuration that started us */
     const char *node;
     const char *state_dir;   /* "" keeps nothing on disk */
+    const char *mode_dir;    /* the same folder, where it is another httpd's, too */
     uint32_t tick_ms;        /* 20…1000 */
     const char *policy_file; /* NULL: none */
     const char *servers[L7S_SERVERS_MAX];
     size_t server_count; /* 0: embedded, no fleet */
     const char *secret_file, *trust_file;
     pid_t parent;           /* 0: whoever started us */
+    const char *syslog;     /* "FACILITY:TAG"; NULL: stderr is the error log */
     const char *check_file; /* only check this policy file, then exit */
 } sync_options_t;
 

@@ -30,7 +30,7 @@ ALWAYS = ("authz_core", "authz_host", "alias", "dir", "mime", "env",
 PRELOAD = os.environ.get("L7S_PRELOAD")
 ENVIRONMENT = {**os.environ, **({"LD_PRELOAD": PRELOAD, "ASAN_OPTIONS": "detect_leaks=0"}
                                 if PRELOAD else {})}
-LEVEL = re.compile(r"^\[[^\]]*\] \[\w*:(\w+)\]|^\[l7shield:(\w+)\]")
+LEVEL = re.compile(r"^\[[^\]]*\] \[\w*:(\w+)\]")
 # httpd 2.4's own races when it is stopped while connections linger, with or without us:
 # the event MPM's main thread closes sockets that a worker has just freed.
 STOPPING = re.compile(r"AH0309[23]: process_\w+: apr_pollset_add failure"
@@ -402,8 +402,7 @@ DocumentRoot {self.document_root}
         if any(pattern.search(line) for pattern in (MACHINE, *self.expected)):
             return True
         match = LEVEL.match(line)
-        level = match and (match.group(1) or match.group(2))
-        return level in HARMLESS and "exit signal" not in line
+        return match and match.group(1) in HARMLESS and "exit signal" not in line
 
     # ---------------------------------------------------------------- clients
 

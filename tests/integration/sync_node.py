@@ -17,7 +17,7 @@ from httpd import BUILD, free_port, wait_until
 
 TOOLS = BUILD / "tests" / "integration"
 SYNC = BUILD / "mod_l7shield" / "l7shield-sync"
-LEVEL = re.compile(r"^\[l7shield:(\w+)\] \[pid \d+\] (L7S\d+): ")
+LEVEL = re.compile(r"^\[[^]]+\] \[l7shield:(\w+)\] \[pid \d+\] (L7S\d+): ")
 
 
 class Tool:

@@ -257,6 +257,50 @@ def test_120_14_bans_and_policies_survive_a_stop(httpd):
                "the ban of before")
 
 
+def test_120_19_two_servers_do_not_overwrite_each_others_state(httpd):
+    """Both obey its file `mode`: whoever breaks the glass means both."""
+    policies = config(policy("trap", {"ban": {"seconds": 600}}, match={"paths": ["/trap"]}))
+    first = httpd(policies=policies)
+    second = httpd(start=False, policies=policies,
+                   directives=f"L7ShieldStateDir {first.state_dir}")
+    second.expects("L7S2009", "L7S1014")
+    second.start()
+    wait_until(lambda: "is in use by the l7shield-sync of another httpd" in second.errors(),
+               5, "the complaint")
+    assert first.get("/trap", address="127.0.0.9").status == 403
+    assert wait_until(lambda: second.get("/trap", address="127.0.0.10").status == 403, 5,
+                      "the policies of the second")
+    bans = first.state_dir / "bans.json"
+    wait_until(lambda: bans.exists() and "127.0.0.9" in bans.read_text(), 5,
+               "the first one's ban on disk")
+    time.sleep(1.2)
+    assert "127.0.0.10" not in bans.read_text()
+    (first.state_dir / "mode").write_text("off\n")
+    (first.state_dir / "mode").chmod(0o644)
+    for server in first, second:
+        wait_until(lambda server=server: server.get("/trap").status == 404, 2, "the mode")
+
+
+def test_120_20_state_folder_that_cannot_be_used_is_told_at_the_start(httpd):
+    """As one that an administrator made by hand, for root."""
+    server = httpd(start=False, policies=config())
+    server.expects("L7S2008", "L7S2068")
+    server.state_dir.chmod(0o500)
+    server.start()
+    line = next(line for line in server.errors().splitlines() if "L7S2008" in line)
+    assert str(server.state_dir) in line and "Permission denied" in line
+
+
+def test_120_21_servers_that_log_to_the_syslog_have_their_sync_process_do_so(httpd):
+    """Its stderr would lead nowhere."""
+    server = httpd(start=False, policies=config())
+    text = server.config().replace(f"ErrorLog {server.error_log}", "ErrorLog syslog:local1:web")
+    (server.root / "httpd.conf").write_text(text)
+    server.start("-X")
+    pid = wait_until(server.sync_pids, 5, "the sync process")[0]
+    assert "--syslog=local1:web" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])
 def test_120_15_other_mpms_enforce_too(httpd, mpm):
     server = httpd(mpm=mpm, children=3, policies=config(

@@ -37,6 +37,7 @@ static void test_options_parse_what_the_module_writes_is_understood(void **state
                                         "--secret-file=/a",
                                         "--trust-file=/b",
                                         "--parent=42",
+                                        "--syslog=local1:web",
                                         NULL};
     sync_options_t options;
     char why[256];
@@ -50,6 +51,7 @@ static void test_options_parse_what_the_module_writes_is_understood(void **state
     assert_int_equal(options.server_count, 2);
     assert_string_equal(options.servers[1], "[::1]:2");
     assert_int_equal(options.parent, 42);
+    assert_string_equal(options.syslog, "local1:web");
     assert_null(options.policy_file);
 }
 

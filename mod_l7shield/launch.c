@@ -41,10 +41,11 @@ const char *shield_launch_problem(apr_pool_t *pool, const shield_node_t *node)
     if (access(program, X_OK) == 0) {
         return NULL;
     }
-    return apr_psprintf(pool,
-                        "L7ShieldSync must be the program l7shield-sync where it does not "
-                        "lie beside the module: there is no '%s' that can be run",
-                        program);
+    return apr_psprintf(
+        pool,
+        "L7ShieldSync must be the program l7shield-sync where it does not "
+        "lie beside the module: there is no '%s' that can be run",
+        program);
 }
 
 const char *shield_launch_explain(int status)
@@ -122,8 +123,9 @@ static bool keep_descriptors(const shield_launch_t *launch, int program)
 
 static bool drop_privileges(const shield_launch_t *launch)
 {
-    return !launch->drop || (setgroups((size_t)launch->groups_count, launch->groups) == 0 &&
-                             setgid(launch->gid) == 0 && setuid(launch->uid) == 0);
+    return !launch->drop ||
+           (setgroups((size_t)launch->groups_count, launch->groups) == 0 &&
+            setgid(launch->gid) == 0 && setuid(launch->uid) == 0);
 }
 
 static void pause_ms(unsigned ms)
@@ -134,7 +136,8 @@ static void pause_ms(unsigned ms)
 }
 
 /* In the forked child: async-signal-safe calls only, and no return. What fails is told
- * after the pause only, or a program that is not there would be forked for without end. */
+ * after the pause only, or a program that is not there would be forked for without end.
+ */
 static void become(const shield_launch_t *launch, pid_t parent)
 {
     sigset_t none;

@@ -2,8 +2,9 @@
  *
  * See log.h. Syslog gets datagrams of its own form (RFC 3164) through a socket that never
  * waits and is not connected: libc's syslog() would wait for a daemon that hangs, and a
- * restarted one would be lost. Bytes below blank, DEL and the backslash are written as \xNN; bytes above
- * 0x7f pass, since host names and paths may be UTF-8 and httpd's log readers expect it.
+ * restarted one would be lost. Bytes below blank, DEL and the backslash are written as
+ * \xNN; bytes above 0x7f pass, since host names and paths may be UTF-8 and httpd's log
+ * readers expect it.
  */
 #include "log.h"
 #include <stdarg.h>
@@ -85,9 +86,9 @@ static size_t put_syslog_head(char *out, size_t capacity, sync_level_t level)
 
     (void)localtime_r(&now, &local);
     (void)strftime(when, sizeof when, "%b %e %H:%M:%S", &local);
-    return (size_t)snprintf(out, capacity, "<%d>%s %s[%d]: ",
-                            journal.facility | levels[level].priority, when,
-                            journal.ident, (int)getpid());
+    return (size_t)snprintf(out, capacity,
+                            "<%d>%s %s[%d]: ", journal.facility | levels[level].priority,
+                            when, journal.ident, (int)getpid());
 }
 
 /* In the syslog the receiver adds time and process. */

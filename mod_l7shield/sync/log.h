@@ -3,8 +3,9 @@
  * Lines for httpd's error log, which is this process' stderr: one write per line, so
  * lines of several processes never mix, and nothing that a client wrote can forge a line.
  * The format is httpd's own, "[TIME] [l7shield:LEVEL] [pid N] L7S2001: sentence". Where
- * httpd logs to the syslog, its stderr leads nowhere, and they go there, too. Never blocks the tick for
- * long: what may repeat stands behind a gate that counts what it held back.
+ * httpd logs to the syslog, its stderr leads nowhere, and they go there, too. Never
+ * blocks the tick for long: what may repeat stands behind a gate that counts what it held
+ * back.
  */
 #ifndef SYNC_LOG_H
 #define SYNC_LOG_H

@@ -159,8 +159,8 @@ int main(int argc, char **argv)
     if (take_lease(&shared, &options) != SYNC_GO_ON) {
         return 0;
     }
-    int result = take_state_dir(&shared, &options) == SYNC_GO_ON ? work(&shared, &options)
-                                                                 : 0;
+    int result =
+        take_state_dir(&shared, &options) == SYNC_GO_ON ? work(&shared, &options) : 0;
     (void)pthread_mutex_unlock(&shared.header->sync_lease);
     return result;
 }

@@ -140,7 +140,8 @@ static const char *missing(const sync_options_t *options)
 
 bool sync_options_parse(int argc, char **argv, sync_options_t *out, char why[256])
 {
-    *out = (sync_options_t){.segment_fd = -1, .tick_ms = 100, .state_dir = "", .mode_dir = ""};
+    *out = (sync_options_t){
+        .segment_fd = -1, .tick_ms = 100, .state_dir = "", .mode_dir = ""};
     opterr = 0;
     for (;;) {
         int index = 0;

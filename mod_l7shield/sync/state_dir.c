@@ -32,11 +32,12 @@ void sync_state_dir_check(const char *path)
     struct stat info;
 
     if (access(path, R_OK | W_OK | X_OK) != 0) {
-        sync_log(SYNC_ERROR, "L7S2008",
-                 "the state folder %s (L7ShieldStateDir) cannot be used: %s; bans and "
-                 "policies are not kept over a stop, and a file \"mode\" in it may not be "
-                 "obeyed; it must belong to httpd's User",
-                 path, strerror(errno));
+        sync_log(
+            SYNC_ERROR, "L7S2008",
+            "the state folder %s (L7ShieldStateDir) cannot be used: %s; bans and "
+            "policies are not kept over a stop, and a file \"mode\" in it may not be "
+            "obeyed; it must belong to httpd's User",
+            path, strerror(errno));
     } else if (stat(path, &info) == 0 && (info.st_mode & 022) != 0) {
         /* Whoever may write there may break the glass, or put bans and a snapshot in
          * place. */

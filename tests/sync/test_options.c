@@ -27,18 +27,11 @@ static bool parse(const char *const *words, sync_options_t *out, char why[256])
 static void test_options_parse_what_the_module_writes_is_understood(void **state)
 {
     (void)state;
-    static const char *const words[] = {"--segment-fd=3",
-                                        "--generation=7",
-                                        "--node=web-1",
-                                        "--state-dir=/s",
-                                        "--tick-ms=50",
-                                        "--memcached=127.0.0.1:11211",
-                                        "--memcached=[::1]:2",
-                                        "--secret-file=/a",
-                                        "--trust-file=/b",
-                                        "--parent=42",
-                                        "--syslog=local1:web",
-                                        NULL};
+    static const char *const words[] = {
+        "--segment-fd=3",      "--generation=7",      "--node=web-1",
+        "--state-dir=/s",      "--tick-ms=50",        "--memcached=127.0.0.1:11211",
+        "--memcached=[::1]:2", "--secret-file=/a",    "--trust-file=/b",
+        "--parent=42",         "--syslog=local1:web", NULL};
     sync_options_t options;
     char why[256];
 

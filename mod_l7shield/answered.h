@@ -5,7 +5,7 @@
 #ifndef SHIELD_ANSWERED_H
 #define SHIELD_ANSWERED_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 /* A log_transaction hook, to be run before the access log is written. Always DECLINED. */
 int shield_answered(request_rec *r);

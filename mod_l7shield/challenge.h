@@ -6,7 +6,7 @@
 #ifndef SHIELD_CHALLENGE_H
 #define SHIELD_CHALLENGE_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #include "../core/decide/decide.h"
 

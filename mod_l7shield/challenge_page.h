@@ -5,7 +5,7 @@
 #ifndef SHIELD_CHALLENGE_PAGE_H
 #define SHIELD_CHALLENGE_PAGE_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #include "../core/decide/decide.h"
 

@@ -5,7 +5,7 @@
 #ifndef SHIELD_CONNECTION_H
 #define SHIELD_CONNECTION_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #include "../core/decide/decide.h"
 

@@ -9,7 +9,7 @@
 #ifndef SHIELD_CORS_H
 #define SHIELD_CORS_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 /* Once, from register_hooks. */
 void shield_cors_register(void);

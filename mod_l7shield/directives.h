@@ -5,7 +5,7 @@
 #ifndef SHIELD_DIRECTIVES_H
 #define SHIELD_DIRECTIVES_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 extern const command_rec shield_directives[];
 

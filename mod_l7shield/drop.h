@@ -5,7 +5,7 @@
 #ifndef SHIELD_DROP_H
 #define SHIELD_DROP_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 /* What the access log shows of a dropped request, as other servers do: no status that a
  * client has ever received. */

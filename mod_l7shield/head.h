@@ -5,7 +5,7 @@
 #ifndef SHIELD_HEAD_H
 #define SHIELD_HEAD_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 /* quick_handler: the head has been read, no directory is known yet. */
 int shield_head(request_rec *r, int lookup);

@@ -5,7 +5,7 @@
 #ifndef SHIELD_LAUNCH_H
 #define SHIELD_LAUNCH_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #define SHIELD_SEGMENT_FD 3
 #define SHIELD_GROUPS_MAX 64

@@ -5,7 +5,7 @@
 #ifndef SHIELD_METRICS_H
 #define SHIELD_METRICS_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 /* The handler of `SetHandler l7shield-metrics`: Prometheus text. */
 int shield_metrics(request_rec *r);

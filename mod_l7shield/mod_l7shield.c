@@ -4,22 +4,20 @@
  * hook does what, in which order, and why there. Each hook lives in the file of its
  * stage.
  *
- * Life: check_config (is the policy file good?), post_config (memory, sync process),
- * child_init (pins), then requests: connection stage, head, access checker, fixups,
- * answer.
+ * Life: start (configuration, memory, sync process), child_init (pins), then requests:
+ * connection stage, head, access checker, fixups, answer.
  */
-#include "mod_l7shield.h"
 #include "answer_filter.h"
 #include "answered.h"
 #include "connection.h"
 #include "cors.h"
 #include "directives.h"
 #include "head.h"
-#include "launch.h"
 #include "metrics.h"
-#include "policy_check.h"
+#include "process.h"
 #include "scratch.h"
 #include "shared_memory.h"
+#include "start.h"
 #include "sync_process.h"
 #include "upgrade.h"
 #include "workers.h"
@@ -31,95 +29,18 @@
 #include "http_request.h"
 #include "mpm_common.h"
 
-shield_process_t shield_process;
-
-/* httpd reads its configuration twice at a start; the first pass is a rehearsal, and all
- * that `apachectl -t` does. */
-static bool is_rehearsal(void)
-{
-    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG;
-}
-
-static int pre_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_pool)
-{
-    (void)log_pool;
-    (void)temp_pool;
-    shield_node_reset(pool);
-    return OK;
-}
-
-/* Only the rehearsal may fail for a bad policy file, or for a program that is not there.
- * In a restart httpd would end, so there the log says what is wrong, and the policies in
- * force stay. */
-static int check_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_pool,
-                        server_rec *server)
-{
-    (void)pool;
-    (void)log_pool;
-    const shield_node_t *node = shield_node();
-    const char *problem = shield_node_problem(node);
-    if (problem) {
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, server, "%s", problem);
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    if (!is_rehearsal()) {
-        return OK;
-    }
-    problem = shield_launch_problem(temp_pool, node);
-    if (problem) {
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, server, "%s", problem);
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    return !node->policy_file || shield_policy_check(temp_pool, server, node)
-               ? OK
-               : HTTP_INTERNAL_SERVER_ERROR;
-}
-
-static void build_proxies(apr_pool_t *pool, const shield_node_t *node)
-{
-    size_t count = (size_t)node->proxies->nelts;
-    l7s_addr_range_t *ranges = apr_palloc(pool, (count + 1) * sizeof(*ranges));
-    shield_process.proxies_count =
-        l7s_cidrset_build((l7s_cidr_t *)node->proxies->elts, count, ranges);
-    shield_process.proxies = ranges;
-}
-
-static int post_config(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_pool,
-                       server_rec *server)
-{
-    (void)log_pool;
-    (void)temp_pool;
-    if (is_rehearsal()) {
-        return OK;
-    }
-    const shield_node_t *node = shield_node();
-    shield_process.node = node;
-    build_proxies(pool, node);
-    const shield_segment_t *segment = shield_segment_open(server, node->memory);
-    if (!segment) {
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    shield_process.shared.geo = node->geo;
-    atomic_store(&shield_process.shared.header->geo_files,
-                 node->geo ? l7s_geo_files(node->geo) : 0);
-    shield_answer_start();
-    (void)shield_workers(pool, server);
-    shield_sync_start(pool, server, node, segment);
-    return OK;
-}
-
 static void register_hooks(apr_pool_t *pool)
 {
     (void)pool;
     /* Forget the directives of the pass before. */
-    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_pre_config(shield_start_anew, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* `apachectl -t` fails for what a directive alone cannot see. */
-    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(shield_start_check, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* As the parent, after the logs are open: shared memory, then the sync process, then
      * its first image, before the first request. */
-    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(shield_start, NULL, NULL, APR_HOOK_MIDDLE);
 
     /* How busy the server is, now and then, in the parent. */
     ap_hook_monitor(shield_workers, NULL, NULL, APR_HOOK_MIDDLE);

@@ -5,7 +5,7 @@
 #ifndef SHIELD_POLICY_CHECK_H
 #define SHIELD_POLICY_CHECK_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 /* Runs `l7shield-sync --check-policy-file` as httpd's User. False: the file is bad, or
  * the program cannot be run; every problem has been logged. */

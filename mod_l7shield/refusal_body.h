@@ -6,7 +6,7 @@
 #ifndef SHIELD_REFUSAL_BODY_H
 #define SHIELD_REFUSAL_BODY_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #include "../core/decide/decide.h"
 

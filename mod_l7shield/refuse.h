@@ -6,7 +6,7 @@
 #ifndef SHIELD_REFUSE_H
 #define SHIELD_REFUSE_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #include "../core/decide/decide.h"
 

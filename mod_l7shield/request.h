@@ -5,7 +5,7 @@
 #ifndef SHIELD_REQUEST_H
 #define SHIELD_REQUEST_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #include "../core/decide/decide.h"
 #include "../core/path.h"

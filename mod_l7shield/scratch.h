@@ -5,7 +5,7 @@
 #ifndef SHIELD_SCRATCH_H
 #define SHIELD_SCRATCH_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #include "../core/image/pattern.h"
 

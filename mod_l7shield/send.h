@@ -6,7 +6,7 @@
 #ifndef SHIELD_SEND_H
 #define SHIELD_SEND_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 /* `text` lives as long as the request. Headers are in r->err_headers_out. Returns DONE.
  */

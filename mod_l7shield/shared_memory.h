@@ -6,7 +6,7 @@
 #ifndef SHIELD_SHARED_MEMORY_H
 #define SHIELD_SHARED_MEMORY_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #include "../core/image/image.h"
 

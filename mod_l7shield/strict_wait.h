@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where a worker waits for the store's verdict on a strict policy (core/mailbox.h): the
- * one wait on the request path, bounded by the question's deadline.
+ * Where a worker waits for the store's verdict on a strict policy
+ * (core/segment/mailbox.h): the one wait on the request path, bounded by the question's
+ * deadline.
  */
 #ifndef SHIELD_STRICT_WAIT_H
 #define SHIELD_STRICT_WAIT_H

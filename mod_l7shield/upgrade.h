@@ -6,7 +6,7 @@
 #ifndef SHIELD_UPGRADE_H
 #define SHIELD_UPGRADE_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 /* A protocol_switch hook, to be run before all others. Always DECLINED. */
 int shield_upgrade(conn_rec *c, request_rec *r, server_rec *server, const char *protocol);

@@ -5,7 +5,7 @@
 #ifndef SHIELD_VERDICT_H
 #define SHIELD_VERDICT_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 #include "../core/decide/decide.h"
 #include "../core/rule.h"

@@ -5,7 +5,7 @@
 #ifndef SHIELD_WORKERS_H
 #define SHIELD_WORKERS_H
 
-#include "mod_l7shield.h"
+#include "process.h"
 
 /* A monitor hook: the parent runs it every ten seconds. */
 int shield_workers(apr_pool_t *pool, server_rec *server);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Incident records in the store: which record a report belongs to, and the columns by
- * which records are found. What a record says is core/incident.h's business.
+ * which records are found. What a record says is core/json/incident.h's business.
  */
 #ifndef ADMIN_INCIDENT_RECORD_H
 #define ADMIN_INCIDENT_RECORD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * See check_engine.h. Numbers of memcached mean here what they mean to a node that sees a
- * key for the first time (core/fleet.h).
+ * key for the first time (core/count/fleet.h).
  */
 #include "check_engine.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Shares of failing answers among the counters that travel: both tallies of a key as one
- * number (core/share.h). What counters.c does with a bucket is done here with them. While
- * the store is away each node judges by what it saw: unlike a rate, a share need not be
- * divided among nodes.
+ * number (core/decide/share.h). What counters.c does with a bucket is done here with
+ * them. While the store is away each node judges by what it saw: unlike a rate, a share
+ * need not be divided among nodes.
  */
 #ifndef SYNC_SHARES_H
 #define SYNC_SHARES_H

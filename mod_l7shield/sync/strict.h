@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Answers the mailbox (core/mailbox.h): a thread of its own, with connections of its own,
- * since a request waits for each answer and the tick does not hurry. Whoever asks about
- * the same limits at the same time shares one compare-and-swap. On a node without a store
- * it has nothing to do but say so.
+ * Answers the mailbox (core/segment/mailbox.h): a thread of its own, with connections of
+ * its own, since a request waits for each answer and the tick does not hurry. Whoever
+ * asks about the same limits at the same time shares one compare-and-swap. On a node
+ * without a store it has nothing to do but say so.
  */
 #ifndef SYNC_STRICT_H
 #define SYNC_STRICT_H

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the files of the module share: the module itself, its configuration and the state
- * of this process. Everything here is written while httpd starts, by one thread, and only
- * read afterwards; what changes at run time lives in the shared segment (core/segment.h).
+ * of this process. Everything here is written while httpd starts (start.c), by one
+ * thread, and only read afterwards; what changes at run time lives in the shared segment
+ * (core/segment/segment.h).
  */
-#ifndef MOD_L7SHIELD_H
-#define MOD_L7SHIELD_H
+#ifndef SHIELD_PROCESS_H
+#define SHIELD_PROCESS_H
 
 #include "httpd.h" /* before the others, which need it */
 
@@ -44,7 +45,7 @@ typedef struct {
     const char *app; /* NULL: not set here */
 } shield_section_t;
 
-/* What this process knows. Set by post_config, inherited by every child. */
+/* What this process knows. Set before the first child, inherited by every one. */
 typedef struct {
     const shield_node_t *node;
     bool attached; /* `shared` is valid */

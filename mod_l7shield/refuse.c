@@ -30,6 +30,9 @@
  * what httpd says about the connection. */
 #define HEAD_MAX 768
 
+/* So much of a body that nobody wants is read at most, to keep its connection. */
+#define SKIPPED_MAX 65536
+
 /* These survive ap_die and the internal redirect to an ErrorDocument. */
 static void set_headers(request_rec *r, const l7s_verdict_t *verdict)
 {
@@ -171,6 +174,43 @@ static int send_filtered(request_rec *r, const l7s_verdict_t *verdict,
     return shield_send_body(r, body->content_type, body->text, body->length);
 }
 
+static bool has_body(const request_rec *r)
+{
+    return apr_table_get(r->headers_in, "Content-Length") ||
+           apr_table_get(r->headers_in, "Transfer-Encoding");
+}
+
+/* Throws away what has come of the body. True: that was all of it. */
+static bool skip_body(request_rec *r)
+{
+    apr_bucket_brigade *brigade =
+        apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    apr_off_t length = 0;
+    bool ended = false;
+    for (apr_off_t skipped = 0; !ended && skipped < SKIPPED_MAX; skipped += length) {
+        if (ap_get_brigade(r->input_filters, brigade, AP_MODE_READBYTES,
+                           APR_NONBLOCK_READ, AP_IOBUFSIZE) != APR_SUCCESS ||
+            APR_BRIGADE_EMPTY(brigade) ||
+            apr_brigade_length(brigade, 0, &length) != APR_SUCCESS) {
+            return false;
+        }
+        ended = APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade));
+        apr_brigade_cleanup(brigade);
+    }
+    return ended;
+}
+
+/* httpd would read all of a body before it takes the next request, and until then not
+ * even send the answer: whoever sends it slowly would hold a worker by being refused. The
+ * rest of such a one is left to the end of the connection, which needs no worker. Who
+ * waits for "100 Continue" has sent none, and is not asked for it. */
+static void leave_body(request_rec *r)
+{
+    if (!r->connection->master && has_body(r) && (r->expecting_100 || !skip_body(r))) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
+}
+
 /* ErrorDocument knows httpd's statuses only, and would say 500 for any other. */
 static bool has_error_document(request_rec *r, unsigned status)
 {
@@ -185,6 +225,7 @@ int shield_refuse(request_rec *r, const l7s_verdict_t *verdict)
     if (verdict->outcome == L7S_OUTCOME_DROPPED && shield_drop_may(r)) {
         return shield_drop(r);
     }
+    leave_body(r);
     if (verdict->challenge.token[0] != '\0') {
         set_headers(r, verdict);
         return shield_challenge_ask(r, verdict);

@@ -333,11 +333,49 @@ def test_110_43_connection_stays_in_step_after_a_refused_body(httpd):
     server = httpd(policies=config(policy("posts", {"deny": {}},
                                           match={"methods": ["POST"]})))
     client = server.client()
+    closed = 0
     for _ in range(3):
-        assert client.get("/", method="POST", body=b"x" * 50000).status == 403
+        refused = client.get("/", method="POST", body=b"x" * 50000)
+        assert refused.status == 403
+        closed += refused.headers.get("connection") == "close"  # its end had not come yet
         assert client.get("/page.txt").body == b"a page\n"
-    assert client.connects == 1
+    assert client.connects == 1 + closed
     client.close()
+
+
+POST = b"POST /page.txt HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n"
+
+
+@pytest.mark.parametrize("host", ["", "ErrorDocument 403 /index.html",
+                                  "<Location /x>\nL7ShieldApp shop\n</Location>"])
+@pytest.mark.parametrize("length", [b"Content-Length: 100000", b"Transfer-Encoding: chunked"])
+def test_110_47_slow_body_of_a_refused_request_holds_no_worker(httpd, host, length):
+    """More of them than there are workers; each has its answer at once, and so has
+    everybody else."""
+    server = httpd(threads=3, directives="AsyncRequestWorkerFactor 10", host=host,
+                   policies=config(policy("no-posts", {"deny": {}},
+                                          match={"methods": ["POST"]})))
+    slow = [socket.create_connection(("127.0.0.1", server.port), 5) for _ in range(20)]
+    for connection in slow:
+        connection.sendall(POST % length + b"1\r\na")
+    for connection in slow:
+        answer = connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 403 ") and b"Connection: close" in answer
+    assert server.get("/page.txt").status == 200
+    for connection in slow:
+        connection.close()
+
+
+@pytest.mark.parametrize("length, body", [
+    (b"Content-Length: 5", b"abcde"), (b"Transfer-Encoding: chunked", b"5\r\nabcde\r\n0\r\n\r\n")])
+def test_110_48_body_that_is_there_keeps_the_connection(httpd, length, body):
+    server = httpd(policies=config(policy("no-posts", {"deny": {}},
+                                          match={"methods": ["POST"]})))
+    last = b"GET /page.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    found = server.raw((POST % length + body) * 3 + last)
+    assert found.count(b"HTTP/1.1 403 ") == 3 and found.count(b"HTTP/1.1 200 ") == 1
+    asked = server.raw(POST % (length + b"\r\nExpect: 100-continue"))
+    assert asked.startswith(b"HTTP/1.1 403 ") and b"100 Continue" not in asked
 
 
 def test_110_44_headers_that_the_site_always_sets_are_there(httpd):

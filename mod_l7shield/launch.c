@@ -138,14 +138,12 @@ static void pause_ms(unsigned ms)
 /* In the forked child: async-signal-safe calls only, and no return. What fails is told
  * after the pause only, or a program that is not there would be forked for without end.
  */
-static void become(const shield_launch_t *launch, pid_t parent)
+static void become(const shield_launch_t *launch, pid_t parent, const sigset_t *blocked)
 {
-    sigset_t none;
-    sigemptyset(&none);
     for (int number = 1; number < NSIG; number++) {
         (void)signal(number, SIG_DFL);
     }
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)sigprocmask(SIG_SETMASK, blocked, NULL);
     int program = open_program(launch);
     bool prepared = keep_descriptors(launch, program) && drop_privileges(launch);
     /* After setuid, which clears it. A parent that died before is seen by getppid. */
@@ -168,10 +166,15 @@ static void become(const shield_launch_t *launch, pid_t parent)
 
 pid_t shield_launch_fork(const shield_launch_t *launch)
 {
+    sigset_t told, before;
+    sigemptyset(&told);
+    sigaddset(&told, SHIELD_GONE_SIGNAL);
     pid_t parent = getpid();
+    (void)sigprocmask(SIG_BLOCK, &told, &before);
     pid_t pid = fork();
     if (pid == 0) {
-        become(launch, parent);
+        become(launch, parent, &told);
     }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     return pid;
 }

@@ -9,6 +9,8 @@
 
 #define SHIELD_SEGMENT_FD 3
 #define SHIELD_GROUPS_MAX 64
+/* Tells it that its configuration has gone; it waits, blocked, until the program asks. */
+#define SHIELD_GONE_SIGNAL SIGUSR2
 
 /* What exec needs, prepared before fork: the child may not allocate. */
 typedef struct {

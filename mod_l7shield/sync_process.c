@@ -334,7 +334,8 @@ static void note_retired(pid_t pid)
 }
 
 /* The configuration goes. On a stop its process goes with it, in peace if it is quick; on
- * a restart it works on until its successor takes over. */
+ * a restart it works on until its successor takes over, or for some seconds where none
+ * comes: this module may not be in the next configuration. */
 static apr_status_t on_pool_clear(void *data)
 {
     minder_t *minder = data;
@@ -345,6 +346,7 @@ static apr_status_t on_pool_clear(void *data)
     }
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_EXITING) {
         note_retired(pid);
+        (void)kill(pid, SHIELD_GONE_SIGNAL);
         return APR_SUCCESS;
     }
     (void)kill(pid, SIGTERM);

@@ -34,6 +34,9 @@
 #define LATE_MS 1000
 /* httpd need not wait longer than this for policies that are on their way. */
 #define READY_MS 2000
+/* httpd reads a new configuration in less, mostly; where not, the successor finds nobody,
+ * and what is in force has stayed. */
+#define SUCCESSOR_S 10
 
 struct sync_tick {
     const l7s_shared_t *shared;
@@ -323,6 +326,8 @@ static void run_once(sync_tick_t *tick, l7s_now_t now)
 
 /* ---- the loop ---- */
 
+/* SIGUSR2: our configuration has gone. A successor comes soon, unless the module was
+ * taken out of the new one. */
 static bool take_signal(unsigned wait_ms)
 {
     const struct timespec wait = {.tv_sec = wait_ms / 1000,
@@ -331,7 +336,11 @@ static bool take_signal(unsigned wait_ms)
 
     (void)sigfillset(&all);
     int signal = sigtimedwait(&all, NULL, &wait);
-    return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT;
+    if (signal == SIGUSR2) {
+        (void)alarm(SUCCESSOR_S);
+    }
+    return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT ||
+           signal == SIGALRM;
 }
 
 sync_end_t sync_tick_wait(const l7s_shared_t *shared, const sync_options_t *options,

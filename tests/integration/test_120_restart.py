@@ -301,6 +301,25 @@ def test_120_21_servers_that_log_to_the_syslog_have_their_sync_process_do_so(htt
     assert "--syslog=local1:web" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
 
+def test_120_22_module_that_is_taken_out_takes_its_process_along(httpd):
+    """`a2dismod l7shield` and a reload. It would be seen in its fleet for ever."""
+    server = httpd(policies=config(policy("closed", {"deny": {}})))
+    old = server.sync_pids()[0]
+    server.shield = False
+    server.write_config()
+    server.expects("long lost child")  # says httpd, of a child of nobody's
+    server.graceful()
+    assert server.get("/").status == 200
+    assert is_alive(old), "there could be a successor"
+    wait_until(lambda: not is_alive(old), 15, "the end of the process")
+    server.shield = True
+    server.write_config()
+    server.graceful()
+    assert server.get("/").status == 403
+    time.sleep(0.5)
+    assert len(server.sync_pids()) == 1
+
+
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])
 def test_120_15_other_mpms_enforce_too(httpd, mpm):
     server = httpd(mpm=mpm, children=3, policies=config(

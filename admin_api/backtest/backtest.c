@@ -5,7 +5,7 @@
  */
 #include "backtest.h"
 
-#include "../../core/clock.h"
+#include "../../core/json/json_time.h"
 #include "../../core/path.h"
 #include "../worker.h"
 #include "blind.h"
@@ -182,17 +182,6 @@ static l7s_status_t read_all(run_t *run)
 
 /* --- the result --- */
 
-static json_t *time_or_null(uint64_t time_us)
-{
-    char text[L7S_TIME_TEXT];
-
-    if (time_us == 0) {
-        return json_null();
-    }
-    l7s_time_text(time_us / 1000, text);
-    return json_string(text);
-}
-
 static json_t *describe_log(const run_t *run)
 {
     json_t *skipped = json_object();
@@ -204,8 +193,9 @@ static json_t *describe_log(const run_t *run)
     return json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "bytes",
                      (json_int_t)run->batch->bytes, "lines",
                      (json_int_t)run->batch->lines, "skipped", skipped, "first_at",
-                     time_or_null(run->first_us), "last_at", time_or_null(run->last_us),
-                     "out_of_order", (json_int_t)run->out_of_order);
+                     l7s_json_time(run->first_us / 1000), "last_at",
+                     l7s_json_time(run->last_us / 1000), "out_of_order",
+                     (json_int_t)run->out_of_order);
 }
 
 static json_t *describe(const run_t *run)

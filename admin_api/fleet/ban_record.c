@@ -5,7 +5,7 @@
  */
 #include "ban_record.h"
 
-#include "../../core/clock.h"
+#include "../../core/json/json_time.h"
 #include "../../core/key.h"
 #include "../store/event_log.h"
 #include "../worker.h"
@@ -249,16 +249,6 @@ static json_t *key_of(const l7s_ban_t *ban)
                      colon == NULL ? ban->id : colon + 1);
 }
 
-static json_t *time_json(uint64_t wall_ms)
-{
-    char text[L7S_TIME_TEXT];
-    if (wall_ms == UINT64_MAX) {
-        return json_null();
-    }
-    l7s_time_text(wall_ms, text);
-    return json_string(text);
-}
-
 json_t *admin_ban_document(const admin_ban_record_t *record)
 {
     const l7s_ban_t *ban = &record->ban;
@@ -288,8 +278,8 @@ static json_t *status_of(const admin_ban_record_t *record)
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:O?, s:O?}", "state",
                      record->lifted ? "lifted" : "active", "origin", origin_name(ban),
                      "policy", text_or_null(ban->policy), "incident",
-                     text_or_null(ban->incident), "since", time_json(ban->since_ms),
-                     "until", time_json(ban->until_ms), "refusal_status",
+                     text_or_null(ban->incident), "since", l7s_json_time(ban->since_ms),
+                     "until", l7s_json_time(ban->until_ms), "refusal_status",
                      (int)ban->status, "by", by, "revision", revision);
 }
 

@@ -6,7 +6,7 @@
  */
 #include "fleet.h"
 
-#include "../../core/clock.h"
+#include "../../core/json/json_time.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,17 +252,10 @@ static json_t *member(const json_t *seat, const char *name, json_type type)
     return json_deep_copy(value);
 }
 
-static json_t *time_json(uint64_t wall_ms)
-{
-    char text[L7S_TIME_TEXT];
-    l7s_time_text(wall_ms, text);
-    return json_string(text);
-}
-
 static json_t *started_json(const json_t *seat)
 {
     json_int_t started_ms = json_integer_value(json_object_get(seat, "started_ms"));
-    return started_ms > 0 ? time_json((uint64_t)started_ms) : json_null();
+    return l7s_json_time(started_ms > 0 ? (uint64_t)started_ms : 0);
 }
 
 /* Nothing of a node belongs to a client, so all but the name is `status`. */
@@ -275,8 +268,9 @@ static json_t *document(const node_t *node)
         member(seat, "version", JSON_STRING), "features",
         member(seat, "features", JSON_ARRAY), "instance",
         member(seat, "instance", JSON_STRING), "started_at", started_json(seat),
-        "last_seen_at", time_json(node->changed_ms), "skew_ms", (json_int_t)node->skew_ms,
-        "config_epoch", member(seat, "config_epoch", JSON_INTEGER), "applied_revision",
+        "last_seen_at", l7s_json_time(node->changed_ms), "skew_ms",
+        (json_int_t)node->skew_ms, "config_epoch",
+        member(seat, "config_epoch", JSON_INTEGER), "applied_revision",
         member(seat, "revision", JSON_INTEGER), "effective_mode",
         member(seat, "mode", JSON_STRING), "because",
         member(seat, "because", JSON_STRING), "secret_ids",

@@ -6,7 +6,7 @@
 #include "kill_switch.h"
 
 #include "../../core/bus/manifest.h"
-#include "../../core/clock.h"
+#include "../../core/json/json_time.h"
 #include "../../core/mode.h"
 #include "../store/event_log.h"
 #include "../store/store_events.h"
@@ -44,21 +44,11 @@ static const char *mode_name(unsigned mode)
     return l7s_mode_name((l7s_mode_t)mode);
 }
 
-static json_t *until_json(uint64_t until_ms)
-{
-    char text[L7S_TIME_TEXT];
-    if (until_ms == 0 || until_ms > L7S_TIME_LAST_MS) {
-        return json_null();
-    }
-    l7s_time_text(until_ms, text);
-    return json_string(text);
-}
-
 static l7s_status_t tell(admin_store_t *store, const l7s_mode_item_t *now,
                          const l7s_mode_item_t *before, const char *because)
 {
     json_t *data = json_pack("{s:s, s:o, s:s, s:s}", "mode", mode_name(now->mode),
-                             "mode_until", until_json(now->until_ms), "previous_mode",
+                             "mode_until", l7s_json_time(now->until_ms), "previous_mode",
                              mode_name(before->mode), "because", because);
     l7s_status_t status =
         admin_event_write(store, ADMIN_EVENT_MODE_CHANGED, data, admin_wall_ms());

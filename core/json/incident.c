@@ -8,6 +8,7 @@
 #include "incident.h"
 #include "../clock.h"
 #include "incident_parts.h"
+#include "json_time.h"
 #include "schema.h"
 #include <string.h>
 
@@ -55,17 +56,6 @@ static void keep_report(json_t *reports, const json_t *report)
 }
 
 /* --- the parts of a record --- */
-
-static json_t *time_or_null(uint64_t ms)
-{
-    char text[L7S_TIME_TEXT];
-
-    if (ms == 0 || ms > L7S_TIME_LAST_MS) { /* none, or without an end */
-        return json_null();
-    }
-    l7s_time_text(ms, text);
-    return json_string(text);
-}
 
 static json_t *text_or_null(const char *text)
 {
@@ -205,7 +195,7 @@ static json_t *action_of(const l7s_total_t *total)
     return json_pack("{s:s, s:o, s:o, s:o}", "type",
                      l7s_report_text(total->newest, "action"), "ban_id",
                      total->campaign ? json_null() : text_or_null(total->ban_id), "until",
-                     time_or_null(total->ban_until_ms), "first_acted_ms",
+                     l7s_json_time(total->ban_until_ms), "first_acted_ms",
                      total->acted > 0 ? json_integer(0) : json_null());
 }
 
@@ -231,7 +221,7 @@ static json_t *sample_of(const json_t *report)
 {
     return json_pack(
         "{s:o, s:s, s:s, s:s, s:s, s:s, s:s}", "at",
-        time_or_null(l7s_report_count(report, "started_ms")), "node",
+        l7s_json_time(l7s_report_count(report, "started_ms")), "node",
         l7s_report_text(report, "node"), "client", l7s_report_text(report, "client"),
         "method", l7s_report_text(report, "method"), "host",
         l7s_report_text(report, "host"), "path", l7s_report_text(report, "path"),
@@ -307,11 +297,11 @@ static void set_record(json_t *record, const l7s_total_t *total)
                         json_string(l7s_report_text(total->newest, "detector")));
     json_object_set_new(record, "severity", json_string(l7s_total_severity(total)));
     json_object_set_new(record, "layer", layer_of(total));
-    json_object_set_new(record, "started_at", time_or_null(total->started_ms));
-    json_object_set_new(record, "peak_at", time_or_null(total->peak_ms));
-    json_object_set_new(record, "last_seen_at", time_or_null(total->last_ms));
+    json_object_set_new(record, "started_at", l7s_json_time(total->started_ms));
+    json_object_set_new(record, "peak_at", l7s_json_time(total->peak_ms));
+    json_object_set_new(record, "last_seen_at", l7s_json_time(total->last_ms));
     json_object_set_new(record, "ended_at",
-                        total->active ? json_null() : time_or_null(total->last_ms));
+                        total->active ? json_null() : l7s_json_time(total->last_ms));
     json_object_set_new(record, "app",
                         text_or_null(l7s_report_text(total->first, "app")));
     json_object_set_new(record, "policy", policy_of(total));

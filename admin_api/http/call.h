@@ -90,8 +90,11 @@ typedef struct admin_call {
 /* The one way to answer with an error: sets status from the code's row (problem.c). */
 void admin_call_problem(admin_call_t *call, const char *code, const char *format, ...)
     L7S_PRINTF(3, 4);
-/* 200 with a JSON body; steals `reply`. */
+/* With a JSON body; steals `reply`. */
 void admin_call_reply(admin_call_t *call, unsigned status, json_t *reply);
+/* The same with an ETag, and with its path as Location when it is new (201). */
+void admin_call_reply_tagged(admin_call_t *call, unsigned status, const char *etag,
+                             json_t *reply);
 
 typedef void (*admin_handler_fn)(admin_call_t *call);
 

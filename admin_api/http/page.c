@@ -4,9 +4,10 @@
  * secret, since a client may as well ask for any page.
  */
 #include "page.h"
-#include "../../core/clock.h"
+#include "parameters.h"
 #include "problem.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,33 +64,15 @@ bool admin_page_wants_lines(const admin_call_t *call)
     return lines != NULL && (json == NULL || lines < json);
 }
 
-static bool read_limit(admin_call_t *call, size_t *limit)
-{
-    const char *text = call->query(call, "limit");
-    if (text == NULL) {
-        *limit = LIMIT_DEFAULT;
-        return true;
-    }
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || value < 1 ||
-        value > LIMIT_MAX) {
-        admin_call_problem(call, "invalid_parameter",
-                           "limit is a number from 1 to %d; next_cursor leads on.",
-                           LIMIT_MAX);
-        return false;
-    }
-    *limit = value;
-    return true;
-}
-
 bool admin_page_begin(admin_call_t *call, admin_page_t *page)
 {
-    memset(page, 0, sizeof *page);
     const char *cursor = call->query(call, "cursor");
-    if (!read_limit(call, &page->limit)) {
+    int64_t limit = LIMIT_DEFAULT;
+    *page = (admin_page_t){.call = call};
+    if (!admin_parameter_number(call, "limit", 1, LIMIT_MAX, &limit)) {
         return false;
     }
+    page->limit = (size_t)limit;
     if (cursor != NULL && !read_cursor(cursor, page->after)) {
         admin_call_problem(call, "invalid_cursor",
                            "cursor is the next_cursor of the page before.");
@@ -139,6 +122,24 @@ bool admin_page_add(admin_page_t *page, const char *key, json_t *item)
                         : json_array_append_new(page->items, item) == 0;
 }
 
+bool admin_page_add_number(admin_page_t *page, int64_t key, json_t *item)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, key);
+    return admin_page_add(page, text, item);
+}
+
+bool admin_page_after_number(admin_page_t *page, int64_t *out)
+{
+    char *end;
+    *out = strtoll(page->after, &end, 10);
+    if (page->after[0] != '\0' && (*end != '\0' || *out < 1)) {
+        admin_page_refuse(page);
+        return false;
+    }
+    return true;
+}
+
 void admin_page_clear(admin_page_t *page)
 {
     json_decref(page->items);
@@ -151,8 +152,15 @@ void admin_page_clear(admin_page_t *page)
     page->lines = NULL;
 }
 
-static void reply_lines(admin_call_t *call, admin_page_t *page)
+void admin_page_refuse(admin_page_t *page)
 {
+    admin_call_problem(page->call, "invalid_cursor", "This cursor is of another list.");
+    admin_page_clear(page);
+}
+
+static void reply_lines(admin_page_t *page)
+{
+    admin_call_t *call = page->call;
     bool good = ferror(page->out) == 0;
     good = fclose(page->out) == 0 && good;
     page->out = NULL;
@@ -168,36 +176,19 @@ static void reply_lines(admin_call_t *call, admin_page_t *page)
     snprintf(call->resume, sizeof call->resume, "%s", page->last);
 }
 
-void admin_page_reply(admin_call_t *call, admin_page_t *page)
+void admin_page_reply(admin_page_t *page, l7s_status_t status)
 {
-    if (page->ndjson) {
-        reply_lines(call, page);
-        admin_page_clear(page);
-        return;
+    if (status != L7S_OK) {
+        admin_call_failed(page->call, status);
+    } else if (page->ndjson) {
+        reply_lines(page);
+    } else {
+        json_t *next = page->more ? write_cursor(page->last) : json_null();
+        admin_call_reply(
+            page->call, 200,
+            json_pack("{s:O, s:o}", "items", page->items, "next_cursor", next));
     }
-    json_t *next = page->more ? write_cursor(page->last) : json_null();
-    admin_call_reply(call, 200,
-                     json_pack("{s:o, s:o}", "items", page->items, "next_cursor", next));
-    page->items = NULL;
-}
-
-bool admin_page_number(admin_call_t *call, const char *parameter, unsigned max,
-                       unsigned otherwise, unsigned *out)
-{
-    const char *text = call->query(call, parameter);
-    *out = otherwise;
-    if (text == NULL) {
-        return true;
-    }
-    size_t size = strlen(text);
-    unsigned long value = strtoul(text, NULL, 10);
-    if (size == 0 || size > 4 || strspn(text, "0123456789") != size || value > max) {
-        admin_call_problem(call, "invalid_parameter", "%s is a number from 0 to %u.",
-                           parameter, max);
-        return false;
-    }
-    *out = (unsigned)value;
-    return true;
+    admin_page_clear(page);
 }
 
 /* Does "name=value" or "name" hold for the labels? */
@@ -231,39 +222,4 @@ bool admin_page_labels(const admin_call_t *call, const json_t *spec)
         }
     }
     return true;
-}
-
-/* "-15m" before now; s, m, h, d. */
-static bool relative_time(const char *text, uint64_t now_ms, uint64_t *out_ms)
-{
-    char *end;
-    if (text[0] != '-' || text[1] < '0' || text[1] > '9') {
-        return false;
-    }
-    unsigned long long count = strtoull(text + 1, &end, 10);
-    uint64_t unit = *end == 's'   ? 1000
-                    : *end == 'm' ? 60000
-                    : *end == 'h' ? 3600000
-                    : *end == 'd' ? 86400000
-                                  : 0;
-    if (unit == 0 || end[1] != '\0' || count > 1000000) {
-        return false;
-    }
-    uint64_t back = (uint64_t)count * unit;
-    *out_ms = back < now_ms ? now_ms - back : 1;
-    return true;
-}
-
-bool admin_page_time(admin_call_t *call, const char *parameter, uint64_t *out_ms)
-{
-    const char *text = call->query(call, parameter);
-    *out_ms = 0;
-    if (text == NULL || relative_time(text, call->now_ms, out_ms) ||
-        l7s_time_parse(text, out_ms)) {
-        return true;
-    }
-    admin_call_problem(call, "invalid_parameter",
-                       "%s is a time like 2026-01-31T23:59:59Z, or -15m (s, m, h, d).",
-                       parameter);
-    return false;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 typedef struct {
+    admin_call_t *call;
     size_t limit; /* SIZE_MAX for NDJSON, whose pages are bounded by bytes */
     bool ndjson;
     char *lines; /* of NDJSON: what has been added; owned until admin_page_reply */
@@ -30,26 +31,23 @@ bool admin_page_wants_lines(const admin_call_t *call);
 /* Reads limit (1…1000, default 100), cursor and Accept. False: the call got its problem.
  */
 bool admin_page_begin(admin_call_t *call, admin_page_t *page);
-/* Is NDJSON asked for? */
-bool admin_page_wants_lines(const admin_call_t *call);
 /* Adds an item (steals it) under its key. False: the page is full and the item was not
  * taken (but freed); stop. */
 bool admin_page_add(admin_page_t *page, const char *key, json_t *item);
-/* Answers the call and frees the page. */
-void admin_page_reply(admin_call_t *call, admin_page_t *page);
+/* The same where keys are numbers from 1. */
+bool admin_page_add_number(admin_page_t *page, int64_t key, json_t *item);
+/* Their key of the last item seen, 0 = from the start. False: the cursor is of another
+ * list, and the call is answered. */
+bool admin_page_after_number(admin_page_t *page, int64_t *out);
+
+/* Each of these ends the page and frees it: answers the call (with what `status` means
+ * unless it is L7S_OK), says that the cursor is of another list, or says nothing. */
+void admin_page_reply(admin_page_t *page, l7s_status_t status);
+void admin_page_refuse(admin_page_t *page);
 void admin_page_clear(admin_page_t *page);
 
 /* Does "labels" of `spec` satisfy every ?label=name=value (or ?label=name) of the call?
  * Values of one name are ORed. */
 bool admin_page_labels(const admin_call_t *call, const json_t *spec);
-
-/* Reads a number from 0 to `max` (at most four digits). False: the call got its problem.
- */
-bool admin_page_number(admin_call_t *call, const char *parameter, unsigned max,
-                       unsigned otherwise, unsigned *out);
-
-/* Reads ?since= or ?until=: RFC 3339, or "-15m" (s, m, h, d) before now. 0 when absent.
- * False: the call got its problem. */
-bool admin_page_time(admin_call_t *call, const char *parameter, uint64_t *out_ms);
 
 #endif

@@ -102,6 +102,18 @@ void admin_call_reply(admin_call_t *call, unsigned status, json_t *reply)
     call->status = status;
 }
 
+void admin_call_reply_tagged(admin_call_t *call, unsigned status, const char *etag,
+                             json_t *reply)
+{
+    admin_call_reply(call, status, reply);
+    if (call->status == status) {
+        snprintf(call->etag, sizeof call->etag, "%s", etag);
+    }
+    if (call->status == 201) {
+        snprintf(call->location, sizeof call->location, "%.150s", call->path);
+    }
+}
+
 void admin_call_failed(admin_call_t *call, l7s_status_t status)
 {
     switch (status) {

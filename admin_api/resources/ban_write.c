@@ -6,8 +6,8 @@
 #include "ban_write.h"
 
 #include "../fleet/publisher.h"
+#include "../http/parameters.h"
 #include "../http/problem.h"
-#include <stdlib.h>
 #include <string.h>
 
 bool admin_ban_write_begin(admin_call_t *call, admin_ban_write_t *write)
@@ -62,21 +62,12 @@ void admin_ban_write_refuse(admin_ban_write_t *write)
 
 bool admin_ban_hold(admin_call_t *call, uint64_t *hold_until_ms)
 {
-    const char *text = call->query(call, "hold_seconds");
-    char *end;
-    *hold_until_ms = call->now_ms;
-    if (text == NULL) {
-        return true;
-    }
-    unsigned long seconds = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' ||
-        seconds > ADMIN_HOLD_SECONDS_MAX) {
-        admin_call_problem(call, "invalid_parameter",
-                           "hold_seconds must be an integer from 0 to %d.",
-                           ADMIN_HOLD_SECONDS_MAX);
+    int64_t seconds = 0;
+    if (!admin_parameter_number(call, "hold_seconds", 0, ADMIN_HOLD_SECONDS_MAX,
+                                &seconds)) {
         return false;
     }
-    *hold_until_ms += (uint64_t)seconds * 1000;
+    *hold_until_ms = call->now_ms + (uint64_t)seconds * 1000;
     return true;
 }
 

@@ -7,39 +7,25 @@
  */
 #include "../http/auth.h"
 #include "../http/page.h"
+#include "../http/parameters.h"
 #include "../http/problem.h"
-#include "../http/terms.h"
 #include "../store/privacy.h"
 #include "ban_write.h"
 #include "bans_text.h"
+#include "edit.h"
 #include "resources.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- preconditions ---- */
 
 /* `record` NULL: there is none. */
 static bool preconditions_hold(admin_call_t *call, const admin_ban_record_t *record)
 {
-    char etag[ADMIN_ETAG_MAX] = "";
+    char etag[ADMIN_ETAG_MAX];
     if (record != NULL) {
         admin_ban_etag(record, etag);
     }
-    if (call->if_none_match != NULL && strcmp(call->if_none_match, "*") == 0 &&
-        record != NULL) {
-        admin_call_problem(call, "precondition_failed", "The ban exists already.");
-        return false;
-    }
-    if (call->if_match != NULL &&
-        (record == NULL ||
-         (strcmp(call->if_match, "*") != 0 && strcmp(call->if_match, etag) != 0))) {
-        admin_call_problem(call, "precondition_failed",
-                           "The ban has changed since it was read.");
-        return false;
-    }
-    return true;
+    return admin_edit_precondition(call, record == NULL ? NULL : etag);
 }
 
 /* ---- reading ---- */
@@ -65,23 +51,18 @@ static bool may_see(admin_call_t *call)
     return true;
 }
 
-typedef struct {
-    admin_call_t *call;
-    admin_page_t page;
-} list_t;
-
 static bool list_one(void *context, const admin_ban_t *row)
 {
-    list_t *list = context;
+    admin_page_t *page = context;
     admin_ban_record_t record;
     if (admin_ban_record_read(row, &record) != L7S_OK) {
         return true;
     }
     bool more = true;
     json_t *document = admin_ban_document(&record);
-    if (admin_page_labels(list->call, document)) {
-        more = admin_page_add(&list->page, row->id,
-                              admin_ban_public(&record, list->call->view_spec));
+    if (admin_page_labels(page->call, document)) {
+        more = admin_page_add(page, row->id,
+                              admin_ban_public(&record, page->call->view_spec));
     }
     json_decref(document);
     admin_ban_record_clear(&record);
@@ -90,20 +71,13 @@ static bool list_one(void *context, const admin_ban_t *row)
 
 void admin_bans_list(admin_call_t *call)
 {
-    list_t list = {.call = call};
-    l7s_cidr_t client;
-    bool has_client;
+    static const char *const columns[] = {"policy", "origin", NULL};
+    admin_page_t page;
     admin_ban_filter_t filter = {.now_ms = call->now_ms};
     const char *format = call->query(call, "format");
-    if (!may_see(call)) {
+    if (!may_see(call) || !admin_parameter_selection(call, columns, &filter.rows)) {
         return;
     }
-    if (!admin_terms_add(call, "policy", filter.terms, &filter.term_count) ||
-        !admin_terms_add(call, "origin", filter.terms, &filter.term_count) ||
-        !admin_terms_client(call, &client, &has_client)) {
-        return;
-    }
-    filter.covers = has_client ? &client : NULL;
     bool nft = format != NULL && strcmp(format, "nft") == 0;
     if (nft || (format != NULL && strcmp(format, "plain") == 0)) {
         admin_bans_text(call, &filter, nft);
@@ -114,24 +88,21 @@ void admin_bans_list(admin_call_t *call)
                            "format must be \"json\", \"plain\" or \"nft\".");
         return;
     }
-    if (!admin_page_begin(call, &list.page)) {
+    if (!admin_page_begin(call, &page)) {
         return;
     }
-    filter.after = list.page.after;
-    l7s_status_t status = admin_ban_each(call->daemon->store, &filter, list_one, &list);
-    if (status != L7S_OK) {
-        admin_page_clear(&list.page);
-        admin_call_failed(call, status);
-        return;
-    }
-    admin_page_reply(call, &list.page);
+    filter.after = page.after;
+    admin_page_reply(&page,
+                     admin_ban_each(call->daemon->store, &filter, list_one, &page));
 }
 
 static void reply_record(admin_call_t *call, unsigned status,
                          const admin_ban_record_t *record)
 {
-    admin_ban_etag(record, call->etag);
-    admin_call_reply(call, status, admin_ban_public(record, call->view_spec));
+    char etag[ADMIN_ETAG_MAX];
+    admin_ban_etag(record, etag);
+    admin_call_reply_tagged(call, status, etag,
+                            admin_ban_public(record, call->view_spec));
 }
 
 void admin_bans_get(admin_call_t *call)
@@ -187,9 +158,6 @@ static void reply_put(admin_call_t *call, const admin_ban_input_t *input,
                       json_t *spec)
 {
     admin_ban_record_t record = {.ban = input->ban, .spec = spec};
-    if (outcome == ADMIN_BAN_CREATED) {
-        snprintf(call->location, sizeof(call->location), "/v1/bans/%s", input->ban.id);
-    }
     reply_record(call, outcome == ADMIN_BAN_CREATED ? 201 : 200,
                  outcome == ADMIN_BAN_UNCHANGED ? known : &record);
 }
@@ -312,8 +280,8 @@ void admin_bans_delete_many(admin_call_t *call)
     }
     write.hold_until_ms = hold_until_ms;
     admin_ban_filter_t filter = {
-        .term_count = 1,
-        .terms = {{.column = "policy", .count = 1, .values = {policy}}},
+        .rows = {.term_count = 1,
+                 .terms = {{.column = "policy", .count = 1, .values = {policy}}}},
         .now_ms = call->now_ms};
     l7s_status_t status = admin_ban_each(write.store, &filter, collect, &all);
     status = status == L7S_OK && all.failed ? L7S_NO_MEMORY : status;

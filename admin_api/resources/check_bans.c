@@ -104,9 +104,10 @@ l7s_status_t admin_check_bans_read(admin_check_engine_t *engine,
                                    const admin_check_request_t *request,
                                    admin_check_bans_t *out)
 {
-    l7s_cidr_t client = l7s_addr_client(&request->client);
     admin_ban_filter_t filter = {
-        .covers = &client, .with_lifted = true, .now_ms = engine->now.wall_ms};
+        .rows = {.has_client = true, .client = l7s_addr_client(&request->client)},
+        .with_lifted = true,
+        .now_ms = engine->now.wall_ms};
     reading_t reading = {.engine = engine, .request = request, .out = out};
 
     reading.status = L7S_OK;

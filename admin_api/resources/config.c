@@ -25,8 +25,7 @@ void admin_config_get(admin_call_t *call)
         json_object_set_new(document, "status",
                             json_pack("{s:I}", "revision", (json_int_t)revision));
     }
-    admin_call_reply(call, 200, document);
-    snprintf(call->etag, sizeof call->etag, "%s", etag);
+    admin_call_reply_tagged(call, 200, etag, document);
 }
 
 void admin_config_put(admin_call_t *call)

@@ -197,17 +197,6 @@ static const l7s_problem_t *point_at_own(admin_call_t *call, const json_t *docum
     return foreign < call->problems.count ? &call->problems.items[foreign] : NULL;
 }
 
-/* The name in the path is the object's; one in the document must agree. */
-static void check_name(l7s_problems_t *problems, const admin_change_t *change)
-{
-    const char *given = json_string_value(json_object_get(change->spec, "name"));
-    if (given != NULL && strcmp(given, change->name) != 0) {
-        l7s_problems_add(problems, "/name", "name_mismatch",
-                         "the path says \"%.63s\": leave the name out or write this one",
-                         change->name);
-    }
-}
-
 /* Nobody shuts out themselves by accident. */
 static void check_own_address(admin_call_t *call, const l7s_config_t *config,
                               const admin_change_t *changes, size_t count)
@@ -243,7 +232,7 @@ static bool check(admin_call_t *call, const admin_change_t *changes, size_t coun
     l7s_status_t status = l7s_config_parse(document, &call->problems, &config);
     const l7s_problem_t *foreign = point_at_own(call, document, changes, count, index);
     if (count == 1) {
-        check_name(&call->problems, &changes[0]);
+        admin_edit_check_own_name(&call->problems, changes[0].name, changes[0].spec);
     }
     if (foreign != NULL) {
         reply_conflict(call, document, foreign, deletes_list(changes, count));

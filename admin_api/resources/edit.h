@@ -32,6 +32,10 @@ bool admin_edit_finish(admin_call_t *call, l7s_status_t status);
 
 /* A document without "status", and with "name" first when it has none. New reference. */
 json_t *admin_edit_spec(const json_t *body, const char *name);
+/* Adds a problem when the path's name is none, or the document's own is another. */
+void admin_edit_check_name(l7s_problems_t *problems, const char *name);
+void admin_edit_check_own_name(l7s_problems_t *problems, const char *name,
+                               const json_t *document);
 /* RFC 7396. New reference. */
 json_t *admin_edit_merge(const json_t *target, const json_t *patch);
 

@@ -3,8 +3,11 @@
  * Documents on their way between client and store (edit.h): what of a body is kept, a
  * merge patch, and what the server says about an object.
  */
-#include "../../core/clock.h"
+#include "../../core/json/json_time.h"
+#include "../../core/json/schema.h"
 #include "edit.h"
+
+#include <string.h>
 
 json_t *admin_edit_spec(const json_t *body, const char *name)
 {
@@ -18,6 +21,28 @@ json_t *admin_edit_spec(const json_t *body, const char *name)
     json_object_update(spec, (json_t *)body);
     json_object_del(spec, "status");
     return spec;
+}
+
+void admin_edit_check_name(l7s_problems_t *problems, const char *name)
+{
+    json_t *text = json_string(name);
+    if (l7s_schema_validate(l7s_openapi_schema("Name"), text, NULL) != L7S_OK) {
+        l7s_problems_add(problems, "/name", "pattern",
+                         "a name is 1 to 63 of a-z, 0-9 and \"-\", without \"-\" at its"
+                         " ends");
+    }
+    json_decref(text);
+}
+
+void admin_edit_check_own_name(l7s_problems_t *problems, const char *name,
+                               const json_t *document)
+{
+    const char *own = json_string_value(json_object_get(document, "name"));
+    if (own != NULL && strcmp(own, name) != 0) {
+        l7s_problems_add(problems, "/name", "name_mismatch",
+                         "the path says \"%.63s\": leave the name out or write this one",
+                         name);
+    }
 }
 
 /* As deep as the reader lets a body be (32). */
@@ -43,9 +68,7 @@ json_t *admin_edit_merge(const json_t *target, const json_t *patch)
 
 json_t *admin_edit_status(const admin_object_t *object)
 {
-    char created[L7S_TIME_TEXT], updated[L7S_TIME_TEXT];
-    l7s_time_text(object->created_ms, created);
-    l7s_time_text(object->updated_ms, updated);
-    return json_pack("{s:I, s:s, s:s}", "revision", (json_int_t)object->revision,
-                     "created_at", created, "updated_at", updated);
+    return json_pack("{s:I, s:o, s:o}", "revision", (json_int_t)object->revision,
+                     "created_at", l7s_json_time(object->created_ms), "updated_at",
+                     l7s_json_time(object->updated_ms));
 }

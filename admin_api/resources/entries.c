@@ -112,7 +112,7 @@ void admin_entries_list(admin_call_t *call)
             id_of(&entries, entry, id);
             more = admin_page_add(&page, id, json_incref(entry));
         }
-        admin_page_reply(call, &page);
+        admin_page_reply(&page, L7S_OK);
     }
     admin_object_clear(&list);
 }
@@ -125,11 +125,7 @@ static void reply_entry(admin_call_t *call, json_t *entry, unsigned status)
         admin_call_failed(call, made);
         return;
     }
-    admin_call_reply(call, status, json_incref(entry));
-    snprintf(call->etag, sizeof call->etag, "%s", etag);
-    if (status == 201) {
-        snprintf(call->location, sizeof call->location, "%.150s", call->path);
-    }
+    admin_call_reply_tagged(call, status, etag, json_incref(entry));
 }
 
 void admin_entries_get(admin_call_t *call)

@@ -8,13 +8,13 @@
 #include "../events/hub.h"
 #include "../http/auth.h"
 #include "../http/page.h"
+#include "../http/parameters.h"
 #include "../http/problem.h"
 #include "../store/event_log.h"
 #include "../worker.h"
 #include "resources.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -42,26 +42,6 @@ static bool read_types(admin_call_t *call, unsigned *types)
         *types |= found;
     }
     *types = *types == 0 ? ADMIN_EVENT_ALL : *types;
-    return true;
-}
-
-/* A number from `min` to `max`; absent leaves *out alone. */
-static bool read_number(admin_call_t *call, const char *name, int64_t min, int64_t max,
-                        int64_t *out)
-{
-    const char *text = call->query(call, name);
-    char *end;
-    if (text == NULL) {
-        return true;
-    }
-    long long value = strtoll(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || value < min || value > max) {
-        admin_call_problem(call, "invalid_parameter",
-                           "%s is a number from %" PRId64 " to %" PRId64 ".", name, min,
-                           max);
-        return false;
-    }
-    *out = value;
     return true;
 }
 
@@ -95,10 +75,10 @@ static bool read_question(admin_call_t *call, question_t *question)
         call->accept != NULL && strcasestr(call->accept, "text/event-stream") != NULL;
     question->after = question->last;
     if (!read_types(call, &question->types) ||
-        !read_number(call, "after", 0, ID_MAX, &question->after) ||
-        !read_number(call, "wait_seconds", 0, WAIT_SECONDS_MAX,
-                     &question->wait_seconds) ||
-        !read_number(call, "limit", 1, LIMIT_MAX, &question->limit)) {
+        !admin_parameter_number(call, "after", 0, ID_MAX, &question->after) ||
+        !admin_parameter_number(call, "wait_seconds", 0, WAIT_SECONDS_MAX,
+                                &question->wait_seconds) ||
+        !admin_parameter_number(call, "limit", 1, LIMIT_MAX, &question->limit)) {
         return false;
     }
     if (call->last_event_id != NULL) {
@@ -232,11 +212,9 @@ typedef struct {
 static bool add_line(void *context, const admin_event_t *event)
 {
     lines_t *lines = context;
-    char key[24];
-    snprintf(key, sizeof(key), "%" PRId64, event->id);
-    lines->full =
-        event->at_ms > lines->until_ms ||
-        !admin_page_add(lines->page, key, admin_event_document(event, lines->privacy));
+    lines->full = event->at_ms > lines->until_ms ||
+                  !admin_page_add_number(lines->page, event->id,
+                                         admin_event_document(event, lines->privacy));
     return !lines->full;
 }
 
@@ -258,12 +236,7 @@ static void list(admin_call_t *call, question_t *question)
         status = admin_event_each(call->daemon->store, question->types, 1000,
                                   &question->after, &more, add_line, &lines);
     }
-    if (status != L7S_OK) {
-        admin_page_clear(&page);
-        admin_call_failed(call, status);
-        return;
-    }
-    admin_page_reply(call, &page);
+    admin_page_reply(&page, status);
 }
 
 /* Called again after each wait: `wait_until_mono_ms` is set by then. */

@@ -7,9 +7,9 @@
 #include "../../core/json/incident.h"
 #include "../fleet/incident_record.h"
 #include "../http/page.h"
+#include "../http/parameters.h"
 #include "../http/problem.h"
 #include "../http/scope.h"
-#include "../http/terms.h"
 #include "../store/privacy.h"
 #include "resources.h"
 
@@ -21,34 +21,12 @@
 #define LABELS_MAX 32
 #define LABEL_MAX 256
 
-/* ---- filters ---- */
-
-/* `client` gets the network that the filter points to. False: the call has its problem.
- */
-static bool read_filter(admin_call_t *call, admin_incident_filter_t *filter,
-                        l7s_cidr_t *client)
-{
-    static const char *const columns[] = {"state",    "policy",    "app",   "kind",
-                                          "severity", "signature", "action"};
-    bool has_client;
-    *filter = (admin_incident_filter_t){.limit = SIZE_MAX};
-    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
-        if (!admin_terms_add(call, columns[i], filter->terms, &filter->term_count)) {
-            return false;
-        }
-    }
-    if (!admin_terms_client(call, client, &has_client)) {
-        return false;
-    }
-    filter->network = has_client ? client : NULL;
-    return admin_page_time(call, "since", &filter->since_ms) &&
-           admin_page_time(call, "until", &filter->until_ms);
-}
+static const char *const columns[] = {"state",    "policy",    "app",    "kind",
+                                      "severity", "signature", "action", NULL};
 
 /* ---- list ---- */
 
 typedef struct {
-    admin_call_t *call;
     admin_page_t page;
     admin_privacy_t privacy;
 } list_t;
@@ -57,7 +35,7 @@ static bool list_one(void *context, uint64_t started_ms, int64_t seq, const json
 {
     list_t *list = context;
     char key[48];
-    if (!admin_page_labels(list->call, doc)) {
+    if (!admin_page_labels(list->page.call, doc)) {
         return true;
     }
     snprintf(key, sizeof(key), "%" PRIu64 ".%" PRId64, started_ms, seq);
@@ -71,29 +49,23 @@ static bool list_one(void *context, uint64_t started_ms, int64_t seq, const json
 
 void admin_incidents_list(admin_call_t *call)
 {
-    list_t list = {.call = call};
-    admin_incident_filter_t filter;
-    l7s_cidr_t client;
-    if (!read_filter(call, &filter, &client) || !admin_page_begin(call, &list.page)) {
+    list_t list;
+    admin_incident_filter_t filter = {.limit = SIZE_MAX};
+    if (!admin_parameter_selection(call, columns, &filter.rows) ||
+        !admin_page_begin(call, &list.page)) {
         return;
     }
     if (list.page.after[0] != '\0' &&
         sscanf(list.page.after, "%" SCNu64 ".%" SCNd64, &filter.before_started_ms,
                &filter.before_seq) != 2) {
-        admin_page_clear(&list.page);
-        admin_call_problem(call, "invalid_cursor", "This cursor is of another list.");
+        admin_page_refuse(&list.page);
         return;
     }
     l7s_status_t status = admin_privacy_read(call->daemon->store, &list.privacy);
     if (status == L7S_OK) {
         status = admin_incident_each(call->daemon->store, &filter, list_one, &list);
     }
-    if (status != L7S_OK) {
-        admin_page_clear(&list.page);
-        admin_call_failed(call, status);
-        return;
-    }
-    admin_page_reply(call, &list.page);
+    admin_page_reply(&list.page, status);
 }
 
 /* ---- one record, and the summary ---- */
@@ -129,16 +101,14 @@ static json_int_t sum_of(const json_t *counts)
 
 void admin_incidents_summary(admin_call_t *call)
 {
-    static const char *const columns[] = {"state", "severity", "signature", "policy"};
-    admin_incident_filter_t filter;
-    l7s_cidr_t client;
-    json_t *reply = json_object();
-    if (!read_filter(call, &filter, &client)) {
-        json_decref(reply);
+    static const char *const by[] = {"state", "severity", "signature", "policy"};
+    admin_incident_filter_t filter = {.limit = SIZE_MAX};
+    if (!admin_parameter_selection(call, columns, &filter.rows)) {
         return;
     }
-    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
-        json_t *counts = admin_incident_count(call->daemon->store, &filter, columns[i]);
+    json_t *reply = json_object();
+    for (size_t i = 0; i < sizeof(by) / sizeof(by[0]); i++) {
+        json_t *counts = admin_incident_count(call->daemon->store, &filter, by[i]);
         if (counts == NULL) {
             json_decref(reply);
             admin_call_failed(call, L7S_IO);
@@ -149,7 +119,7 @@ void admin_incidents_summary(admin_call_t *call)
             json_object_set_new(reply, "total", json_integer(sum_of(counts)));
             json_object_set_new(reply, "active", json_integer(active));
         }
-        json_object_set_new(reply, columns[i], counts);
+        json_object_set_new(reply, by[i], counts);
     }
     admin_call_reply(call, 200, reply);
 }

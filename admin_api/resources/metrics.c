@@ -257,8 +257,8 @@ static void write_bans(FILE *out, const admin_call_t *call)
 static void write_incidents(FILE *out, const admin_call_t *call)
 {
     admin_incident_filter_t active = {
-        .term_count = 1,
-        .terms = {{.column = "state", .count = 1, .values = {"active"}}}};
+        .rows = {.term_count = 1,
+                 .terms = {{.column = "state", .count = 1, .values = {"active"}}}}};
     json_t *counts = admin_incident_count(call->daemon->store, &active, "state");
     head(out, "l7shield_incidents_active", "gauge", "Incidents that go on.");
     fprintf(out, "l7shield_incidents_active %lld\n",

@@ -51,7 +51,7 @@ void admin_nodes_list(admin_call_t *call)
         }
     }
     json_decref(nodes);
-    admin_page_reply(call, &page);
+    admin_page_reply(&page, L7S_OK);
 }
 
 void admin_nodes_get(admin_call_t *call)

@@ -29,7 +29,6 @@ static json_t *document_of(const admin_call_t *call, const admin_kind_t *kind,
 }
 
 typedef struct {
-    admin_call_t *call;
     const admin_kind_t *kind;
     admin_page_t page;
 } listing_t;
@@ -37,27 +36,22 @@ typedef struct {
 static bool list_one(void *context, const admin_object_t *object)
 {
     listing_t *listing = context;
-    if (!admin_page_labels(listing->call, object->spec)) {
+    admin_call_t *call = listing->page.call;
+    if (!admin_page_labels(call, object->spec)) {
         return true;
     }
     return admin_page_add(&listing->page, object->name,
-                          document_of(listing->call, listing->kind, object));
+                          document_of(call, listing->kind, object));
 }
 
 void admin_objects_list(admin_call_t *call, const admin_kind_t *kind)
 {
-    listing_t listing = {.call = call, .kind = kind};
-    if (!admin_page_begin(call, &listing.page)) {
-        return;
+    listing_t listing = {.kind = kind};
+    if (admin_page_begin(call, &listing.page)) {
+        admin_page_reply(&listing.page,
+                         admin_object_each(call->daemon->store, kind->kind,
+                                           listing.page.after, list_one, &listing));
     }
-    l7s_status_t status = admin_object_each(call->daemon->store, kind->kind,
-                                            listing.page.after, list_one, &listing);
-    if (status != L7S_OK) {
-        admin_page_clear(&listing.page);
-        admin_call_failed(call, status);
-        return;
-    }
-    admin_page_reply(call, &listing.page);
 }
 
 bool admin_objects_not_modified(admin_call_t *call, const char *etag)
@@ -73,13 +67,7 @@ bool admin_objects_not_modified(admin_call_t *call, const char *etag)
 static void reply_object(admin_call_t *call, const admin_kind_t *kind,
                          const admin_object_t *object, unsigned status)
 {
-    admin_call_reply(call, status, document_of(call, kind, object));
-    if (call->status == status) {
-        snprintf(call->etag, sizeof call->etag, "%s", object->etag);
-    }
-    if (status == 201) {
-        snprintf(call->location, sizeof call->location, "%.150s", call->path);
-    }
+    admin_call_reply_tagged(call, status, object->etag, document_of(call, kind, object));
 }
 
 void admin_objects_get(admin_call_t *call, const admin_kind_t *kind)

@@ -60,7 +60,7 @@ void admin_packs_list(admin_call_t *call)
                                             names_of(pack, "lists")));
         }
     }
-    admin_page_reply(call, &page);
+    admin_page_reply(&page, L7S_OK);
 }
 
 void admin_packs_get(admin_call_t *call)
@@ -77,6 +77,5 @@ void admin_packs_get(admin_call_t *call)
         admin_call_failed(call, status);
         return;
     }
-    admin_call_reply(call, 200, json_incref(pack));
-    snprintf(call->etag, sizeof call->etag, "%s", etag);
+    admin_call_reply_tagged(call, 200, etag, json_incref(pack));
 }

@@ -4,7 +4,7 @@
  * as its incidents tell. Who is in good standing nobody knows yet.
  */
 #include "../../core/clock.h"
-#include "../http/page.h"
+#include "../http/parameters.h"
 #include "../http/problem.h"
 #include "../store/privacy.h"
 #include "../store/store_events.h"
@@ -46,7 +46,7 @@ static bool read_step(admin_call_t *call, uint64_t *step_s)
 
 static bool read_asked(admin_call_t *call, uint64_t *since_ms, uint64_t *step_s)
 {
-    if (!admin_page_time(call, "since", since_ms) || !read_step(call, step_s)) {
+    if (!admin_parameter_time(call, "since", since_ms) || !read_step(call, step_s)) {
         return false;
     }
     *since_ms = *since_ms == 0 ? call->now_ms - SINCE_MS : *since_ms;
@@ -176,9 +176,9 @@ static l7s_status_t read_whom(admin_call_t *call, const char *name, uint64_t sin
                               whom_t *whom)
 {
     admin_incident_filter_t filter = {
-        .term_count = 1,
-        .terms = {{.column = "policy", .count = 1, .values = {name}}},
-        .since_ms = since_ms,
+        .rows = {.term_count = 1,
+                 .terms = {{.column = "policy", .count = 1, .values = {name}}},
+                 .since_ms = since_ms},
         .limit = INCIDENTS_MAX};
 
     return admin_incident_each(call->daemon->store, &filter, add_incident, whom);

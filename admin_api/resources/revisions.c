@@ -6,6 +6,7 @@
  */
 #include "../fleet/collector.h"
 #include "../http/page.h"
+#include "../http/parameters.h"
 #include "../http/problem.h"
 #include "../worker.h"
 #include "resources.h"
@@ -37,37 +38,23 @@ static bool read_revision(admin_call_t *call, int64_t *out)
 void admin_revisions_list(admin_call_t *call)
 {
     admin_page_t page;
-    if (!admin_page_begin(call, &page)) {
-        return;
-    }
-    char *end;
-    int64_t before = strtoll(page.after, &end, 10);
-    if (page.after[0] != '\0' && (*end != '\0' || before < 1)) {
-        admin_page_clear(&page);
-        admin_call_problem(call, "invalid_cursor",
-                           "cursor is the next_cursor of the page before.");
+    int64_t before;
+    if (!admin_page_begin(call, &page) || !admin_page_after_number(&page, &before)) {
         return;
     }
     /* One more than shown tells whether there are more. */
     size_t limit = page.ndjson ? INT32_MAX : page.limit + 1;
     json_t *items = admin_revision_list(call->daemon->store, before, limit), *item;
-    if (items == NULL) {
-        admin_page_clear(&page);
-        admin_call_failed(call, L7S_IO);
-        return;
-    }
     size_t index;
     json_array_foreach(items, index, item)
     {
-        char key[24];
-        snprintf(key, sizeof key, "%lld",
-                 (long long)json_integer_value(json_object_get(item, "revision")));
-        if (!admin_page_add(&page, key, json_incref(item))) {
+        int64_t key = json_integer_value(json_object_get(item, "revision"));
+        if (!admin_page_add_number(&page, key, json_incref(item))) {
             break;
         }
     }
+    admin_page_reply(&page, items == NULL ? L7S_IO : L7S_OK);
     json_decref(items);
-    admin_page_reply(call, &page);
 }
 
 void admin_revisions_get(admin_call_t *call)
@@ -157,26 +144,28 @@ static json_t *laggards(admin_call_t *call, int64_t revision)
 void admin_revisions_rollout(admin_call_t *call)
 {
     int64_t revision;
-    unsigned wait_seconds, min_nodes;
+    int64_t wait_seconds = 0, min_nodes = 0;
     const char *on_timeout = call->query(call, "on_timeout");
     bool fail = on_timeout != NULL && strcmp(on_timeout, "error") == 0;
     if (on_timeout != NULL && !fail && strcmp(on_timeout, "report") != 0) {
         admin_call_problem(call, "invalid_parameter", "on_timeout is report or error.");
         return;
     }
-    if (!admin_page_number(call, "wait_seconds", WAIT_SECONDS_MAX, 0, &wait_seconds) ||
-        !admin_page_number(call, "min_nodes", NODES_MAX, 0, &min_nodes) ||
+    if (!admin_parameter_number(call, "wait_seconds", 0, WAIT_SECONDS_MAX,
+                                &wait_seconds) ||
+        !admin_parameter_number(call, "min_nodes", 0, NODES_MAX, &min_nodes) ||
         !read_revision(call, &revision)) {
         return;
     }
-    admin_rollout_t rollout = wait_for(call, revision, min_nodes, wait_seconds);
-    bool done = complete(rollout, min_nodes);
+    admin_rollout_t rollout =
+        wait_for(call, revision, (unsigned)min_nodes, (unsigned)wait_seconds);
+    bool done = complete(rollout, (unsigned)min_nodes);
     if (!done && fail) {
         admin_call_problem(
             call, "rollout_incomplete",
             "%u of %u live nodes (at least %u wanted) have applied revision"
             " %lld.",
-            rollout.applied, rollout.live, min_nodes, (long long)revision);
+            rollout.applied, rollout.live, (unsigned)min_nodes, (long long)revision);
         return;
     }
     admin_call_reply(call, done ? 200 : 202,

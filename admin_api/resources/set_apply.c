@@ -7,7 +7,7 @@
  */
 #include "../../core/json/config.h"
 #include "../../core/json/schema.h"
-#include "../http/page.h"
+#include "../http/parameters.h"
 #include "../http/problem.h"
 #include "change_plan.h"
 #include "lists.h"
@@ -28,24 +28,14 @@ typedef struct {
     json_t *wanted;     /* {"policies/login": true} */
     json_t *overridden; /* where something else than the document is in force */
     admin_plan_t *plan;
+    int64_t max_deletes;
 } apply_t;
 
 /* The set's own name, and one object of each name. */
 static bool check_names(admin_call_t *call)
 {
-    const char *name = call->parameters[0];
-    const char *given = json_string_value(json_object_get(call->body, "name"));
-    json_t *text = json_string(name);
-    if (l7s_schema_validate(l7s_openapi_schema("Name"), text, NULL) != L7S_OK) {
-        l7s_problems_add(&call->problems, "/name", "pattern",
-                         "a name is 1 to 63 of a-z, 0-9 and \"-\", without \"-\" at its "
-                         "ends");
-    } else if (given != NULL && strcmp(given, name) != 0) {
-        l7s_problems_add(&call->problems, "/name", "name_mismatch",
-                         "the path says \"%.63s\": leave the name out or write this one",
-                         name);
-    }
-    json_decref(text);
+    admin_edit_check_name(&call->problems, call->parameters[0]);
+    admin_edit_check_own_name(&call->problems, call->parameters[0], call->body);
     return call->problems.count == 0;
 }
 
@@ -195,12 +185,12 @@ static void plan_manifest(apply_t *apply)
 }
 
 /* An empty file must not take everything along. */
-static bool check_deletes(apply_t *apply, unsigned max)
+static bool check_deletes(apply_t *apply)
 {
     const json_t *deleted = admin_plan_deleted(apply->plan);
     json_t *name;
     size_t index;
-    if (json_array_size(deleted) <= max) {
+    if (json_array_size(deleted) <= (size_t)apply->max_deletes) {
         return true;
     }
     json_array_foreach(deleted, index, name)
@@ -210,12 +200,12 @@ static bool check_deletes(apply_t *apply, unsigned max)
     }
     admin_call_problem(apply->call, "too_many_deletes",
                        "%zu objects would be deleted, and max_deletes is %u.",
-                       json_array_size(deleted), max);
+                       json_array_size(deleted), (unsigned)apply->max_deletes);
     return false;
 }
 
 /* False: the call has its problem. */
-static bool check_plan(apply_t *apply, l7s_status_t status, unsigned max_deletes)
+static bool check_plan(apply_t *apply, l7s_status_t status)
 {
     if (status != L7S_OK) {
         admin_call_failed(apply->call, status);
@@ -227,32 +217,30 @@ static bool check_plan(apply_t *apply, l7s_status_t status, unsigned max_deletes
                            "takes them over.");
         return false;
     }
-    return check_deletes(apply, max_deletes);
+    return check_deletes(apply);
 }
 
 static void reply_applied(apply_t *apply)
 {
-    admin_call_t *call = apply->call;
+    char etag[ADMIN_ETAG_MAX] = "";
     json_t *document = admin_plan_document(apply->plan);
     json_object_set(document, "overridden", apply->overridden);
-    admin_call_reply(call, apply->set.spec == NULL ? 201 : 200, document);
-    if (admin_etag(apply->normal, call->etag) != L7S_OK) {
-        call->etag[0] = '\0';
+    if (admin_etag(apply->normal, etag) != L7S_OK) {
+        etag[0] = '\0';
     }
-    if (call->status == 201) {
-        snprintf(call->location, sizeof call->location, "%.150s", call->path);
-    }
+    admin_call_reply_tagged(apply->call, apply->set.spec == NULL ? 201 : 200, etag,
+                            document);
 }
 
 /* Inside the transaction, which it ends. */
-static bool carry_out(apply_t *apply, unsigned max_deletes)
+static bool carry_out(apply_t *apply)
 {
     l7s_status_t status = plan_objects(apply);
     if (status == L7S_OK) {
         status = plan_deletes(apply);
     }
     plan_manifest(apply);
-    if (!check_plan(apply, status, max_deletes)) {
+    if (!check_plan(apply, status)) {
         admin_edit_abort(apply->call);
         return false;
     }
@@ -323,11 +311,12 @@ static void end_apply(apply_t *apply)
     admin_plan_free(apply->plan);
 }
 
-static bool begin_apply(apply_t *apply, admin_call_t *call, unsigned *max_deletes)
+static bool begin_apply(apply_t *apply, admin_call_t *call)
 {
-    *apply = (apply_t){.call = call};
+    *apply = (apply_t){.call = call, .max_deletes = DELETES_MAX};
     call->set = call->parameters[0];
-    if (!admin_page_number(call, "max_deletes", DELETES_MAX, DELETES_MAX, max_deletes)) {
+    if (!admin_parameter_number(call, "max_deletes", 0, DELETES_MAX,
+                                &apply->max_deletes)) {
         return false;
     }
     apply->normal = call->body == NULL ? NULL : admin_set_normal(call->body, call->set);
@@ -344,12 +333,10 @@ static bool begin_apply(apply_t *apply, admin_call_t *call, unsigned *max_delete
 void admin_sets_put(admin_call_t *call)
 {
     apply_t apply;
-    unsigned max_deletes;
-    if (begin_apply(&apply, call, &max_deletes) && check_body(&apply) &&
-        admin_edit_begin(call)) {
+    if (begin_apply(&apply, call) && check_body(&apply) && admin_edit_begin(call)) {
         if (!read_before(&apply, false)) {
             admin_edit_abort(call);
-        } else if (carry_out(&apply, max_deletes)) {
+        } else if (carry_out(&apply)) {
             reply_applied(&apply);
         }
     }
@@ -359,11 +346,10 @@ void admin_sets_put(admin_call_t *call)
 void admin_sets_delete(admin_call_t *call)
 {
     apply_t apply;
-    unsigned max_deletes;
-    if (begin_apply(&apply, call, &max_deletes) && admin_edit_begin(call)) {
+    if (begin_apply(&apply, call) && admin_edit_begin(call)) {
         if (!read_before(&apply, true)) {
             admin_edit_abort(call);
-        } else if (carry_out(&apply, max_deletes)) {
+        } else if (carry_out(&apply)) {
             admin_call_reply(call, 204, NULL);
         }
     }

@@ -32,38 +32,25 @@ static json_t *names_of(const json_t *items)
     return names;
 }
 
-typedef struct {
-    admin_call_t *call;
-    admin_page_t page;
-} listing_t;
-
 /* What it consists of, by name: whole, a page of sets might be a gigabyte. */
 static bool list_one(void *context, const admin_object_t *set)
 {
-    listing_t *listing = context;
     json_t *item = json_pack("{s:s}", "name", set->name);
     for (size_t i = 0; i < ADMIN_NODE_KINDS; i++) {
         const char *member = admin_kind_member(admin_kind_name(i));
         json_object_set_new(item, member, names_of(json_object_get(set->spec, member)));
     }
     json_object_set_new(item, "status", admin_edit_status(set));
-    return admin_page_add(&listing->page, set->name, item);
+    return admin_page_add(context, set->name, item);
 }
 
 void admin_sets_list(admin_call_t *call)
 {
-    listing_t listing = {.call = call};
-    if (!admin_page_begin(call, &listing.page)) {
-        return;
+    admin_page_t page;
+    if (admin_page_begin(call, &page)) {
+        admin_page_reply(&page, admin_object_each(call->daemon->store, "set", page.after,
+                                                  list_one, &page));
     }
-    l7s_status_t status = admin_object_each(call->daemon->store, "set",
-                                            listing.page.after, list_one, &listing);
-    if (status != L7S_OK) {
-        admin_page_clear(&listing.page);
-        admin_call_failed(call, status);
-        return;
-    }
-    admin_page_reply(call, &listing.page);
 }
 
 /* The set as it is, whole. False: the call has its problem. */
@@ -97,8 +84,7 @@ void admin_sets_get(admin_call_t *call)
         if (!call->view_spec) {
             json_object_set_new(document, "status", status_of(&state));
         }
-        admin_call_reply(call, 200, json_incref(document));
-        snprintf(call->etag, sizeof call->etag, "%s", set.etag);
+        admin_call_reply_tagged(call, 200, set.etag, json_incref(document));
     }
     json_decref(document);
     admin_object_clear(&set);

@@ -6,8 +6,10 @@
  */
 #include "../../core/addr.h"
 #include "../../core/clock.h"
+#include "../../core/json/json_time.h"
 #include "../http/auth.h"
 #include "../http/page.h"
+#include "../http/parameters.h"
 #include "../http/problem.h"
 #include "../http/scope.h"
 #include "../http/token_text.h"
@@ -15,22 +17,10 @@
 #include "resources.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TOKENS_MAX 1000
 #define OVERLAP_SECONDS_MAX (7 * 86400)
-
-/* null for a time that has not been. */
-static json_t *time_or_null(uint64_t ms)
-{
-    char text[L7S_TIME_TEXT];
-    if (ms == 0) {
-        return json_null();
-    }
-    l7s_time_text(ms, text);
-    return json_string(text);
-}
 
 /* The secret before the last rotation, while it holds. */
 static json_t *previous_of(const admin_token_t *token, uint64_t now_ms)
@@ -39,8 +29,8 @@ static json_t *previous_of(const admin_token_t *token, uint64_t now_ms)
         return json_null();
     }
     return json_pack("{s:s, s:o, s:o}", "id", token->old_id, "until",
-                     time_or_null(token->old_until_ms), "last_used_at",
-                     time_or_null(token->old_used_ms));
+                     l7s_json_time(token->old_until_ms), "last_used_at",
+                     l7s_json_time(token->old_used_ms));
 }
 
 /* The document: what the client sent, the secret when there is one to show, the status.
@@ -55,9 +45,9 @@ static json_t *document_of(const admin_call_t *call, const admin_token_t *token,
     if (!call->view_spec) {
         json_object_set_new(document, "status",
                             json_pack("{s:s, s:o, s:o, s:o, s:o}", "id", token->id,
-                                      "created_at", time_or_null(token->created_ms),
-                                      "rotated_at", time_or_null(token->rotated_ms),
-                                      "last_used_at", time_or_null(token->last_used_ms),
+                                      "created_at", l7s_json_time(token->created_ms),
+                                      "rotated_at", l7s_json_time(token->rotated_ms),
+                                      "last_used_at", l7s_json_time(token->last_used_ms),
                                       "previous", previous_of(token, call->now_ms)));
     }
     return document;
@@ -72,39 +62,22 @@ static void reply(admin_call_t *call, const admin_token_t *token, const char *se
         admin_call_failed(call, made);
         return;
     }
-    admin_call_reply(call, status, document_of(call, token, secret));
-    snprintf(call->etag, sizeof call->etag, "%s", etag);
-    if (status == 201) {
-        snprintf(call->location, sizeof call->location, "%.150s", call->path);
-    }
+    admin_call_reply_tagged(call, status, etag, document_of(call, token, secret));
 }
-
-typedef struct {
-    admin_call_t *call;
-    admin_page_t page;
-} listing_t;
 
 static bool list_one(void *context, const admin_token_t *token)
 {
-    listing_t *listing = context;
-    return admin_page_add(&listing->page, token->name,
-                          document_of(listing->call, token, NULL));
+    admin_page_t *page = context;
+    return admin_page_add(page, token->name, document_of(page->call, token, NULL));
 }
 
 void admin_tokens_list(admin_call_t *call)
 {
-    listing_t listing = {.call = call};
-    if (!admin_page_begin(call, &listing.page)) {
-        return;
+    admin_page_t page;
+    if (admin_page_begin(call, &page)) {
+        admin_page_reply(
+            &page, admin_token_each(call->daemon->store, page.after, list_one, &page));
     }
-    l7s_status_t status =
-        admin_token_each(call->daemon->store, listing.page.after, list_one, &listing);
-    if (status != L7S_OK) {
-        admin_page_clear(&listing.page);
-        admin_call_failed(call, status);
-        return;
-    }
-    admin_page_reply(call, &listing.page);
 }
 
 void admin_tokens_get(admin_call_t *call)
@@ -187,14 +160,10 @@ static void check_addresses(admin_call_t *call, const json_t *spec)
 /* Fills in role and expiry from the document. */
 static bool read_spec(admin_call_t *call, json_t *spec, admin_token_t *out)
 {
-    const char *name = json_string_value(json_object_get(spec, "name"));
     const char *role = json_string_value(json_object_get(spec, "role"));
     const char *expires = json_string_value(json_object_get(spec, "expires_at"));
-    if (strcmp(name, call->parameters[0]) != 0) {
-        l7s_problems_add(&call->problems, "/name", "name_mismatch",
-                         "the path says \"%.63s\": leave the name out or write this one",
-                         call->parameters[0]);
-    }
+    admin_edit_check_name(&call->problems, call->parameters[0]);
+    admin_edit_check_own_name(&call->problems, call->parameters[0], spec);
     if (role == NULL || !admin_role_parse(role, &out->role)) {
         l7s_problems_add(&call->problems, "/role", "invalid",
                          "role is viewer, operator, editor, admin, metrics or auditor");
@@ -211,21 +180,6 @@ static bool read_spec(admin_call_t *call, json_t *spec, admin_token_t *out)
         return false;
     }
     return true;
-}
-
-static bool valid_name(admin_call_t *call)
-{
-    const char *name = call->parameters[0];
-    size_t size = strlen(name);
-    bool good = size <= 63 && name[0] != '-' && name[size - 1] != '-' &&
-                strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == size;
-    if (!good) {
-        l7s_problems_add(&call->problems, "/name", "pattern",
-                         "a name is 1 to 63 of a-z, 0-9 and \"-\", without \"-\" at its"
-                         " ends");
-        admin_call_invalid(call);
-    }
-    return good;
 }
 
 /* Inside the transaction. A new token is minted into `secret`. */
@@ -282,8 +236,7 @@ void admin_tokens_put(admin_call_t *call)
     admin_token_t before = {0};
     json_t *spec = admin_edit_spec(call->body, call->parameters[0]);
     admin_token_t wanted = {0};
-    if (spec == NULL || !valid_name(call) || !read_spec(call, spec, &wanted) ||
-        !admin_edit_begin(call)) {
+    if (spec == NULL || !read_spec(call, spec, &wanted) || !admin_edit_begin(call)) {
         json_decref(spec);
         return;
     }
@@ -343,26 +296,6 @@ void admin_tokens_delete(admin_call_t *call)
     json_decref(token.spec);
 }
 
-/* How long the old secret shall still hold: ?overlap_seconds=, by default not at all. */
-static bool read_overlap(admin_call_t *call, uint64_t *out_ms)
-{
-    const char *text = call->query(call, "overlap_seconds");
-    char *end;
-    *out_ms = 0;
-    if (text == NULL) {
-        return true;
-    }
-    unsigned long seconds = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || seconds > OVERLAP_SECONDS_MAX) {
-        admin_call_problem(call, "invalid_parameter",
-                           "overlap_seconds is an integer from 0 to %d.",
-                           OVERLAP_SECONDS_MAX);
-        return false;
-    }
-    *out_ms = (uint64_t)seconds * 1000;
-    return true;
-}
-
 /* One old secret at most: a rotation ends the one before. */
 static void retire(admin_token_t *token, uint64_t overlap_ms, uint64_t now_ms)
 {
@@ -379,11 +312,13 @@ void admin_tokens_rotate(admin_call_t *call)
 {
     admin_token_t token;
     char secret[ADMIN_TOKEN_TEXT];
-    uint64_t overlap_ms;
-    if (!read_overlap(call, &overlap_ms) || !begin_on_existing(call, &token)) {
+    int64_t overlap_seconds = 0; /* how long the old secret shall still hold */
+    if (!admin_parameter_number(call, "overlap_seconds", 0, OVERLAP_SECONDS_MAX,
+                                &overlap_seconds) ||
+        !begin_on_existing(call, &token)) {
         return;
     }
-    retire(&token, overlap_ms, call->now_ms);
+    retire(&token, (uint64_t)overlap_seconds * 1000, call->now_ms);
     l7s_status_t status = admin_token_mint(secret, token.id, token.hash);
     if (status == L7S_OK) {
         status = admin_token_put(call->daemon->store, &token);

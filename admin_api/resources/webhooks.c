@@ -6,8 +6,7 @@
  */
 #include "../events/webhooks.h"
 #include "../../core/bus/trust.h"
-#include "../../core/clock.h"
-#include "../../core/json/schema.h"
+#include "../../core/json/json_time.h"
 #include "../http/page.h"
 #include "../http/problem.h"
 #include "../store/event_log.h"
@@ -19,22 +18,12 @@
 
 /* ---- showing ---- */
 
-static json_t *time_or_null(uint64_t ms)
-{
-    char text[L7S_TIME_TEXT];
-    if (ms == 0) {
-        return json_null();
-    }
-    l7s_time_text(ms, text);
-    return json_string(text);
-}
-
 static json_t *last_error(const admin_webhook_state_t *state)
 {
     return state->failure_ms == 0
                ? json_null()
-               : json_pack("{s:o, s:s}", "at", time_or_null(state->failure_ms), "message",
-                           state->error);
+               : json_pack("{s:o, s:s}", "at", l7s_json_time(state->failure_ms),
+                           "message", state->error);
 }
 
 static json_t *status_of(admin_store_t *store, const admin_webhook_t *webhook)
@@ -43,13 +32,13 @@ static json_t *status_of(admin_store_t *store, const admin_webhook_t *webhook)
     l7s_status_t status = admin_webhook_state_get(store, webhook, &state);
     bool known = status == L7S_OK;
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "created_at",
-                     time_or_null(webhook->created_ms), "updated_at",
-                     time_or_null(webhook->updated_ms), "position",
+                     l7s_json_time(webhook->created_ms), "updated_at",
+                     l7s_json_time(webhook->updated_ms), "position",
                      known ? json_integer(state.position) : json_null(),
-                     "last_success_at", time_or_null(state.success_ms), "last_error",
+                     "last_success_at", l7s_json_time(state.success_ms), "last_error",
                      last_error(&state), "failures", (int)state.failures,
                      "next_attempt_at",
-                     time_or_null(state.failures > 0 ? state.next_ms : 0));
+                     l7s_json_time(state.failures > 0 ? state.next_ms : 0));
 }
 
 static json_t *document_of(const admin_call_t *call, const admin_webhook_t *webhook)
@@ -80,39 +69,22 @@ static void reply(admin_call_t *call, const admin_webhook_t *webhook, unsigned s
         admin_call_failed(call, made);
         return;
     }
-    admin_call_reply(call, status, document_of(call, webhook));
-    snprintf(call->etag, sizeof call->etag, "%s", etag);
-    if (status == 201) {
-        snprintf(call->location, sizeof call->location, "%.150s", call->path);
-    }
+    admin_call_reply_tagged(call, status, etag, document_of(call, webhook));
 }
-
-typedef struct {
-    admin_call_t *call;
-    admin_page_t page;
-} listing_t;
 
 static bool list_one(void *context, const admin_webhook_t *webhook)
 {
-    listing_t *listing = context;
-    return admin_page_add(&listing->page, webhook->name,
-                          document_of(listing->call, webhook));
+    admin_page_t *page = context;
+    return admin_page_add(page, webhook->name, document_of(page->call, webhook));
 }
 
 void admin_webhooks_list(admin_call_t *call)
 {
-    listing_t listing = {.call = call};
-    if (!admin_page_begin(call, &listing.page)) {
-        return;
+    admin_page_t page;
+    if (admin_page_begin(call, &page)) {
+        admin_page_reply(
+            &page, admin_webhook_each(call->daemon->store, page.after, list_one, &page));
     }
-    l7s_status_t status =
-        admin_webhook_each(call->daemon->store, listing.page.after, list_one, &listing);
-    if (status != L7S_OK) {
-        admin_page_clear(&listing.page);
-        admin_call_failed(call, status);
-        return;
-    }
-    admin_page_reply(call, &listing.page);
 }
 
 /* False: the call has its problem. */
@@ -152,31 +124,13 @@ static void check_types(admin_call_t *call)
     }
 }
 
-static void check_name(admin_call_t *call)
-{
-    const l7s_schema_t *schema = l7s_openapi_schema("Name");
-    json_t *name = json_string(call->parameters[0]);
-    l7s_problems_t problems = {0};
-    if (schema == NULL || l7s_schema_validate(schema, name, &problems) != L7S_OK) {
-        l7s_problems_add(&call->problems, "/name", "pattern",
-                         "a name is 1 to 63 of a-z, 0-9 and \"-\", without \"-\" at its"
-                         " ends");
-    }
-    json_decref(name);
-}
-
 /* What a schema cannot say. */
 static bool check_document(admin_call_t *call, const admin_webhook_t *before)
 {
     char why[160];
-    check_name(call);
     const char *url = json_string_value(json_object_get(call->body, "url"));
-    const char *name = json_string_value(json_object_get(call->body, "name"));
-    if (name != NULL && strcmp(name, call->parameters[0]) != 0) {
-        l7s_problems_add(&call->problems, "/name", "name_mismatch",
-                         "the path says \"%.63s\": leave the name out or write this one",
-                         call->parameters[0]);
-    }
+    admin_edit_check_name(&call->problems, call->parameters[0]);
+    admin_edit_check_own_name(&call->problems, call->parameters[0], call->body);
     if (!admin_webhook_url_check(url, call->daemon->options->webhook_private, why)) {
         l7s_problems_add(&call->problems, "/url", "bad_url", "%s", why);
     }

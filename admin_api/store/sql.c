@@ -173,6 +173,13 @@ l7s_status_t admin_query_end(admin_query_t *query)
     return good ? L7S_OK : L7S_IO;
 }
 
+l7s_status_t admin_query_end_one(admin_query_t *query)
+{
+    bool found = query->code == SQLITE_ROW;
+    l7s_status_t status = admin_query_end(query);
+    return status == L7S_OK && !found ? L7S_NOT_FOUND : status;
+}
+
 l7s_status_t admin_sql_run(admin_store_t *store, admin_file_t file, int64_t *changed,
                            const char *sql, const char *types, ...)
 {

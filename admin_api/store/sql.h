@@ -70,6 +70,9 @@ json_t *admin_query_json(const admin_query_t *query, int column);
 /* L7S_IO when anything failed (logged here), else L7S_OK. */
 L7S_MUST_USE l7s_status_t admin_query_end(admin_query_t *query);
 
+/* The same of a query for one row: L7S_NOT_FOUND when there was none. */
+L7S_MUST_USE l7s_status_t admin_query_end_one(admin_query_t *query);
+
 /* Runs a statement without rows in this thread's transaction. *changed (may be NULL) gets
  * the number of rows. */
 L7S_MUST_USE l7s_status_t admin_sql_run(admin_store_t *store, admin_file_t file,

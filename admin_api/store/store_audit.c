@@ -12,8 +12,16 @@
     "at_ms, last_ms, count, outcome, code, principal, token_id, session, client,"        \
     " method, route, path, object, reason, revision"
 
-static const char *const columns[] = {"outcome", "code", "principal",
-                                      "method",  "path", NULL};
+static const admin_table_t audit = {
+    .file = ADMIN_CONFIG_DB,
+    .name = "audit",
+    .columns =
+        (const char *const[]){"outcome", "code", "principal", "method", "path", NULL},
+    .low = " AND client >= ",
+    .high = " AND client <= ",
+    .since = " AND last_ms >= ",
+    .until = " AND at_ms < ",
+};
 
 static l7s_status_t insert(admin_store_t *store, const admin_audit_t *row, int64_t *seq)
 {
@@ -63,43 +71,17 @@ static void read_row(const admin_query_t *query, admin_audit_t *out)
     }
 }
 
-/* low and high hold the network's bounds until the query has begun. */
-static bool add_where(admin_filter_t *sql, const admin_audit_filter_t *filter,
-                      uint8_t low[16], uint8_t high[16])
-{
-    admin_filter_sql(sql, " WHERE 1");
-    if (filter->network != NULL) {
-        admin_network_bounds(filter->network, low, high);
-        admin_filter_sql(sql, " AND client BETWEEN ");
-        admin_filter_address(sql, low);
-        admin_filter_sql(sql, " AND ");
-        admin_filter_address(sql, high);
-    }
-    if (filter->since_ms != 0) {
-        admin_filter_sql(sql, " AND last_ms >= ");
-        admin_filter_number(sql, (int64_t)filter->since_ms);
-    }
-    if (filter->until_ms != 0) {
-        admin_filter_sql(sql, " AND at_ms < ");
-        admin_filter_number(sql, (int64_t)filter->until_ms);
-    }
-    if (filter->before_seq != 0) {
-        admin_filter_sql(sql, " AND seq < ");
-        admin_filter_number(sql, filter->before_seq);
-    }
-    return admin_filter_terms(sql, columns, filter->terms, filter->term_count);
-}
-
 l7s_status_t admin_audit_each(admin_store_t *store, const admin_audit_filter_t *filter,
                               admin_audit_fn each, void *context)
 {
-    admin_filter_t sql = {.of_config = true};
+    admin_filter_t sql;
     admin_query_t query;
-    uint8_t low[16], high[16];
-    admin_filter_sql(&sql, "SELECT seq, " COLUMNS " FROM audit");
-    bool good = add_where(&sql, filter, low, high);
+    admin_filter_select(&sql, &audit, "seq, " COLUMNS, &filter->rows);
+    if (filter->before_seq != 0) {
+        admin_filter_number(&sql, " AND seq < ", filter->before_seq);
+    }
     admin_filter_sql(&sql, " ORDER BY seq DESC");
-    if (!good || !admin_filter_begin(&sql, store, &query)) {
+    if (!admin_filter_begin(&sql, store, &query)) {
         return L7S_INVALID;
     }
     bool more = true;

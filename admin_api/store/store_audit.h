@@ -7,7 +7,8 @@
 #ifndef ADMIN_STORE_AUDIT_H
 #define ADMIN_STORE_AUDIT_H
 
-#include "store_events.h"
+#include "selection.h"
+#include "store.h"
 
 /* Texts are borrowed; those that are not known are "" (in a row that was read, too). */
 typedef struct {
@@ -28,11 +29,9 @@ L7S_MUST_USE l7s_status_t admin_audit_put(admin_store_t *store, const admin_audi
                                           int64_t *seq);
 
 typedef struct {
-    size_t term_count; /* columns "outcome", "code", "principal", "method", "path" */
-    admin_term_t terms[ADMIN_TERMS_MAX];
-    const l7s_cidr_t *network;   /* client within; NULL: any */
-    uint64_t since_ms, until_ms; /* last at or after, first before; 0: any */
-    int64_t before_seq;          /* keyset; 0: from the newest */
+    admin_selection_t rows; /* columns "outcome", "code", "principal", "method", "path";
+                               client: within */
+    int64_t before_seq;     /* keyset; 0: from the newest */
 } admin_audit_filter_t;
 
 /* Newest first; `each` borrows the row and returns false to stop. L7S_INVALID: an unknown

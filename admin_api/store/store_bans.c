@@ -4,10 +4,17 @@
  * so "which ban covers this client" is a range condition.
  */
 #include "sql_filter.h"
+#include "store_events.h"
 
 #include <string.h>
 
-static const char *const columns[] = {"policy", "origin", NULL};
+static const admin_table_t bans = {
+    .file = ADMIN_EVENTS_DB,
+    .name = "ban",
+    .columns = (const char *const[]){"policy", "origin", NULL},
+    .low = " AND low <= ",
+    .high = " AND high >= ",
+};
 
 l7s_status_t admin_ban_put(admin_store_t *store, const admin_ban_t *ban)
 {
@@ -33,35 +40,22 @@ l7s_status_t admin_ban_delete(admin_store_t *store, const char *id)
     return status == L7S_OK && changed == 0 ? L7S_NOT_FOUND : status;
 }
 
-/* " WHERE …"; low and high hold the covered network's bounds until the query has begun.
- */
-static bool add_where(admin_filter_t *sql, const admin_ban_filter_t *filter,
-                      uint8_t low[16], uint8_t high[16])
+/* What only bans can be asked. */
+static void narrow(admin_filter_t *sql, const admin_ban_filter_t *filter)
 {
-    admin_filter_sql(sql, filter->with_lifted ? " WHERE 1" : " WHERE lifted = 0");
+    int64_t now_ms = (int64_t)filter->now_ms;
+    admin_filter_sql(sql, filter->with_lifted ? "" : " AND lifted = 0");
     if (filter->id != NULL) {
-        admin_filter_sql(sql, " AND id = ");
-        admin_filter_text(sql, filter->id);
+        admin_filter_text(sql, " AND id = ", filter->id);
     }
     if (filter->after != NULL && filter->after[0] != '\0') {
-        admin_filter_sql(sql, " AND id > ");
-        admin_filter_text(sql, filter->after);
+        admin_filter_text(sql, " AND id > ", filter->after);
     }
-    if (filter->covers != NULL) {
-        admin_network_bounds(filter->covers, low, high);
-        admin_filter_sql(sql, " AND low <= ");
-        admin_filter_address(sql, low);
-        admin_filter_sql(sql, " AND high >= ");
-        admin_filter_address(sql, high);
-    }
-    if (filter->now_ms != 0) {
-        admin_filter_sql(sql, " AND CASE WHEN lifted THEN hold_until_ms > ");
-        admin_filter_number(sql, (int64_t)filter->now_ms);
-        admin_filter_sql(sql, " ELSE until_ms = 0 OR until_ms > ");
-        admin_filter_number(sql, (int64_t)filter->now_ms);
+    if (now_ms != 0) {
+        admin_filter_number(sql, " AND CASE WHEN lifted THEN hold_until_ms > ", now_ms);
+        admin_filter_number(sql, " ELSE until_ms = 0 OR until_ms > ", now_ms);
         admin_filter_sql(sql, " END");
     }
-    return admin_filter_terms(sql, columns, filter->terms, filter->term_count);
 }
 
 /* The network of a row's first and last address: a prefix, since it was stored as one. */
@@ -109,17 +103,17 @@ static bool pass_on(const admin_query_t *query, admin_ban_fn each, void *context
 l7s_status_t admin_ban_each(admin_store_t *store, const admin_ban_filter_t *filter,
                             admin_ban_fn each, void *context)
 {
-    admin_filter_t sql = {0};
+    admin_filter_t sql;
     admin_query_t query;
-    uint8_t low[16], high[16];
-    admin_filter_sql(&sql, "SELECT id, policy, origin, low, high, lifted, since_ms,"
-                           " until_ms, hold_until_ms, entry, spec FROM ban");
-    bool good = add_where(&sql, filter, low, high);
-    admin_filter_sql(&sql, " ORDER BY id LIMIT ");
-    admin_filter_number(&sql, filter->limit == 0 || filter->limit > INT64_MAX
-                                  ? -1
-                                  : (int64_t)filter->limit);
-    if (!good || !admin_filter_begin(&sql, store, &query)) {
+    admin_filter_select(&sql, &bans,
+                        "id, policy, origin, low, high, lifted, since_ms, until_ms,"
+                        " hold_until_ms, entry, spec",
+                        &filter->rows);
+    narrow(&sql, filter);
+    admin_filter_number(
+        &sql, " ORDER BY id LIMIT ",
+        filter->limit == 0 || filter->limit > INT64_MAX ? -1 : (int64_t)filter->limit);
+    if (!admin_filter_begin(&sql, store, &query)) {
         return L7S_INVALID;
     }
     bool more = true;
@@ -132,30 +126,10 @@ l7s_status_t admin_ban_each(admin_store_t *store, const admin_ban_filter_t *filt
 json_t *admin_ban_count(admin_store_t *store, const admin_ban_filter_t *filter,
                         const char *column)
 {
-    admin_filter_t sql = {0};
-    admin_query_t query;
-    uint8_t low[16], high[16];
-    bool by_origin = strcmp(column, "origin") == 0;
-    if (!by_origin && strcmp(column, "policy") != 0) {
-        return NULL;
-    }
-    admin_filter_sql(&sql, by_origin ? "SELECT origin, count(*) FROM ban"
-                                     : "SELECT policy, count(*) FROM ban");
-    bool good = add_where(&sql, filter, low, high);
-    admin_filter_sql(&sql, " GROUP BY 1 ORDER BY 1");
-    if (!good || !admin_filter_begin(&sql, store, &query)) {
-        return NULL;
-    }
-    json_t *counts = json_object();
-    while (admin_query_row(&query)) {
-        json_object_set_new(counts, admin_query_text(&query, 0),
-                            json_integer(admin_query_number(&query, 1)));
-    }
-    if (admin_query_end(&query) != L7S_OK) {
-        json_decref(counts);
-        return NULL;
-    }
-    return counts;
+    admin_filter_t sql;
+    admin_filter_count(&sql, &bans, column, &filter->rows);
+    narrow(&sql, filter);
+    return admin_filter_counts(&sql, store);
 }
 
 l7s_status_t admin_ban_prune(admin_store_t *store, uint64_t now_ms, size_t *deleted)

@@ -8,7 +8,7 @@
 #ifndef ADMIN_STORE_EVENTS_H
 #define ADMIN_STORE_EVENTS_H
 
-#include "../../core/addr.h"
+#include "selection.h"
 #include "store.h"
 
 /* -- numbers and texts by key: "bans_generation", "ban_log_position", … -- */
@@ -45,24 +45,11 @@ json_t *admin_incident_of(admin_store_t *store, const char *subject);
  */
 json_t *admin_incident_idle(admin_store_t *store, uint64_t before_ms, size_t limit);
 
-#define ADMIN_TERMS_MAX 8
-#define ADMIN_TERM_VALUES_MAX 16
-
-/* column is "state", "policy", "app", "kind", "severity", "signature", "action" or
- * "origin" (bans); values are ORed, terms are ANDed. */
 typedef struct {
-    const char *column;
-    size_t count;
-    const char *values[ADMIN_TERM_VALUES_MAX];
-} admin_term_t;
-
-typedef struct {
-    size_t term_count;
-    admin_term_t terms[ADMIN_TERMS_MAX];
-    const l7s_cidr_t *network;   /* client within; NULL: any */
-    uint64_t since_ms, until_ms; /* last seen since, started before; 0: any */
-    uint64_t before_started_ms;  /* keyset: only records that sort after this one … */
-    int64_t before_seq;          /* … 0: from the newest */
+    admin_selection_t rows;     /* columns "state", "policy", "app", "kind", "severity",
+                                   "signature", "action"; client: within */
+    uint64_t before_started_ms; /* keyset: only records that sort after this one … */
+    int64_t before_seq;         /* … 0: from the newest */
     size_t limit;
 } admin_incident_filter_t;
 
@@ -99,14 +86,13 @@ L7S_MUST_USE l7s_status_t admin_ban_put(admin_store_t *store, const admin_ban_t 
 L7S_MUST_USE l7s_status_t admin_ban_delete(admin_store_t *store, const char *id);
 
 typedef struct {
-    const char *id;    /* this one only; NULL: any */
-    const char *after; /* ids that sort after it; NULL or "": from the first */
-    size_t term_count; /* columns "policy", "origin" */
-    admin_term_t terms[ADMIN_TERMS_MAX];
-    const l7s_cidr_t *covers; /* whose network contains this one; NULL: any */
-    bool with_lifted;         /* tombstones too */
-    uint64_t now_ms;          /* leaves out what has expired by then; 0: nothing */
-    size_t limit;             /* 0: all */
+    const char *id;         /* this one only; NULL: any */
+    const char *after;      /* ids that sort after it; NULL or "": from the first */
+    admin_selection_t rows; /* columns "policy", "origin"; client: whose network contains
+                               it; no times */
+    bool with_lifted;       /* tombstones too */
+    uint64_t now_ms;        /* leaves out what has expired by then; 0: nothing */
+    size_t limit;           /* 0: all */
 } admin_ban_filter_t;
 
 /* In the order of ids. `each` borrows the row and returns false to stop. */

@@ -4,13 +4,20 @@
  * first, which a later report of the same incident does not change.
  */
 #include "sql_filter.h"
-
-#include <string.h>
+#include "store_events.h"
 
 #define PRUNE_CHUNK 1000
 
-static const char *const columns[] = {"state",    "policy",    "app",    "kind",
-                                      "severity", "signature", "action", NULL};
+static const admin_table_t incidents = {
+    .file = ADMIN_EVENTS_DB,
+    .name = "incident",
+    .columns = (const char *const[]){"state", "policy", "app", "kind", "severity",
+                                     "signature", "action", NULL},
+    .low = " AND client >= ",
+    .high = " AND client <= ",
+    .since = " AND last_seen_ms >= ",
+    .until = " AND started_ms < ",
+};
 
 static l7s_status_t write_aliases(admin_store_t *store, const admin_incident_t *incident)
 {
@@ -94,48 +101,22 @@ json_t *admin_incident_idle(admin_store_t *store, uint64_t before_ms, size_t lim
     return items;
 }
 
-/* " WHERE …"; low and high hold the network's bounds until the query has begun. */
-static bool add_where(admin_filter_t *sql, const admin_incident_filter_t *filter,
-                      uint8_t low[16], uint8_t high[16])
-{
-    admin_filter_sql(sql, " WHERE 1");
-    if (filter->network != NULL) {
-        admin_network_bounds(filter->network, low, high);
-        admin_filter_sql(sql, " AND client BETWEEN ");
-        admin_filter_address(sql, low);
-        admin_filter_sql(sql, " AND ");
-        admin_filter_address(sql, high);
-    }
-    if (filter->since_ms != 0) {
-        admin_filter_sql(sql, " AND last_seen_ms >= ");
-        admin_filter_number(sql, (int64_t)filter->since_ms);
-    }
-    if (filter->until_ms != 0) {
-        admin_filter_sql(sql, " AND started_ms < ");
-        admin_filter_number(sql, (int64_t)filter->until_ms);
-    }
-    if (filter->before_seq != 0) {
-        admin_filter_sql(sql, " AND (started_ms, seq) < (");
-        admin_filter_number(sql, (int64_t)filter->before_started_ms);
-        admin_filter_sql(sql, ", ");
-        admin_filter_number(sql, filter->before_seq);
-        admin_filter_sql(sql, ")");
-    }
-    return admin_filter_terms(sql, columns, filter->terms, filter->term_count);
-}
-
 l7s_status_t admin_incident_each(admin_store_t *store,
                                  const admin_incident_filter_t *filter,
                                  admin_incident_fn each, void *context)
 {
-    admin_filter_t sql = {0};
+    admin_filter_t sql;
     admin_query_t query;
-    uint8_t low[16], high[16];
-    admin_filter_sql(&sql, "SELECT started_ms, seq, doc FROM incident");
-    bool good = add_where(&sql, filter, low, high);
-    admin_filter_sql(&sql, " ORDER BY started_ms DESC, seq DESC LIMIT ");
-    admin_filter_number(&sql, filter->limit > INT64_MAX ? -1 : (int64_t)filter->limit);
-    if (!good || !admin_filter_begin(&sql, store, &query)) {
+    admin_filter_select(&sql, &incidents, "started_ms, seq, doc", &filter->rows);
+    if (filter->before_seq != 0) {
+        admin_filter_number(&sql, " AND (started_ms, seq) < (",
+                            (int64_t)filter->before_started_ms);
+        admin_filter_number(&sql, ", ", filter->before_seq);
+        admin_filter_sql(&sql, ")");
+    }
+    admin_filter_number(&sql, " ORDER BY started_ms DESC, seq DESC LIMIT ",
+                        filter->limit > INT64_MAX ? -1 : (int64_t)filter->limit);
+    if (!admin_filter_begin(&sql, store, &query)) {
         return L7S_INVALID;
     }
     bool more = true;
@@ -151,34 +132,9 @@ l7s_status_t admin_incident_each(admin_store_t *store,
 json_t *admin_incident_count(admin_store_t *store, const admin_incident_filter_t *filter,
                              const char *column)
 {
-    admin_filter_t sql = {0};
-    admin_query_t query;
-    uint8_t low[16], high[16];
-    const char *own = NULL;
-    for (size_t i = 0; columns[i] != NULL; i++) {
-        own = strcmp(columns[i], column) == 0 ? columns[i] : own;
-    }
-    if (own == NULL) {
-        return NULL;
-    }
-    admin_filter_sql(&sql, "SELECT ");
-    admin_filter_sql(&sql, own);
-    admin_filter_sql(&sql, ", count(*) FROM incident");
-    bool good = add_where(&sql, filter, low, high);
-    admin_filter_sql(&sql, " GROUP BY 1 ORDER BY 1");
-    if (!good || !admin_filter_begin(&sql, store, &query)) {
-        return NULL;
-    }
-    json_t *counts = json_object();
-    while (admin_query_row(&query)) {
-        json_object_set_new(counts, admin_query_text(&query, 0),
-                            json_integer(admin_query_number(&query, 1)));
-    }
-    if (admin_query_end(&query) != L7S_OK) {
-        json_decref(counts);
-        return NULL;
-    }
-    return counts;
+    admin_filter_t sql;
+    admin_filter_count(&sql, &incidents, column, &filter->rows);
+    return admin_filter_counts(&sql, store);
 }
 
 l7s_status_t admin_incident_prune(admin_store_t *store, uint64_t before_ms,

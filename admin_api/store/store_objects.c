@@ -87,16 +87,10 @@ l7s_status_t admin_object_get(admin_store_t *store, const char *kind, const char
     admin_query_begin(store, ADMIN_CONFIG_DB, &query,
                       "SELECT " OBJECT_COLUMNS " FROM object WHERE kind = ? AND name = ?",
                       "tt", kind, name);
-    bool found = admin_query_row(&query);
-    if (found) {
+    if (admin_query_row(&query)) {
         read_object(&query, out);
     }
-    l7s_status_t status = admin_query_end(&query);
-    if (status != L7S_OK) {
-        admin_object_clear(out);
-        return status;
-    }
-    return found ? L7S_OK : L7S_NOT_FOUND;
+    return admin_query_end_one(&query);
 }
 
 l7s_status_t admin_object_each(admin_store_t *store, const char *kind, const char *after,

@@ -55,17 +55,10 @@ static l7s_status_t find(admin_store_t *store, const char *sql, const char *valu
     *out = (admin_token_t){0};
     admin_query_t query;
     admin_query_begin(store, ADMIN_CONFIG_DB, &query, sql, "t", value);
-    bool found = admin_query_row(&query);
-    if (found) {
+    if (admin_query_row(&query)) {
         read_token(store, &query, out);
     }
-    l7s_status_t status = admin_query_end(&query);
-    if (status != L7S_OK) {
-        json_decref(out->spec);
-        out->spec = NULL;
-        return status;
-    }
-    return found ? L7S_OK : L7S_NOT_FOUND;
+    return admin_query_end_one(&query);
 }
 
 l7s_status_t admin_token_by_id(admin_store_t *store, const char *id, admin_token_t *out)

@@ -26,17 +26,10 @@ l7s_status_t admin_webhook_get(admin_store_t *store, const char *name,
     *out = (admin_webhook_t){.spec = NULL};
     admin_query_begin(store, ADMIN_CONFIG_DB, &query,
                       "SELECT " COLUMNS " FROM webhook WHERE name = ?", "t", name);
-    bool found = admin_query_row(&query);
-    if (found) {
+    if (admin_query_row(&query)) {
         read_webhook(&query, out);
     }
-    l7s_status_t status = admin_query_end(&query);
-    if (status != L7S_OK) {
-        json_decref(out->spec);
-        out->spec = NULL;
-        return status;
-    }
-    return found ? L7S_OK : L7S_NOT_FOUND;
+    return admin_query_end_one(&query);
 }
 
 l7s_status_t admin_webhook_each(admin_store_t *store, const char *after,
@@ -81,8 +74,7 @@ l7s_status_t admin_webhook_state_get(admin_store_t *store, const admin_webhook_t
                       "SELECT position, success_ms, failure_ms, next_ms, failures, error"
                       " FROM webhook_state WHERE name = ? AND created_ms = ?",
                       "ti", webhook->name, (int64_t)webhook->created_ms);
-    bool found = admin_query_row(&query);
-    if (found) {
+    if (admin_query_row(&query)) {
         out->position = admin_query_number(&query, 0);
         out->success_ms = (uint64_t)admin_query_number(&query, 1);
         out->failure_ms = (uint64_t)admin_query_number(&query, 2);
@@ -90,8 +82,7 @@ l7s_status_t admin_webhook_state_get(admin_store_t *store, const admin_webhook_t
         out->failures = (unsigned)admin_query_number(&query, 4);
         snprintf(out->error, sizeof out->error, "%s", admin_query_text(&query, 5));
     }
-    l7s_status_t status = admin_query_end(&query);
-    return status != L7S_OK ? status : found ? L7S_OK : L7S_NOT_FOUND;
+    return admin_query_end_one(&query);
 }
 
 l7s_status_t admin_webhook_state_put(admin_store_t *store, const char *name,

@@ -92,7 +92,8 @@ static void test_audit_put_with_seq_adds_to_the_row(void **state)
     assert_int_equal(admin_store_begin(stored->store, ADMIN_CONFIG_DB), L7S_OK);
     assert_int_equal(admin_audit_put(stored->store, &more, NULL), L7S_OK);
     assert_int_equal(admin_store_commit(stored->store, ADMIN_CONFIG_DB), L7S_OK);
-    admin_audit_filter_t late = {.since_ms = 5000}, later = {.since_ms = 5001};
+    admin_audit_filter_t late = {.rows = {.since_ms = 5000}},
+                         later = {.rows = {.since_ms = 5001}};
     assert_int_equal(look(stored->store, &late).total, 42);
     assert_int_equal(look(stored->store, &later).count, 0);
 }
@@ -109,16 +110,17 @@ static void test_audit_each_newest_first_and_filtered(void **state)
     assert_int_equal(seen.seqs[1], first);
     admin_audit_filter_t before = {.before_seq = second};
     assert_int_equal(look(stored->store, &before).seqs[0], first);
-    admin_audit_filter_t refused = {.term_count = 1,
-                                    .terms = {{"outcome", 1, {"refused"}}}};
+    admin_audit_filter_t refused = {
+        .rows = {.term_count = 1, .terms = {{"outcome", 1, {"refused"}}}}};
     assert_int_equal(look(stored->store, &refused).count, 1);
-    admin_audit_filter_t window = {.since_ms = 1000, .until_ms = 2000};
+    admin_audit_filter_t window = {.rows = {.since_ms = 1000, .until_ms = 2000}};
     assert_int_equal(look(stored->store, &window).seqs[0], first);
     l7s_cidr_t network;
     assert_int_equal(l7s_cidr_parse("198.51.100.0/24", &network), L7S_OK);
-    admin_audit_filter_t elsewhere = {.network = &network};
+    admin_audit_filter_t elsewhere = {.rows = {.has_client = true, .client = network}};
     assert_int_equal(look(stored->store, &elsewhere).count, 0);
-    admin_audit_filter_t wrong = {.term_count = 1, .terms = {{"reason", 1, {"x"}}}};
+    admin_audit_filter_t wrong = {
+        .rows = {.term_count = 1, .terms = {{"reason", 1, {"x"}}}}};
     assert_int_equal(admin_audit_each(stored->store, &wrong, see, &seen), L7S_INVALID);
 }
 
@@ -146,7 +148,8 @@ static void test_audit_prune_refusals_never_push_out_what_was_done(void **state)
     assert_int_equal(prune(stored->store, 0, 5, 10), 15);
     assert_int_equal(prune(stored->store, 0, 3, 10), 2);
     assert_int_equal(prune(stored->store, 5000, 3, 10), 2);
-    admin_audit_filter_t done = {.term_count = 1, .terms = {{"outcome", 1, {"done"}}}};
+    admin_audit_filter_t done = {
+        .rows = {.term_count = 1, .terms = {{"outcome", 1, {"done"}}}}};
     assert_int_equal(look(stored->store, &done).count, 1);
 }
 

@@ -86,16 +86,21 @@ static void test_incident_each_filters_and_orders(void **state)
     l7s_cidr_t network;
     assert_int_equal(l7s_cidr_parse("192.0.2.0/24", &network), L7S_OK);
     assert_string_equal(
-        incidents(stored, (admin_incident_filter_t){.network = &network}).text, "ba");
+        incidents(stored, (admin_incident_filter_t){.rows = {.has_client = true,
+                                                             .client = network}})
+            .text,
+        "ba");
     admin_incident_filter_t filter = {
-        .term_count = 2,
-        .terms = {{.column = "policy", .count = 2, .values = {"login", "scan"}},
-                  {.column = "state", .count = 1, .values = {"active"}}}};
+        .rows = {.term_count = 2,
+                 .terms = {{.column = "policy", .count = 2, .values = {"login", "scan"}},
+                           {.column = "state", .count = 1, .values = {"active"}}}}};
     assert_string_equal(incidents(stored, filter).text, "cb");
     assert_string_equal(
-        incidents(stored, (admin_incident_filter_t){.since_ms = 2000}).text, "cb");
+        incidents(stored, (admin_incident_filter_t){.rows = {.since_ms = 2000}}).text,
+        "cb");
     assert_string_equal(
-        incidents(stored, (admin_incident_filter_t){.until_ms = 3000}).text, "a");
+        incidents(stored, (admin_incident_filter_t){.rows = {.until_ms = 3000}}).text,
+        "a");
 }
 
 static void test_incident_each_pages_by_key(void **state)
@@ -116,8 +121,8 @@ static void test_incident_each_refuses_unknown_columns(void **state)
     stored_t *stored = *state;
     admin_incident_filter_t filter = {
         .limit = 1,
-        .term_count = 1,
-        .terms = {{.column = "1=1 OR policy", .count = 1, .values = {"x"}}}};
+        .rows = {.term_count = 1,
+                 .terms = {{.column = "1=1 OR policy", .count = 1, .values = {"x"}}}}};
     found_t found = {.text = ""};
     assert_int_equal(admin_incident_each(stored->store, &filter, collect, &found),
                      L7S_INVALID);
@@ -190,7 +195,8 @@ static void test_ban_each_finds_what_covers_and_leaves_out_what_ran_out(void **s
     l7s_cidr_t client;
     assert_int_equal(l7s_cidr_parse("192.0.2.7", &client), L7S_OK);
     char text[16] = "";
-    admin_ban_filter_t filter = {.covers = &client, .now_ms = 1000};
+    admin_ban_filter_t filter = {.rows = {.has_client = true, .client = client},
+                                 .now_ms = 1000};
     assert_int_equal(admin_ban_each(stored->store, &filter, collect_ban, text), L7S_OK);
     assert_string_equal(text, "ab");
     text[0] = '\0';

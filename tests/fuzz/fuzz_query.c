@@ -6,7 +6,7 @@
  */
 #include "../../admin_api/http/media.h"
 #include "../../admin_api/http/page.h"
-#include "../../admin_api/http/terms.h"
+#include "../../admin_api/http/parameters.h"
 #include "query.h"
 
 static json_t *labelled;
@@ -27,7 +27,7 @@ static void refused(const admin_call_t *call)
 static void check_times(admin_call_t *call)
 {
     uint64_t time_ms = 7;
-    if (!admin_page_time(call, "since", &time_ms)) {
+    if (!admin_parameter_time(call, "since", &time_ms)) {
         refused(call);
     } else if (call->query(call, "since") == NULL) {
         fuzz_must(time_ms == 0, "no time without a parameter");
@@ -36,28 +36,25 @@ static void check_times(admin_call_t *call)
 
 static void check_numbers(admin_call_t *call)
 {
-    unsigned number = 0;
-    if (admin_page_number(call, "wait_seconds", 60, 7, &number)) {
-        fuzz_must(number <= 60, "a number in its bounds");
+    int64_t number = 7;
+    if (admin_parameter_number(call, "wait_seconds", 1, 60, &number)) {
+        fuzz_must(number >= 1 && number <= 60, "a number in its bounds");
     } else {
         refused(call);
     }
 }
 
-static void check_terms(admin_call_t *call)
+static void check_selection(admin_call_t *call)
 {
-    admin_term_t terms[2];
-    size_t count = 0;
-    l7s_cidr_t client;
-    bool given = false;
-    if (admin_terms_add(call, "policy", terms, &count)) {
-        fuzz_must(count <= 1 && (count == 0 || terms[0].count > 0), "a term has values");
-    } else {
+    static const char *const columns[] = {"policy", NULL};
+    admin_selection_t rows;
+    if (!admin_parameter_selection(call, columns, &rows)) {
         refused(call);
+        return;
     }
-    if (!admin_terms_client(call, &client, &given)) {
-        refused(call);
-    }
+    fuzz_must(rows.term_count <= 1 && (rows.term_count == 0 || rows.terms[0].count > 0),
+              "a term has values");
+    fuzz_must(rows.has_client == (call->query(call, "client") != NULL), "the client");
 }
 
 static void check_media(const admin_call_t *call)
@@ -78,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_query_begin(&query, &input);
     check_times(&query.call);
     check_numbers(&query.call);
-    check_terms(&query.call);
+    check_selection(&query.call);
     check_media(&query.call);
     bool holds = admin_page_labels(&query.call, labelled);
     fuzz_must(holds || query.call.query(&query.call, "label") != NULL,

@@ -41,11 +41,12 @@ def test_410_02_identical_put_changes_nothing_and_get_edit_put_works(bus):  # no
     assert again.headers["etag"] == first.headers["etag"]
     document = bus.api("GET", "/v1/bans/ip:203.0.113.7").json
     document["reason"] = "worse"
-    edited = put(bus, document, if_match=first.headers["etag"])
+    edited = put(bus, document, if_match='"another", ' + first.headers["etag"])
     assert (edited.status, edited.headers["shield-changed"]) == (200, "true")
     assert edited.json["status"]["refusal_status"] == 404
     assert put(bus, CLIENT, if_match=first.headers["etag"]).status == 412
     assert put(bus, CLIENT, if_none_match="*").status == 412
+    assert put(bus, CLIENT, if_none_match=edited.headers["etag"]).status == 412
 
 
 def test_410_03_ban_and_lift_reach_log_and_snapshot(bus):  # noqa: F811

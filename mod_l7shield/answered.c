@@ -94,6 +94,7 @@ static void count(request_rec *r, shield_judged_t *judged,
     request.facts.strict = NULL; /* it would wait */
     request.facts.user = judged && judged->knows_user ? r->user : NULL;
     verdict.awaits = 0;
+    verdict.held.count = 0;
     verdict.outcome =
         judged && judged->verdict ? judged->verdict->outcome : L7S_OUTCOME_ADMITTED;
     l7s_outcome_t before = verdict.outcome;
@@ -104,6 +105,8 @@ static void count(request_rec *r, shield_judged_t *judged,
     request.facts.generation =
         atomic_load_explicit(&pin->generation, memory_order_relaxed);
     if (judged && (judged->awaits & L7S_AWAITS_USER) != 0) { /* it never became known */
+        request.facts.tokens = judged->tokens;
+        verdict.tokens = judged->token_count;
         l7s_decide_user(&shield_process.shared, image, &request.facts, true, now,
                         &verdict);
     }

@@ -81,6 +81,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->generation = 0;
     facts->owner = 0;
     facts->strict = shield_strict_ask;
+    facts->tokens = NULL;
     facts->scratch = shield_scratch;
     return true;
 }

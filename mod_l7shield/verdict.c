@@ -27,37 +27,49 @@ static apr_status_t leave(void *held)
 
 /* The request's memory lives as long as the request is in flight: until all of its answer
  * has been sent, or its connection is gone. */
-static void hold(request_rec *r, const l7s_held_t *held)
+static l7s_held_t *hold(request_rec *r, const l7s_held_t *held)
 {
     l7s_held_t *own = apr_pmemdup(r->pool, held, sizeof(*held));
     apr_pool_cleanup_register(r->pool, own, leave, apr_pool_cleanup_null);
+    return own;
 }
 
-static __attribute__((noinline)) const l7s_verdict_t *
+static __attribute__((noinline)) shield_judged_t *
 keep(request_rec *r, const l7s_verdict_t *verdict, uint64_t now_us)
 {
     bool silent = verdict->outcome == L7S_OUTCOME_ADMITTED;
-    bool refuses = l7s_outcome_refuses(verdict->outcome);
     shield_judged_t *judged = apr_pcalloc(r->pool, sizeof(*judged));
     judged->verdict = silent ? NULL : apr_pmemdup(r->pool, verdict, sizeof(*verdict));
-    judged->awaits = refuses ? 0 : verdict->awaits;
+    judged->awaits = verdict->awaits;
     judged->begun_us = now_us;
     set_judged(r, judged);
     shield_answer_watch_body(r);
     if (!silent) {
         shield_verdict_show(r, judged->verdict);
     }
-    return judged->verdict;
+    return judged;
+}
+
+/* What goes back if it is refused when its user is known. */
+static void keep_taken(request_rec *r, shield_judged_t *judged,
+                       const l7s_verdict_t *verdict, const l7s_token_t *tokens,
+                       l7s_held_t *held)
+{
+    judged->held = held;
+    judged->token_count = verdict->tokens;
+    judged->tokens = apr_pmemdup(r->pool, tokens, verdict->tokens * sizeof(*tokens));
 }
 
 const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t *section)
 {
     shield_request_t request;
     l7s_verdict_t verdict;
+    l7s_token_t tokens[L7S_TOKENS_PER_REQUEST];
     verdict.outcome = L7S_OUTCOME_ADMITTED;
     if (!shield_request_read(r, section, &request)) {
         return NULL;
     }
+    request.facts.tokens = tokens;
     l7s_pin_t *pin;
     const l7s_image_t *image = shield_image_hold(&pin);
     if (!image) {
@@ -69,14 +81,16 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
     l7s_now_t now = shield_now(r->request_time);
     l7s_decide(&shield_process.shared, image, &request.facts, now, &verdict);
     l7s_segment_unpin(pin);
-    if (verdict.held.count > 0) {
-        hold(r, &verdict.held);
-    }
+    l7s_held_t *held = verdict.held.count > 0 ? hold(r, &verdict.held) : NULL;
     if (verdict.outcome == L7S_OUTCOME_ADMITTED && !verdict.awaits) {
         set_judged(r, &shield_judged_admitted);
         return NULL;
     }
-    return keep(r, &verdict, now.mono_us);
+    shield_judged_t *judged = keep(r, &verdict, now.mono_us);
+    if ((verdict.awaits & L7S_AWAITS_USER) != 0) {
+        keep_taken(r, judged, &verdict, tokens, held);
+    }
+    return judged->verdict;
 }
 
 /* What is kept already is added to: filters hold on to it. */
@@ -85,7 +99,10 @@ static void keep_user(request_rec *r, shield_judged_t *judged,
 {
     uint8_t before = judged->awaits;
     judged->knows_user = true;
-    judged->awaits = l7s_outcome_refuses(verdict->outcome) ? 0 : verdict->awaits;
+    judged->awaits = verdict->awaits;
+    if (judged->held) {
+        *judged->held = verdict->held;
+    }
     if ((before & L7S_AWAITS_BYTES_IN) == 0) {
         shield_answer_watch_body(r);
     }
@@ -106,10 +123,13 @@ const l7s_verdict_t *shield_verdict_make_user(request_rec *r,
         return NULL;
     }
     request.facts.user = r->user;
+    request.facts.tokens = judged->tokens;
     if (judged->verdict) {
         verdict = *judged->verdict;
     }
     verdict.awaits = judged->awaits;
+    verdict.tokens = judged->token_count;
+    verdict.held = judged->held ? *judged->held : (l7s_held_t){.count = 0};
     const l7s_image_t *image = shield_image_hold(&pin);
     if (!image) {
         return NULL;
@@ -138,7 +158,7 @@ const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode
     bool refused = l7s_decide_address(&shield_process.shared, image, &client, mode,
                                       shield_now(r->request_time), &verdict);
     l7s_segment_unpin(pin);
-    return refused ? keep(r, &verdict, 0) : NULL;
+    return refused ? keep(r, &verdict, 0)->verdict : NULL;
 }
 
 const l7s_verdict_t *shield_verdict_kept(const request_rec *r)
@@ -157,6 +177,9 @@ const shield_judged_t *shield_verdict_move(request_rec *r, apr_pool_t *pool)
     if (judged->verdict) {
         moved->verdict = apr_pmemdup(pool, judged->verdict, sizeof(*judged->verdict));
     }
+    moved->held = NULL; /* its memory stays behind, and gives the places back */
+    moved->tokens =
+        apr_pmemdup(pool, judged->tokens, judged->token_count * sizeof(*judged->tokens));
     set_judged(r, &shield_judged_admitted);
     return moved;
 }

@@ -26,7 +26,10 @@ typedef struct shield_judged {
     const l7s_verdict_t *verdict; /* NULL: admitted, and nothing to tell */
     uint8_t awaits;               /* what policies have still to learn: L7S_AWAITS_… */
     bool knows_user;              /* authentication was over, r->user is right */
-    uint64_t begun_us;            /* monotonic, when it was judged */
+    uint16_t token_count; /* of `tokens`: to be given back if its user is refused */
+    l7s_token_t *tokens;
+    l7s_held_t *held;  /* its places in flight, which r->pool gives back; NULL: none */
+    uint64_t begun_us; /* monotonic, when it was judged */
     uint64_t
         answered_us; /* … when its worker had passed on all of the answer; 0: unknown */
     uint64_t bytes_in;   /* of its body, so far */

@@ -4,6 +4,12 @@
  * noted while asking. Between the two another worker may have taken the last token: then
  * the policy's tokens go back and it has tripped after all. Only when all are taken does
  * the fleet hear of them.
+ *
+ * A request that is judged in two stages, because policies count by its user, takes its
+ * tokens in the first one: they would not hold back who tries many passwords at a time if
+ * they waited for its end. The fleet hears of them after the second one, which may give
+ * them back. Meanwhile the image may have been replaced, so they are remembered by their
+ * slots.
  */
 #include "evaluation.h"
 
@@ -44,14 +50,19 @@ static __attribute__((noinline)) void claim(l7s_evaluation_t *evaluation,
         l7s_cell_storable(l7s_hash128_xor(digest, charge->limit->identity)).lo;
 }
 
+static inline void give_back(const l7s_evaluation_t *evaluation,
+                             const l7s_charge_t *charge)
+{
+    if (still_holds(charge)) {
+        l7s_bucket_refund(&charge->limit->rate, &charge->slot->tat,
+                          evaluation->now.mono_us, 1);
+    }
+}
+
 void l7s_refund(const l7s_evaluation_t *evaluation, uint32_t first, uint32_t end)
 {
     for (uint32_t i = first; i < end; i++) {
-        const l7s_charge_t *charge = &evaluation->charges[i];
-        if (still_holds(charge)) {
-            l7s_bucket_refund(&charge->limit->rate, &charge->slot->tat,
-                              evaluation->now.mono_us, 1);
-        }
+        give_back(evaluation, &evaluation->charges[i]);
     }
 }
 
@@ -166,4 +177,45 @@ __attribute__((flatten)) void l7s_charge_book(l7s_evaluation_t *evaluation)
     for (const l7s_charge_t *charge = evaluation->charges; charge < end; charge++) {
         book(evaluation, charge);
     }
+}
+
+void l7s_charge_leave(l7s_evaluation_t *evaluation)
+{
+    l7s_token_t *tokens = evaluation->request->tokens;
+    uint32_t room = tokens != NULL ? L7S_TOKENS_PER_REQUEST : 0, count = 0;
+
+    for (uint32_t i = 0; i < evaluation->charge_count; i++) {
+        const l7s_charge_t *charge = &evaluation->charges[i];
+        if (count < room) {
+            tokens[count++] = (l7s_token_t){charge->slot, charge->key_lo};
+        } else {
+            book(evaluation, charge);
+        }
+    }
+    evaluation->verdict->tokens = (uint16_t)count;
+}
+
+void l7s_charge_settle(l7s_evaluation_t *evaluation)
+{
+    bool refused = l7s_outcome_refuses(evaluation->verdict->outcome);
+    const l7s_token_t *token = evaluation->request->tokens;
+    const l7s_token_t *end = token + evaluation->verdict->tokens;
+
+    for (; token < end; token++) {
+        l7s_charge_t charge = {.slot = token->slot, .key_lo = token->key_lo};
+        if (still_holds(&charge)) {
+            charge.limit = l7s_image_limit(
+                evaluation->image,
+                atomic_load_explicit(&charge.slot->limit, memory_order_relaxed));
+        }
+        if (charge.limit == NULL) {
+            continue; /* its key was evicted, or no policy counts by it any more */
+        }
+        if (refused) {
+            give_back(evaluation, &charge);
+        } else {
+            book(evaluation, &charge);
+        }
+    }
+    evaluation->verdict->tokens = 0;
 }

@@ -327,8 +327,9 @@ static inline uint64_t plain_ones(const l7s_evaluation_t *evaluation, uint32_t w
                : plain[word] & ~evaluation->matcher.unsure[word];
 }
 
-/* Flat: with a call at each step a policy would cost a third more. */
-static __attribute__((flatten)) void ask_all(l7s_evaluation_t *evaluation)
+/* True: one of them ends the evaluation. Flat: with a call at each step a policy would
+ * cost a third more. */
+static __attribute__((flatten)) bool ask_all(l7s_evaluation_t *evaluation)
 {
     const l7s_image_policy_t *policies = l7s_image_policy(evaluation->image, 0);
     uint32_t count = l7s_image_policies(evaluation->image);
@@ -344,42 +345,48 @@ static __attribute__((flatten)) void ask_all(l7s_evaluation_t *evaluation)
                 continue;
             }
             if (ask(evaluation, index)) {
-                return;
+                return true;
             }
             plain = plain_ones(evaluation, word);
         }
     }
+    return false;
 }
 
 /* --- the whole --- */
 
 /* An admitted request takes its places in flight, is charged here, then in the store,
- * then for good. */
+ * then, unless it awaits its user, for good. */
 static void charge(l7s_evaluation_t *evaluation)
 {
-    if ((evaluation->flight_count == 0 || l7s_charge_flight(evaluation)) &&
-        l7s_charge(evaluation) &&
-        (!evaluation->has_strict || l7s_charge_strict(evaluation))) {
+    if ((evaluation->flight_count > 0 && !l7s_charge_flight(evaluation)) ||
+        !l7s_charge(evaluation) ||
+        (evaluation->has_strict && !l7s_charge_strict(evaluation))) {
+        return;
+    }
+    if ((evaluation->awaits & L7S_AWAITS_USER) != 0) {
+        l7s_charge_leave(evaluation);
+    } else {
         l7s_charge_book(evaluation);
     }
 }
 
-/* Of the candidates only those that count by user, or only the others. */
-static __attribute__((noinline)) void keep(l7s_evaluation_t *evaluation, bool by_user)
+/* Of the candidates only those that count by user, or only the others. True: it took some
+ * away. */
+static __attribute__((noinline)) bool keep(l7s_evaluation_t *evaluation, bool by_user)
 {
     uint32_t policies = l7s_image_policies(evaluation->image);
+    bool some = false;
 
     for (uint32_t index = 0; index < policies; index++) {
+        uint64_t *word = &evaluation->matcher.candidates[index / 64];
+        uint64_t bit = 1ULL << index % 64;
         if ((l7s_image_policy(evaluation->image, index)->by_user != 0) != by_user) {
-            evaluation->matcher.candidates[index / 64] &= ~(1ULL << index % 64);
+            some = some || (*word & bit) != 0;
+            *word &= ~bit;
         }
     }
-}
-
-/* Nobody who is exempt or refused is asked again. */
-static bool awaits_user(l7s_outcome_t outcome)
-{
-    return outcome != L7S_OUTCOME_ALLOW_LISTED && !l7s_outcome_refuses(outcome);
+    return some;
 }
 
 /* The guard counts clients, not requests: a connection shows its client once a turn. */
@@ -399,6 +406,13 @@ static inline void see(const l7s_shared_t *shared, const l7s_request_t *request)
     l7s_guard_see(&shared->guard, &request->client);
 }
 
+/* Whoever is refused waits for nothing and is not in flight. */
+static void forget(l7s_evaluation_t *evaluation)
+{
+    evaluation->awaits = 0;
+    l7s_decide_over(evaluation->shared, &evaluation->verdict->held);
+}
+
 static inline __attribute__((always_inline)) void decide(l7s_evaluation_t *evaluation)
 {
     if (l7s_addresses_matter(evaluation->shared, evaluation->image) &&
@@ -409,16 +423,17 @@ static inline __attribute__((always_inline)) void decide(l7s_evaluation_t *evalu
     if (evaluation->app_mode == L7S_MODE_OFF) {
         return;
     }
-    if (evaluation->image->needs_user) {
-        keep(evaluation, false);
+    if (evaluation->image->needs_user && keep(evaluation, false)) {
+        evaluation->awaits = L7S_AWAITS_USER;
     }
-    ask_all(evaluation);
-    if (l7s_outcome_refuses(evaluation->verdict->outcome)) {
-        return;
+    if (ask_all(evaluation)) { /* it is refused, or exempt from what stands behind */
+        evaluation->awaits &= (uint8_t)~L7S_AWAITS_USER;
     }
-    charge(evaluation);
+    if (!l7s_outcome_refuses(evaluation->verdict->outcome)) {
+        charge(evaluation);
+    }
     if (l7s_outcome_refuses(evaluation->verdict->outcome)) {
-        l7s_decide_over(evaluation->shared, &evaluation->verdict->held);
+        forget(evaluation);
     }
 }
 
@@ -439,9 +454,6 @@ decide_in(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
     see(shared, request);
     decide(evaluation);
     verdict->awaits = evaluation->awaits;
-    if (image->needs_user && awaits_user(verdict->outcome)) {
-        verdict->awaits |= L7S_AWAITS_USER;
-    }
     l7s_count_up(&shared->header->verdicts[verdict->outcome]);
 }
 
@@ -467,19 +479,22 @@ void l7s_decide_user(const l7s_shared_t *shared, const l7s_image_t *image,
     l7s_evaluation_t evaluation;
     l7s_outcome_t before = verdict->outcome;
 
-    verdict->awaits &= (uint8_t)~L7S_AWAITS_USER;
     l7s_evaluation_begin(&evaluation, shared, image, request, now, verdict);
     evaluation.is_answered = answered;
+    evaluation.awaits = verdict->awaits & (uint8_t)~L7S_AWAITS_USER;
     l7s_evaluation_walk(&evaluation);
-    if (evaluation.app_mode == L7S_MODE_OFF) {
-        return;
+    if (evaluation.app_mode != L7S_MODE_OFF) {
+        (void)keep(&evaluation, true);
+        (void)ask_all(&evaluation);
     }
-    keep(&evaluation, true);
-    ask_all(&evaluation);
     if (!l7s_outcome_refuses(verdict->outcome)) {
         charge(&evaluation);
     }
-    verdict->awaits |= evaluation.awaits;
+    l7s_charge_settle(&evaluation);
+    if (l7s_outcome_refuses(verdict->outcome)) {
+        forget(&evaluation);
+    }
+    verdict->awaits = evaluation.awaits;
     if (verdict->outcome != before) { /* each request is one verdict */
         atomic_fetch_sub_explicit(&shared->header->verdicts[before], 1,
                                   memory_order_relaxed);

@@ -43,13 +43,14 @@ typedef struct {
     uint32_t places[L7S_FLIGHTS_PER_REQUEST];
 } l7s_held_t;
 
-/* For ADMITTED only `outcome` is set (and awaits,
- * held); for the others the strings are
- * too ("" where there is nothing to say). */
+/* For ADMITTED only `outcome` is set (and awaits, tokens, held); for the others the
+ * strings are too ("" where there is nothing to say). */
 typedef struct {
     l7s_outcome_t outcome;
     l7s_held_t held; /* set by l7s_decide: places in flight */
-    uint8_t awaits;  /* set by l7s_decide: what policies have still to learn */
+    /* Set by l7s_decide: what policies have still to learn. Refused: nothing. */
+    uint8_t awaits;
+    uint16_t tokens; /* set by l7s_decide with L7S_AWAITS_USER: of request->tokens */
     uint16_t status; /* of the refusal; DROPPED: of one where dropping will not do */
     uint32_t retry_after_seconds; /* 0: not known (a ban without an end) */
     char action[16];              /* "deny", "would_ban", "log", … for the access log */
@@ -70,9 +71,12 @@ typedef struct {
 void l7s_decide(const l7s_shared_t *shared, const l7s_image_t *image,
                 const l7s_request_t *request, l7s_now_t now, l7s_verdict_t *verdict);
 
-/* Asks the policies that count by user, after l7s_decide and once authentication is over;
- * request->user is NULL for who has none. `verdict` holds what was said before; what is
- * stronger takes its place. `answered`: it has passed, so it is only counted. */
+/* Asks the policies that count by user, after l7s_decide has said that it awaits one and
+ * once authentication is over; request->user is NULL for who has none. `verdict` and
+ * request->tokens hold what was said and taken before; what is stronger takes the
+ * verdict's place. A refusal gives back what the request was charged for and its places
+ * in flight; only what the store took for a strict policy stays taken. `answered`: it has
+ * passed, so it is only counted. */
 void l7s_decide_user(const l7s_shared_t *shared, const l7s_image_t *image,
                      const l7s_request_t *request, bool answered, l7s_now_t now,
                      l7s_verdict_t *verdict);

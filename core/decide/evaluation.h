@@ -195,6 +195,13 @@ bool l7s_charge(l7s_evaluation_t *evaluation);
 /* The tokens are taken for good: the fleet and running episodes hear of them. */
 void l7s_charge_book(l7s_evaluation_t *evaluation);
 
+/* A policy may yet refuse the request when its user is known: leaves its tokens with it
+ * instead, as far as there is room. */
+void l7s_charge_leave(l7s_evaluation_t *evaluation);
+
+/* What was left there is taken for good or, if the request is refused, given back. */
+void l7s_charge_settle(l7s_evaluation_t *evaluation);
+
 /* The slot of a limit that is about to be charged. NULL: no room, it goes uncounted. */
 l7s_slot_t *l7s_charged_slot(const l7s_evaluation_t *evaluation,
                              const l7s_image_limit_t *limit, l7s_hash128_t digest);

@@ -147,12 +147,16 @@ static l7s_episode_t *episode_of_slot(const l7s_evaluation_t *evaluation, uint32
 void l7s_record_passed(l7s_evaluation_t *evaluation, uint32_t index, l7s_slot_t *slot)
 {
     const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-    l7s_hash128_t key =
-        l7s_hash128_xor(evaluation->tuples.digests[policy->spec], policy->identity);
+    const l7s_hash128_t *digest = l7s_tuples_digest(&evaluation->tuples, policy->spec);
     uint32_t place = atomic_load_explicit(&slot->episode, memory_order_relaxed);
-    l7s_episode_t *episode =
-        episode_of_slot(evaluation, place, key, l7s_text_at(evaluation, policy->name));
+    l7s_episode_t *episode;
 
+    if (digest == NULL) {
+        return;
+    }
+    episode =
+        episode_of_slot(evaluation, place, l7s_hash128_xor(*digest, policy->identity),
+                        l7s_text_at(evaluation, policy->name));
     if (episode == NULL) { /* it is over */
         atomic_store_explicit(&slot->episode, 0, memory_order_relaxed);
     }

@@ -31,6 +31,7 @@ struct l7s_replay {
     uint64_t bans_ms;   /* when to look for expired bans */
     bool has_decided;   /* the rest is valid */
     l7s_request_t head; /* the last request, as at its head */
+    l7s_token_t tokens[L7S_TOKENS_PER_REQUEST];
     l7s_evaluation_t evaluation;
 };
 
@@ -202,13 +203,14 @@ l7s_status_t l7s_replay_move(l7s_replay_t *replay, l7s_now_t now)
 /* --- a request --- */
 
 /* Whoever could not sign in is known to be nobody only when that has been answered. */
-static void ask_about_user(const l7s_replay_t *replay, const l7s_request_t *request,
+static void ask_about_user(l7s_replay_t *replay, const l7s_request_t *request,
                            l7s_verdict_t *verdict)
 {
-    if ((verdict->awaits & L7S_AWAITS_USER) != 0) {
-        l7s_decide_user(&replay->shared, replay->image, request, request->user == NULL,
-                        replay->now, verdict);
-    }
+    l7s_request_t known = *request;
+
+    known.tokens = replay->tokens;
+    l7s_decide_user(&replay->shared, replay->image, &known, known.user == NULL,
+                    replay->now, verdict);
 }
 
 void l7s_replay_request(l7s_replay_t *replay, const l7s_request_t *request,
@@ -216,14 +218,14 @@ void l7s_replay_request(l7s_replay_t *replay, const l7s_request_t *request,
 {
     replay->head = *request;
     replay->head.user = NULL;
+    replay->head.tokens = replay->tokens;
     replay->has_decided = true;
     l7s_decide_in(&replay->evaluation, &replay->shared, replay->image, &replay->head,
                   replay->now, verdict);
-    if (!l7s_outcome_refuses(verdict->outcome)) {
+    if ((verdict->awaits & L7S_AWAITS_USER) != 0) {
         ask_about_user(replay, request, verdict);
     }
-    if (answer != NULL && !l7s_outcome_refuses(verdict->outcome) &&
-        verdict->awaits != 0) {
+    if (answer != NULL && verdict->awaits != 0) {
         l7s_decide_answer(&replay->shared, replay->image, request, answer, replay->now,
                           verdict);
     }

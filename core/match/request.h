@@ -12,6 +12,7 @@
 #include "../image/pattern.h"
 #include "../mode.h"
 #include "../path.h"
+#include "../segment/table.h"
 
 /* What a connection's requests mostly have in common, kept by the caller from one to the
  * next. Zeroed before its first use; one thread at a time. Another client than before
@@ -29,6 +30,16 @@ typedef struct {
     char value[192];             /* of the only header that policies test */
     uint64_t set[L7S_WORDS_MAX]; /* policies that may match, and apps of this host */
 } l7s_memo_t;
+
+/* A token that a request has taken of a limit. */
+typedef struct {
+    l7s_slot_t *slot;
+    uint64_t key_lo; /* half of the slot's key: tells whether it is still that one */
+} l7s_token_t;
+
+/* So many may go back when a policy that counts by user refuses the request; what it took
+ * of further limits is charged for good. */
+#define L7S_TOKENS_PER_REQUEST 256
 
 /* What the caller knows about the request. All strings are borrowed for the call. */
 typedef struct {
@@ -51,6 +62,9 @@ typedef struct {
     /* Asks the store about the limits of a strict policy and may wait for it until the
      * question's deadline. NULL: this node's own counters decide. */
     l7s_strict_verdict_t (*strict)(void *context, l7s_strict_question_t *question);
+    /* Room for L7S_TOKENS_PER_REQUEST, where l7s_decide leaves what l7s_decide_user may
+     * give back. NULL: all is charged for good at once. */
+    l7s_token_t *tokens;
     /* This thread's memory for patterns, asked for only by who needs it; NULL or an
      * answer of NULL: no pattern is ever found. */
     l7s_scratch_t *(*scratch)(void *context);

@@ -494,6 +494,9 @@ l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request)
 
     request->facts.context = request;
     request->scratch = fixture->scratch;
+    if (request->facts.tokens == NULL) {
+        request->facts.tokens = fixture->tokens;
+    }
     l7s_decide(&fixture->shared, fixture->image, &request->facts, fixture->now, &verdict);
     return verdict;
 }

@@ -24,7 +24,8 @@ typedef struct {
     void *image_memory;
     const l7s_image_t *image;
     l7s_scratch_t *scratch;
-    void *blocks; /* of fixture_alloc */
+    l7s_token_t tokens[L7S_TOKENS_PER_REQUEST]; /* of a request without its own */
+    void *blocks;                               /* of fixture_alloc */
 } fixture_t;
 
 /* `buckets`: of the table, a power of two. */

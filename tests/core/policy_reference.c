@@ -778,10 +778,9 @@ static uint64_t wait_for(run_t *run, size_t policy, const char *tuple)
     return wait;
 }
 
-static void charge(run_t *run, size_t policy, const char *tuple)
+/* Takes a token of each rate; the fleet does not know yet. */
+static void take(run_t *run, size_t policy, const char *tuple)
 {
-    const l7s_policy_t *charged = &run->all->config->policies[policy];
-    reference_episode_t *episode = find_episode(run, policy, tuple);
     held_t held = held_to(run, policy);
 
     for (size_t i = 0; i < held.count; i++) {
@@ -798,7 +797,27 @@ static void charge(run_t *run, size_t policy, const char *tuple)
         }
         counter->tat = (unsigned __int128)run->now.mono_us * rate->requests +
                        used_units(run, rate, counter) + rate->period_us;
-        counter->pending += charged->fleet;
+    }
+}
+
+static void give_back(run_t *run, size_t policy, const char *tuple)
+{
+    held_t held = held_to(run, policy);
+
+    for (size_t i = 0; i < held.count; i++) {
+        find_counter(run, policy, held.number + i, tuple)->tat -= held.rates[i].period_us;
+    }
+}
+
+/* The tokens are taken for good. */
+static void book(run_t *run, size_t policy, const char *tuple)
+{
+    const l7s_policy_t *charged = &run->all->config->policies[policy];
+    reference_episode_t *episode = find_episode(run, policy, tuple);
+    held_t held = held_to(run, policy);
+
+    for (size_t i = 0; i < held.count; i++) {
+        find_counter(run, policy, held.number + i, tuple)->pending += charged->fleet;
     }
     if (episode != NULL && episode->linked) {
         episode->requests++;
@@ -969,13 +988,15 @@ static bool counts_by_user(const l7s_policy_t *policy)
     return false;
 }
 
-/* Those that count by user, or all others. */
-static void policies_speak(run_t *run, bool by_user)
+/* Those that count by user, or all others. What the admitted request has taken joins
+ * `taken`. True: one of them ends the evaluation. */
+static bool policies_speak(run_t *run, bool by_user)
 {
     static char tuples[L7S_POLICIES_MAX][REFERENCE_KEY];
     size_t conforming[L7S_POLICIES_MAX], count = 0;
+    bool ended = false;
 
-    for (size_t i = 0; i < run->all->config->policy_count; i++) {
+    for (size_t i = 0; i < run->all->config->policy_count && !ended; i++) {
         answer_t answer = GOES_ON;
         if (counts_by_user(&run->all->config->policies[i]) == by_user &&
             policy_matches(run, &run->all->config->policies[i])) {
@@ -983,30 +1004,52 @@ static void policies_speak(run_t *run, bool by_user)
         }
         if (answer == CONFORMS) {
             conforming[count++] = i;
-        } else if (answer == ENDS) {
-            break;
         }
+        ended = answer == ENDS;
     }
     for (size_t i = 0; i < count && !l7s_outcome_refuses(run->verdict->outcome); i++) {
-        charge(run, conforming[i], tuples[conforming[i]]);
+        reference_taken_t *taken = &run->all->taken[run->all->taken_count++];
+        taken->policy = conforming[i];
+        memcpy(taken->tuple, tuples[conforming[i]], sizeof taken->tuple);
+        take(run, conforming[i], taken->tuple);
     }
+    return ended;
 }
 
-void reference_decide(reference_t *reference, const l7s_request_t *request, l7s_now_t now,
+/* All that is asked has been asked. */
+static void settle(run_t *run)
+{
+    for (size_t i = 0; i < run->all->taken_count; i++) {
+        const reference_taken_t *taken = &run->all->taken[i];
+        if (l7s_outcome_refuses(run->verdict->outcome)) {
+            give_back(run, taken->policy, taken->tuple);
+        } else {
+            book(run, taken->policy, taken->tuple);
+        }
+    }
+    run->all->taken_count = 0;
+}
+
+bool reference_decide(reference_t *reference, const l7s_request_t *request, l7s_now_t now,
                       reference_verdict_t *verdict)
 {
     run_t run = {.all = reference, .request = request, .now = now, .verdict = verdict};
+    bool ended = true;
 
     memset(verdict, 0, sizeof *verdict);
     run.mode = l7s_mode_least(request->mode, reference->node_mode);
     if (run.mode == L7S_MODE_OFF) {
-        return;
+        return false;
     }
     find_app(&run);
     if (!address_speaks(&run) && run.app_mode != L7S_MODE_OFF) {
-        policies_speak(&run, false);
+        ended = policies_speak(&run, false);
     }
     reference->verdicts[verdict->outcome]++;
+    if (ended) {
+        settle(&run);
+    }
+    return !ended;
 }
 
 void reference_decide_user(reference_t *reference, const l7s_request_t *request,
@@ -1020,5 +1063,6 @@ void reference_decide_user(reference_t *reference, const l7s_request_t *request,
     if (run.app_mode != L7S_MODE_OFF) {
         policies_speak(&run, true);
     }
+    settle(&run);
     reference->verdicts[verdict->outcome]++;
 }

@@ -34,6 +34,12 @@ typedef struct {
     bool linked; /* a counter's slot knows of it */
 } reference_episode_t;
 
+/* A policy that has been charged for a request whose user is not known yet. */
+typedef struct {
+    size_t policy;
+    char tuple[REFERENCE_KEY];
+} reference_taken_t;
+
 typedef struct {
     uint64_t matched, acted, would_act, logged;
 } reference_stats_t;
@@ -52,6 +58,8 @@ typedef struct {
     uint64_t verdicts[L7S_OUTCOMES];
     char cookie[1024]; /* what was asked for last */
     bool located;      /* it is known where clients come from */
+    size_t taken_count;
+    reference_taken_t taken[L7S_POLICIES_MAX];
 } reference_t;
 
 typedef struct {
@@ -63,10 +71,11 @@ typedef struct {
 
 void reference_begin(reference_t *reference, fixture_t *fixture);
 void reference_end(reference_t *reference);
-void reference_decide(reference_t *reference, const l7s_request_t *request, l7s_now_t now,
+/* Returns whether policies by user have a say, too. */
+bool reference_decide(reference_t *reference, const l7s_request_t *request, l7s_now_t now,
                       reference_verdict_t *verdict);
 
-/* What policies by user add to that, once it is known. */
+/* What they add to that, once it is known. */
 void reference_decide_user(reference_t *reference, const l7s_request_t *request,
                            l7s_now_t now, reference_verdict_t *verdict);
 

@@ -232,11 +232,10 @@ static void run_config(fixture_t *fixture, uint64_t *seed, digest_t *digests,
         request.facts.memo = seeded_below(seed, 2) == 0 ? &memo : NULL;
         request.facts.generation = 1;
         verdict = fixture_decide(fixture, &request);
-        reference_decide(&reference, &request.facts, fixture->now, &expected);
-        if ((verdict.awaits & L7S_AWAITS_USER) != 0) {
-            fixture_decide_user(fixture, &request, &verdict);
+        if (reference_decide(&reference, &request.facts, fixture->now, &expected)) {
             reference_decide_user(&reference, &request.facts, fixture->now, &expected);
         }
+        fixture_decide_user(fixture, &request, &verdict);
         same_verdict(&verdict, &expected);
         note_digests(fixture, &reference, &request.facts, digests, &count);
         outcomes[verdict.outcome]++;

@@ -130,3 +130,15 @@ def test_746_08_internal_redirects_and_folders_count_once(httpd):
     server = guarded(httpd, by_user({"throttle": {}}, 4))
     assert [ask(server, "alice", path) for path in
             ("/", "/nothing", "/", "/page.txt", "/")] == [200, 404, 200, 200, 429]
+
+
+@pytest.mark.parametrize("section", ["", SECTION])
+def test_746_09_flood_of_one_user_does_not_drain_what_all_share(httpd, section):
+    shared = policy("shared", {"throttle": {}}, detect=rate(8, 600), count={"by": ["path"]})
+    server = guarded(httpd, by_user({"throttle": {}}), shared, host=section)
+    assert [ask(server, "alice") for _ in range(20)] == [200] * 3 + [429] * 17
+    # Five are left: whoever fails to sign in is charged one, a user who is admitted, too.
+    assert ask(server, "bob", password="guess") == 401
+    assert [ask(server, "bob") for _ in range(3)] == [200] * 3
+    assert ask(server, "carol", password="guess") == 401
+    assert ask(server, "carol", password="guess") == 429

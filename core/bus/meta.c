@@ -4,10 +4,10 @@
  * greeting, ready) that one poll loop drives until every question is answered or the
  * deadline has come.
  *
- * Nothing is allocated in a run: questions are written from the caller's array through a
- * bounded buffer, two cursors per server (asked, answered) walk that array. It reads
- * whenever it can while it writes; otherwise both ends would stand still with full
- * buffers.
+ * Nothing is allocated in a run: the operations of each server are chained through the
+ * caller's array and written through a bounded buffer, and two cursors per server (asked,
+ * answered) walk that chain. It reads whenever it can while it writes; otherwise both
+ * ends would stand still with full buffers.
  */
 #include "meta.h"
 #include "meta_reply.h"
@@ -33,7 +33,8 @@
 #define ASKING_SHARE 2 / 3 /* of the time: later nothing more is asked */
 /* It is not woken for fewer bytes than this, or than all that can still come. */
 #define WAKE_BYTES 8192
-#define ANSWER_MIN 4 /* "EN\r\n" */
+#define ANSWER_MIN 4    /* "EN\r\n" */
+#define NONE UINT32_MAX /* the end of a chain */
 #define BREAKER_MIN_MS 100
 /* A fleet must count together within two seconds of the store's return. */
 #define BREAKER_MAX_MS 500
@@ -47,8 +48,8 @@ typedef enum {
     STATE_READY
 } state_t;
 
-/* Invariant: answered <= asked <= count of the run; between them lie the questions that
- * are in the buffer or on the wire. */
+/* Invariant: `flying` operations lie between the cursors, in the buffer or on the wire.
+ */
 typedef struct {
     struct sockaddr_storage address;
     socklen_t address_size;
@@ -57,8 +58,9 @@ typedef struct {
     bool up;
     uint32_t pause_ms;
     uint64_t open_until_ms;
-    size_t asked, answered; /* cursors into the run's ops */
-    size_t flying;          /* questions between them */
+    uint32_t first;           /* of its chain in the run's ops */
+    uint32_t asked, answered; /* cursors in it: the next one to ask, to be answered */
+    size_t flying;
     size_t out_at, out_size, in_size;
     int wake_bytes; /* as set on the socket */
     char out[OUT_SIZE];
@@ -73,7 +75,6 @@ struct l7s_meta {
 /* One call of l7s_meta_run. */
 typedef struct {
     l7s_meta_op_t *ops;
-    size_t count;
     uint64_t now_ms;
     bool late; /* what was not asked yet stays unasked */
 } run_t;
@@ -166,30 +167,26 @@ static void disconnect(server_t *server)
     server->out_at = server->out_size = server->in_size = 0;
 }
 
-static bool mine(const l7s_meta_t *meta, const server_t *server, const l7s_meta_op_t *op)
-{
-    return op->server < meta->count && &meta->servers[op->server] == server;
-}
-
 /* Questions whose last byte did not leave were certainly not understood. */
-static void take_back(const l7s_meta_t *meta, const server_t *server, const run_t *run)
+static void take_back(const server_t *server, const run_t *run)
 {
-    size_t unsent = 0;
+    size_t sent = server->flying;
     for (size_t i = server->out_at; i < server->out_size; i++) {
-        unsent += server->out[i] == '\n';
+        sent -= server->out[i] == '\n';
     }
-    for (size_t i = server->asked; i-- > server->answered && unsent > 0;) {
-        if (mine(meta, server, &run->ops[i]) && run->ops[i].status == L7S_META_UNKNOWN) {
+    for (uint32_t i = server->answered; i != server->asked; i = run->ops[i].next) {
+        if (sent > 0) {
+            sent--;
+        } else {
             run->ops[i].status = L7S_META_FAILED;
-            unsent--;
         }
     }
 }
 
-static void fail(const l7s_meta_t *meta, server_t *server, const run_t *run)
+static void fail(server_t *server, const run_t *run)
 {
     if (server->state == STATE_READY) {
-        take_back(meta, server, run);
+        take_back(server, run);
     }
     disconnect(server);
     server->up = false;
@@ -240,30 +237,32 @@ static bool still_good(const server_t *server)
 
 /* ---- questions ---- */
 
-/* Letters, digits, '-' and '_', as bits of their codes. */
-static const uint64_t key_bytes[4] = {UINT64_C(0x03ff200000000000),
-                                      UINT64_C(0x07fffffe87fffffe)};
-
-/* Checked twice per operation and tick: no strspn, which builds a table at each call. */
+/* Nothing that could end a name or begin another command. */
 static bool valid_key(const char key[L7S_COUNTER_NAME])
 {
-    size_t size = 0;
-    for (; size < L7S_COUNTER_NAME && key[size] != '\0'; size++) {
-        uint8_t byte = (uint8_t)key[size];
-        if ((key_bytes[byte / 64] >> byte % 64 & 1) == 0) {
-            return false;
+    for (size_t i = 0; i < L7S_COUNTER_NAME; i++) {
+        if (key[i] <= ' ' || key[i] > '~') {
+            return key[i] == '\0' && i > 0;
         }
     }
-    return size > 0 && size < L7S_COUNTER_NAME;
+    return false; /* not terminated */
 }
 
-/* Moves a cursor to the next operation of this server that may be sent. */
-static void skip(const l7s_meta_t *meta, const server_t *server, const run_t *run,
-                 size_t *cursor)
+/* Chains the operations of each server in their order. What may not be sent is in no
+ * chain and stays failed. */
+static void chain(l7s_meta_t *meta, l7s_meta_op_t *ops, size_t count)
 {
-    while (*cursor < run->count && (!mine(meta, server, &run->ops[*cursor]) ||
-                                    !valid_key(run->ops[*cursor].key))) {
-        (*cursor)++;
+    for (size_t i = 0; i < meta->count; i++) {
+        meta->servers[i].first = NONE;
+    }
+    for (size_t i = count; i-- > 0;) {
+        l7s_meta_op_t *op = &ops[i];
+        op->status = L7S_META_FAILED;
+        op->value = op->left_s = 0;
+        if (op->server < meta->count && valid_key(op->key)) {
+            op->next = meta->servers[op->server].first;
+            meta->servers[op->server].first = (uint32_t)i;
+        }
     }
 }
 
@@ -296,28 +295,28 @@ static size_t write_command(const l7s_meta_op_t *op, char *out)
     return (size_t)(at - out);
 }
 
-static void fill(const l7s_meta_t *meta, server_t *server, const run_t *run)
+static void fill(server_t *server, const run_t *run)
 {
     if (server->out_at < server->out_size) {
         return;
     }
     server->out_at = server->out_size = 0;
-    while (server->asked < run->count && server->out_size + COMMAND_MAX <= OUT_SIZE &&
+    while (server->asked != NONE && server->out_size + COMMAND_MAX <= OUT_SIZE &&
            server->flying < FLYING_MAX && !run->late) {
-        l7s_meta_op_t *op = &run->ops[server->asked++];
-        server->flying++;
+        l7s_meta_op_t *op = &run->ops[server->asked];
         server->out_size += write_command(op, server->out + server->out_size);
         op->status = L7S_META_UNKNOWN;
-        skip(meta, server, run, &server->asked);
+        server->asked = op->next;
+        server->flying++;
     }
 }
 
 /* Sends what the socket takes. False: the connection is lost. */
-static bool send_some(const l7s_meta_t *meta, server_t *server, const run_t *run)
+static bool send_some(server_t *server, const run_t *run)
 {
     for (;;) {
         if (server->state == STATE_READY) {
-            fill(meta, server, run);
+            fill(server, run);
         }
         if (server->out_at == server->out_size) {
             return true;
@@ -348,14 +347,14 @@ static bool greet(server_t *server)
 
 /* ---- answers ---- */
 
-static bool take_reply(const l7s_meta_t *meta, server_t *server, const run_t *run,
-                       sync_reply_t reply, const sync_value_t *value)
+static bool take_reply(server_t *server, const run_t *run, sync_reply_t reply,
+                       const sync_value_t *value)
 {
     if (server->state == STATE_GREETING) {
         server->state = STATE_READY;
         return reply == SYNC_REPLY_NOOP;
     }
-    if (server->answered >= server->asked) {
+    if (server->flying == 0) {
         return false; /* an answer to nothing */
     }
     l7s_meta_op_t *op = &run->ops[server->answered];
@@ -368,13 +367,12 @@ static bool take_reply(const l7s_meta_t *meta, server_t *server, const run_t *ru
     } else {
         return false;
     }
-    server->answered++;
+    server->answered = op->next;
     server->flying--;
-    skip(meta, server, run, &server->answered);
     return true;
 }
 
-static bool parse_replies(const l7s_meta_t *meta, server_t *server, const run_t *run)
+static bool parse_replies(server_t *server, const run_t *run)
 {
     size_t at = 0;
     while (at < server->in_size) {
@@ -386,7 +384,7 @@ static bool parse_replies(const l7s_meta_t *meta, server_t *server, const run_t 
             break;
         }
         if (reply == SYNC_REPLY_MORE || reply == SYNC_REPLY_BAD ||
-            !take_reply(meta, server, run, reply, &value)) {
+            !take_reply(server, run, reply, &value)) {
             return false;
         }
         at += used;
@@ -396,7 +394,7 @@ static bool parse_replies(const l7s_meta_t *meta, server_t *server, const run_t 
     return true;
 }
 
-static bool receive(const l7s_meta_t *meta, server_t *server, const run_t *run)
+static bool receive(server_t *server, const run_t *run)
 {
     ssize_t got =
         recv(server->fd, server->in + server->in_size, IN_SIZE - server->in_size, 0);
@@ -407,32 +405,31 @@ static bool receive(const l7s_meta_t *meta, server_t *server, const run_t *run)
         return false;
     }
     server->in_size += (size_t)got;
-    return parse_replies(meta, server, run);
+    return parse_replies(server, run);
 }
 
 /* ---- the run ---- */
 
 static bool done(const server_t *server, const run_t *run)
 {
-    return server->answered >= run->count ||
+    return server->answered == NONE ||
            (run->late && server->state == STATE_READY && server->flying == 0);
 }
 
 /* Lets one server do what poll says that it can. */
-static void advance(const l7s_meta_t *meta, server_t *server, const run_t *run,
-                    short events)
+static void advance(server_t *server, const run_t *run, short events)
 {
     bool fine = true;
     if (server->state == STATE_CONNECTING && events != 0) {
         fine = greet(server);
     } else if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
-        fine = receive(meta, server, run);
+        fine = receive(server, run);
     }
-    fine = fine && send_some(meta, server, run);
+    fine = fine && send_some(server, run);
     /* Bytes behind the last answer belong to no question. */
     fine = fine && !(done(server, run) && server->in_size > 0);
     if (!fine) {
-        fail(meta, server, run);
+        fail(server, run);
     } else if (done(server, run)) {
         server->up = true;
         server->pause_ms = 0;
@@ -441,11 +438,10 @@ static void advance(const l7s_meta_t *meta, server_t *server, const run_t *run,
 
 /* Prepares the cursors and the connection; a server that cannot take part has no socket.
  */
-static void begin(const l7s_meta_t *meta, server_t *server, const run_t *run)
+static void begin(server_t *server, const run_t *run)
 {
-    server->asked = server->flying = 0;
-    skip(meta, server, run, &server->asked);
-    server->answered = server->asked;
+    server->asked = server->answered = server->first;
+    server->flying = 0;
     if (done(server, run)) {
         return;
     }
@@ -453,9 +449,9 @@ static void begin(const l7s_meta_t *meta, server_t *server, const run_t *run)
         disconnect(server);
     }
     if (server->state == STATE_READY) {
-        advance(meta, server, run, 0);
+        advance(server, run, 0);
     } else if (!resting(server, run->now_ms) && !dial(server)) {
-        fail(meta, server, run);
+        fail(server, run);
     }
 }
 
@@ -504,15 +500,12 @@ static nfds_t collect(const l7s_meta_t *meta, const run_t *run,
 void l7s_meta_run(l7s_meta_t *meta, l7s_meta_op_t *ops, size_t count, unsigned budget_ms,
                   uint64_t now_ms)
 {
-    run_t run = {.ops = ops, .count = count, .now_ms = now_ms};
+    run_t run = {.ops = ops, .now_ms = now_ms};
     const uint64_t begin_ms = steady_ms(), end_ms = begin_ms + budget_ms;
     const uint64_t asking_ms = begin_ms + (uint64_t)budget_ms * ASKING_SHARE;
-    for (size_t i = 0; i < count; i++) {
-        ops[i].status = L7S_META_FAILED;
-        ops[i].value = ops[i].left_s = 0;
-    }
+    chain(meta, ops, count);
     for (size_t i = 0; i < meta->count; i++) {
-        begin(meta, &meta->servers[i], &run);
+        begin(&meta->servers[i], &run);
     }
     struct pollfd fds[L7S_SERVERS_MAX];
     server_t *who[L7S_SERVERS_MAX];
@@ -526,13 +519,13 @@ void l7s_meta_run(l7s_meta_t *meta, l7s_meta_op_t *ops, size_t count, unsigned b
         if (poll(fds, waiting, (int)(end_ms - now)) > 0) {
             for (nfds_t i = 0; i < waiting; i++) {
                 if (fds[i].revents != 0) {
-                    advance(meta, who[i], &run, fds[i].revents);
+                    advance(who[i], &run, fds[i].revents);
                 }
             }
         }
         waiting = collect(meta, &run, fds, who);
     }
     for (nfds_t i = 0; i < waiting; i++) {
-        fail(meta, who[i], &run);
+        fail(who[i], &run);
     }
 }

@@ -24,11 +24,12 @@ typedef enum {
 } l7s_meta_status_t;
 
 typedef struct {
-    char key[L7S_COUNTER_NAME]; /* letters, digits, '-' and '_' */
+    char key[L7S_COUNTER_NAME]; /* visible ASCII; any other operation fails */
     uint32_t server;            /* index into the list given at creation */
     uint32_t ttl;               /* seconds, of a number that this operation creates */
     uint64_t delta;             /* 0: only read, which also guards it from eviction */
     uint64_t seed;              /* a new number begins with it if it is above delta */
+    uint32_t next;              /* of a run: the server's next operation */
     l7s_meta_status_t status;   /* out */
     uint64_t value;             /* out, with L7S_META_OK */
     uint64_t left_s;            /* out, likewise: until the number expires */

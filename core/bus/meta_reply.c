@@ -32,8 +32,8 @@ static bool parse_number(const char *at, size_t size, uint64_t *out)
 }
 
 /* Reads 1…most digits. VALUE: read, and another byte follows. */
-static sync_reply_t take_digits(const char *bytes, size_t size, size_t *at, size_t most,
-                                uint64_t *out)
+static inline sync_reply_t take_digits(const char *bytes, size_t size, size_t *at,
+                                       size_t most, uint64_t *out)
 {
     size_t first = *at;
     *out = 0;
@@ -47,8 +47,8 @@ static sync_reply_t take_digits(const char *bytes, size_t size, size_t *at, size
     return *at == first ? SYNC_REPLY_BAD : SYNC_REPLY_VALUE;
 }
 
-static sync_reply_t take_text(const char *bytes, size_t size, size_t *at,
-                              const char *text)
+static inline sync_reply_t take_text(const char *bytes, size_t size, size_t *at,
+                                     const char *text)
 {
     for (; *text != '\0'; text++, (*at)++) {
         if (*at == size) {

@@ -386,16 +386,21 @@ void admin_publisher_bans_changed(admin_publisher_t *publisher)
     pthread_mutex_unlock(&publisher->worker.lock);
 }
 
-void admin_publisher_ban(admin_publisher_t *publisher, json_t *entry)
+/* The array is freed under the lock: no two threads ever hold the same entry. */
+void admin_publisher_bans(admin_publisher_t *publisher, json_t *entries)
 {
+    size_t index;
+    json_t *entry;
     pthread_mutex_lock(&publisher->worker.lock);
-    if (publisher->queued < QUEUE_MAX) {
-        publisher->queue[publisher->queued++] = entry;
-        entry = NULL;
+    json_array_foreach(entries, index, entry)
+    {
+        if (publisher->queued < QUEUE_MAX) {
+            publisher->queue[publisher->queued++] = json_incref(entry);
+        }
     }
+    json_decref(entries);
     pthread_cond_signal(&publisher->worker.wake);
     pthread_mutex_unlock(&publisher->worker.lock);
-    json_decref(entry);
     admin_publisher_bans_changed(publisher);
 }
 

@@ -21,8 +21,9 @@ void admin_publisher_mode_spoken(admin_publisher_t *publisher);
 /* After the bans changed in the store: publishes them within 200 ms, many changes at
  * once. Returns at once. */
 void admin_publisher_bans_changed(admin_publisher_t *publisher);
-/* Appends to the ban log (ban_json.h form) as the daemon; steals `entry`. */
-void admin_publisher_ban(admin_publisher_t *publisher, json_t *entry);
+/* The same, and appends these to the ban log as the daemon: an array of entries in the
+ * form of ban_json.h. Steals it; what it holds must be nobody else's. */
+void admin_publisher_bans(admin_publisher_t *publisher, json_t *entries);
 /* The collector found that the ban log has lost entries. */
 void admin_publisher_log_lost(admin_publisher_t *publisher);
 /* Did at least one memcached server (the server `index` of the options) answer lately? */

@@ -40,15 +40,14 @@ bool admin_ban_write_end(admin_ban_write_t *write, l7s_status_t status)
     } else if (status != L7S_OK) {
         admin_call_failed(call, status);
     }
-    if (status != L7S_OK) {
+    if (status == L7S_OK && changed && !call->dry_run) {
+        admin_publisher_bans(call->daemon->publisher, entries);
+    } else {
         json_decref(entries);
+    }
+    if (status != L7S_OK) {
         return false;
     }
-    for (size_t i = 0; i < json_array_size(entries) && !call->dry_run; i++) {
-        admin_publisher_ban(call->daemon->publisher,
-                            json_incref(json_array_get(entries, i)));
-    }
-    json_decref(entries);
     call->changed = changed ? 1 : 0;
     call->revision = admin_store_revision(write->store);
     return true;

@@ -16,7 +16,7 @@
 
 typedef struct admin_subscriber admin_subscriber_t;
 
-/* How a connection is put to sleep and woken (libmicrohttpd's, given by server.c). Both
+/* How a connection is put to sleep and woken (libmicrohttpd's, given by stream.c). Both
  * are called with the hub's lock held, so that no wake-up is lost. */
 typedef struct {
     void (*suspend)(void *connection);

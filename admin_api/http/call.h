@@ -2,7 +2,7 @@
  *
  * One API call as a resource handler sees it: what was asked, by whom, and the answer it
  * fills in. Handlers know neither libmicrohttpd nor the socket; server.c owns both, frees
- * everything in the completion callback and writes the envelope of errors.
+ * everything in the completion callback; reply.c writes the envelope of errors.
  */
 #ifndef ADMIN_CALL_H
 #define ADMIN_CALL_H
@@ -54,7 +54,7 @@ typedef struct admin_call {
                             size_t index);
     const char *route;   /* its pattern; NULL: there is none */
     const char *target;  /* path and parameters, decoded and cut; NULL: not yet known */
-    void *server;        /* server.c's own */
+    void *server;        /* the request (request.h) */
     const uint8_t *peer; /* 16 bytes, v4-mapped; NULL over the unix socket */
 
     const char *last_event_id; /* the header */

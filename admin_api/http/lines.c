@@ -5,6 +5,7 @@
  * connection without the last chunk, so the client knows that something is missing.
  */
 #include "lines.h"
+#include "call_threads.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static ssize_t next_part(lines_t *lines)
             return MHD_CONTENT_READER_END_OF_STREAM;
         }
         lines->asked = true;
-        if (admin_server_next_part(request)) {
+        if (admin_call_threads_start(request)) {
             return 0;
         }
         admin_request_run(request); /* too many threads: here then */

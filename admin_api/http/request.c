@@ -8,6 +8,7 @@
 #include "../../core/json/schema.h"
 #include "../events/hub.h"
 #include "../worker.h"
+#include "page.h"
 #include "problem.h"
 #include "report.h"
 #include "spool.h"
@@ -102,12 +103,20 @@ bool admin_request_reads(const admin_request_t *request)
     return strcmp(request->route->method, "GET") == 0;
 }
 
+bool admin_request_mutates(const admin_request_t *request)
+{
+    const char *method = request->call.method;
+    return request->route != NULL
+               ? admin_route_changes(request->route)
+               : strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
+                     strcmp(method, "OPTIONS") != 0;
+}
+
 /* NDJSON and the formats for firewalls are not cut into pages. */
 static bool wants_everything(const admin_request_t *request)
 {
-    const char *accept = request->call.accept;
     return (request->route->produces & ADMIN_PRODUCES_NDJSON) != 0 &&
-           ((accept != NULL && strcasestr(accept, "application/x-ndjson") != NULL) ||
+           (admin_page_wants_lines(&request->call) ||
             query(&request->call, "format") != NULL);
 }
 

@@ -18,8 +18,8 @@ typedef enum { ADMIN_LISTEN_TCP, ADMIN_LISTEN_TLS, ADMIN_LISTEN_UNIX } admin_lis
 /* The handler runs in one thread at a time; `done` hands the request from its own thread
  * back to the connection's. */
 typedef struct {
-    admin_call_t call; /* call.server points back here */
-    struct admin_server *owner;
+    admin_call_t call;                  /* call.server points back here */
+    struct admin_call_threads *threads; /* that may run it */
     struct MHD_Connection *connection;
     admin_listen_t listen;
     const admin_route_t *route;
@@ -76,11 +76,6 @@ bool admin_request_waits(const admin_request_t *request);
 /* Parses and checks the body, runs the handler; after an answer with `more` the handler
  * for the next part. */
 void admin_request_run(admin_request_t *request);
-
-/* Runs the handler for the next part of an answer with `more` in a thread of its own; the
- * connection is suspended until `done` (server.c). False: no thread is to be had, and
- * nothing is suspended. */
-bool admin_server_next_part(admin_request_t *request);
 
 /* Queues the answer (reply.c). */
 enum MHD_Result admin_request_send(admin_request_t *request);

@@ -356,15 +356,6 @@ static enum MHD_Result add_parameter(void *context, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
-bool admin_request_mutates(const admin_request_t *request)
-{
-    const char *method = request->call.method;
-    return request->route != NULL
-               ? admin_route_changes(request->route)
-               : strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
-                     strcmp(method, "OPTIONS") != 0;
-}
-
 static void note_target(admin_request_t *request)
 {
     l7s_utf8_copy(request->target, sizeof request->target, request->call.path);

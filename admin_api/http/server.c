@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * libmicrohttpd (server.h). Quick reads run in its own threads; whatever writes or waits
- * is suspended and runs in a thread of its own, so that a slow commit or a rollout that
- * somebody waits for never holds up the others.
+ * runs in one of call_threads.c.
  */
 #include "server.h"
 #include "../events/hub.h"
 #include "../log.h"
+#include "call_threads.h"
 #include "clients.h"
 #include "deadline.h"
 #include "guard.h"
@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +27,6 @@
 #define TCP_CONNECTIONS_EACH 256
 #define UNIX_CONNECTIONS 64
 #define UNIX_CONNECTIONS_EACH 16 /* of users that are neither root nor our own */
-#define CALL_THREADS_MAX 64
-#define READ_THREADS_MAX                                                                 \
-    48 /* who waits for a rollout leaves room for the kill switch                        \
-        */
-/* The unix socket's calls have more threads, which nobody on the network can take. */
-#define UNIX_THREADS_MORE 16
 #define CONNECTION_MEMORY (64 * 1024)
 #define IDLE_SECONDS 30
 #define HEAD_MS 10000
@@ -44,7 +37,6 @@
 #define ANSWER_MS 60000
 #define ANSWER_BYTES_PER_MS 32
 #define MHD_LINES_A_MINUTE 10
-#define LAST_ANSWERS_SECONDS 2
 
 typedef struct {
     admin_server_t *server;
@@ -61,105 +53,8 @@ struct admin_server {
     admin_daemon_t *daemon;
     admin_deadlines_t *deadlines;
     listener_t tcp, local;
-    pthread_mutex_t lock; /* for the rest */
-    pthread_cond_t idle;
-    unsigned calls;   /* threads that run a handler */
-    unsigned answers; /* requests of such threads that are not completely answered */
-    bool closing;     /* no new ones */
+    admin_call_threads_t *threads;
 };
-
-/* -- calls in threads of their own -- */
-
-typedef struct {
-    admin_server_t *server;
-    admin_request_t *request;
-} errand_t;
-
-static void release_thread(admin_server_t *server)
-{
-    pthread_mutex_lock(&server->lock);
-    server->calls--;
-    pthread_cond_signal(&server->idle);
-    pthread_mutex_unlock(&server->lock);
-}
-
-static void *run_call(void *context)
-{
-    errand_t *errand = context;
-    admin_server_t *server = errand->server;
-    admin_request_t *request = errand->request;
-    free(errand);
-    admin_request_run(request);
-    struct MHD_Connection *connection = request->connection;
-    atomic_store(&request->done, true);
-    MHD_resume_connection(connection);
-    release_thread(server);
-    return NULL;
-}
-
-static bool reserve_thread(admin_server_t *server, unsigned max)
-{
-    pthread_mutex_lock(&server->lock);
-    bool free_one = server->calls < max && !server->closing;
-    server->calls += free_one;
-    pthread_mutex_unlock(&server->lock);
-    return free_one;
-}
-
-static void note_answers(admin_server_t *server, int change)
-{
-    pthread_mutex_lock(&server->lock);
-    server->answers += (unsigned)change;
-    pthread_cond_signal(&server->idle);
-    pthread_mutex_unlock(&server->lock);
-}
-
-/* False: no thread to be had; the connection is not suspended. */
-static bool start_call(admin_server_t *server, admin_request_t *request)
-{
-    errand_t *errand = malloc(sizeof *errand);
-    unsigned max = admin_request_reads(request) ? READ_THREADS_MAX : CALL_THREADS_MAX;
-    max += request->listen == ADMIN_LISTEN_UNIX ? UNIX_THREADS_MORE : 0;
-    if (errand == NULL || !reserve_thread(server, max)) {
-        free(errand);
-        return false;
-    }
-    *errand = (errand_t){server, request};
-    pthread_attr_t detached;
-    pthread_t thread;
-    pthread_attr_init(&detached);
-    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&detached, 1024 * 1024);
-    /* Suspended first: the thread may finish and resume before this function returns. */
-    atomic_store(&request->done, false);
-    MHD_suspend_connection(request->connection);
-    bool started = pthread_create(&thread, &detached, run_call, errand) == 0;
-    pthread_attr_destroy(&detached);
-    if (!started) {
-        MHD_resume_connection(request->connection);
-        release_thread(server);
-        free(errand);
-    }
-    return started;
-}
-
-bool admin_server_next_part(admin_request_t *request)
-{
-    return start_call(request->owner, request);
-}
-
-/* The answer is counted first: its thread may be done with it at once. */
-static bool start_first_call(admin_server_t *server, admin_request_t *request)
-{
-    note_answers(server, 1);
-    request->threaded = true;
-    if (!start_call(server, request)) {
-        request->threaded = false;
-        note_answers(server, -1);
-        return false;
-    }
-    return true;
-}
 
 /* -- libmicrohttpd's callbacks -- */
 
@@ -207,7 +102,7 @@ static enum MHD_Result answer(admin_request_t *request)
     return MHD_YES;
 }
 
-static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
+static enum MHD_Result finish(admin_request_t *request)
 {
     admin_deadline_set(deadline_of(request->connection), 0);
     if (request->refused) {
@@ -223,7 +118,7 @@ static enum MHD_Result finish(admin_server_t *server, admin_request_t *request)
     if (!admin_request_waits(request)) {
         return answer(request);
     }
-    return start_first_call(server, request) ? MHD_YES : refuse_busy(request);
+    return admin_call_threads_start(request) ? MHD_YES : refuse_busy(request);
 }
 
 static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connection,
@@ -237,7 +132,7 @@ static enum MHD_Result begin(listener_t *listener, struct MHD_Connection *connec
     if (request == NULL) {
         return MHD_NO;
     }
-    request->owner = listener->server;
+    request->threads = listener->server->threads;
     *state = request;
     admin_deadline_set(deadline_of(connection), admin_request_body_ms(request));
     admin_request_check(request, target, version);
@@ -260,7 +155,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         admin_deadline_set(deadline_of(connection), admin_request_body_ms(request));
         return more ? MHD_YES : MHD_NO;
     }
-    return finish(listener->server, request);
+    return finish(request);
 }
 
 static unsigned patience(const listener_t *listener, unsigned calm_ms,
@@ -276,9 +171,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     (void)code;
     listener_t *listener = context;
     if (*state != NULL && !admin_guard_is_verdict(*state)) {
-        if (((admin_request_t *)*state)->threaded) {
-            note_answers(listener->server, -1);
-        }
+        admin_call_threads_answered(*state);
         admin_request_free(*state);
     }
     *state = NULL;
@@ -456,9 +349,10 @@ l7s_status_t admin_server_start(admin_daemon_t *daemon, char why[256],
     server->daemon = daemon;
     server->tcp = (listener_t){.server = server, .fd = -1};
     server->local = (listener_t){.server = server, .fd = -1};
-    pthread_mutex_init(&server->lock, NULL);
-    pthread_cond_init(&server->idle, NULL);
     l7s_status_t status = admin_deadlines_create(&server->deadlines);
+    if (status == L7S_OK) {
+        status = admin_call_threads_create(&server->threads);
+    }
     if (status == L7S_OK && (!start_tcp(server, why) || !start_local(server, why))) {
         status = L7S_IO;
     }
@@ -480,31 +374,13 @@ static void stop_listener(listener_t *listener)
     admin_clients_free(listener->clients);
 }
 
-/* libmicrohttpd must not stop while connections are suspended; and who waited for an
- * answer gets it, unless it takes it too slowly. */
-static void wait_until_idle(admin_server_t *server)
-{
-    struct timespec until;
-    pthread_mutex_lock(&server->lock);
-    server->closing = true;
-    while (server->calls > 0) {
-        pthread_cond_wait(&server->idle, &server->lock);
-    }
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += LAST_ANSWERS_SECONDS;
-    int waited = 0;
-    while (server->answers > 0 && waited == 0) {
-        waited = pthread_cond_timedwait(&server->idle, &server->lock, &until);
-    }
-    pthread_mutex_unlock(&server->lock);
-}
-
 void admin_server_stop(admin_server_t *server)
 {
     if (server == NULL) {
         return;
     }
-    wait_until_idle(server);
+    /* libmicrohttpd must not stop while connections are suspended. */
+    admin_call_threads_drain(server->threads);
     admin_hub_close(server->daemon->hub);
     stop_listener(&server->local);
     stop_listener(&server->tcp);
@@ -512,7 +388,6 @@ void admin_server_stop(admin_server_t *server)
         unlink(server->daemon->options->unix_socket);
     }
     admin_deadlines_free(server->deadlines);
-    pthread_mutex_destroy(&server->lock);
-    pthread_cond_destroy(&server->idle);
+    admin_call_threads_free(server->threads);
     free(server);
 }

@@ -2,7 +2,7 @@
  *
  * /v1/revisions: what changed when, by whom and why; going back; and whether the fleet
  * has applied a revision. Waiting for a rollout happens in a thread of its own
- * (server.c), in short steps, so that a stopping daemon does not wait for it.
+ * (call_threads.c), in short steps, so that a stopping daemon does not wait for it.
  */
 #include "../fleet/collector.h"
 #include "../http/page.h"

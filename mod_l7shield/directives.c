@@ -363,6 +363,12 @@ static const char *set_proxy(cmd_parms *cmd, void *config, const char *value)
             "192.0.2.0/24 or 2001:db8::/32, not '%s'",
             value);
     }
+    if (cidr.prefix == 0 || (l7s_addr_is_v4(&cidr.base) && cidr.prefix == 96)) {
+        return apr_psprintf(cmd->pool,
+                            "L7ShieldTrustedProxy must be a network of proxies: '%s' is "
+                            "everybody, and nobody would be judged",
+                            value);
+    }
     APR_ARRAY_PUSH(current->proxies, l7s_cidr_t) = cidr;
     return NULL;
 }

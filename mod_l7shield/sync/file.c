@@ -87,7 +87,7 @@ l7s_status_t sync_file_read(const char *path, size_t limit, char **out, size_t *
         goto out;
     }
     if (!S_ISREG(info.st_mode)) { /* a pipe or device would hold the tick */
-        errno = EINVAL;
+        errno = S_ISDIR(info.st_mode) ? EISDIR : EINVAL;
         goto out;
     }
     if ((uint64_t)info.st_size > limit) {

@@ -145,8 +145,9 @@ int sync_policy_file_check(const char *path)
     }
     l7s_config_free(config);
     for (size_t i = 0; i < problems.count; i++) {
-        (void)fprintf(stderr, "%s: %s\n", problems.items[i].pointer,
-                      problems.items[i].message);
+        const l7s_problem_t *problem = &problems.items[i];
+        (void)fprintf(stderr, "%s%s%s\n", problem->pointer,
+                      problem->pointer[0] != '\0' ? ": " : "", problem->message);
     }
     if (problems.dropped > 0) {
         (void)fprintf(stderr, ": and %zu problems more\n", problems.dropped);

@@ -40,6 +40,8 @@ BAD = [
     ("L7ShieldTrustedProxy 10.0.0.1/33", "L7ShieldTrustedProxy must be an address or a"),
     ("L7ShieldTrustedProxy 10.0.0.1/8",
      "L7ShieldTrustedProxy must be a network without host bits: 10.0.0.0/8, not"),
+    ("L7ShieldTrustedProxy 0.0.0.0/0", "L7ShieldTrustedProxy must be a network of proxies"),
+    ("L7ShieldTrustedProxy ::/0", "L7ShieldTrustedProxy must be a network of proxies"),
     ("L7ShieldSync /etc/passwd", "L7ShieldSync must be the program l7shield-sync"),
     ("L7ShieldSync /nonexistent", "L7ShieldSync must be the program l7shield-sync"),
     ("L7ShieldTick 19", "L7ShieldTick must be a number of milliseconds from 20 to 1000"),
@@ -118,6 +120,13 @@ def test_100_06_missing_policy_file_fails(httpd):
     status, said = server.configtest()
     assert status != 0
     assert "L7ShieldPolicyFile /nonexistent/p.json" in said
+
+
+def test_100_16_policy_file_that_is_a_folder_is_called_so(httpd):
+    server = httpd(start=False, directives="L7ShieldPolicyFile /tmp")
+    status, said = server.configtest()
+    assert status != 0
+    assert "L7ShieldPolicyFile /tmp: cannot be read: Is a directory" in said
 
 
 def test_100_07_two_policies_of_one_name_fail(httpd):

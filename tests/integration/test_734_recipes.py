@@ -76,6 +76,8 @@ def test_734_03_wordpress(site):
     assert statuses(ask, 12, "203.0.113.7", "/wp-login.php") == [200] * 12, "looking is free"
     seen = statuses(ask, 7, "203.0.113.7", "/wp-login.php", **form)
     assert seen[:5] == [200] * 5 and seen[-1] == 403, seen
+    # To PHP the same page.
+    assert statuses(ask, 7, "203.0.113.10", "/wp-login.php/x", **form)[-1] == 403
     assert statuses(ask, 7, "203.0.113.8", "/xmlrpc.php", **form)[-1] == 429
     assert ask("203.0.113.9", "/wp-content/uploads/2026/11/shell.PhP").status == 403
     assert ask("203.0.113.9", "/wp-content/uploads/2026/11/shell.php/x").status == 403

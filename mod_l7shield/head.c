@@ -21,8 +21,31 @@
 #include "http_core.h"
 #include "http_request.h"
 
+#include <stdatomic.h>
+
+/* A proxy that nobody named is one client, and its ban is that of all behind it. Anybody
+ * can send the header, so it is only said; once a minute and child. */
+static void warn_of_proxy(const request_rec *r)
+{
+    static _Atomic apr_time_t next;
+    apr_time_t now = r->request_time, due = atomic_load(&next);
+    if (r->useragent_addr == r->connection->client_addr && now >= due &&
+        apr_table_get(r->headers_in, "X-Forwarded-For") &&
+        atomic_compare_exchange_strong(&next, &due, now + apr_time_from_sec(60))) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      "L7S1020: %s is banned and says in X-Forwarded-For that it speaks "
+                      "for others: if it is a proxy of yours, name it in "
+                      "L7ShieldTrustedProxy, let mod_remoteip tell the client, and lift "
+                      "the ban",
+                      r->useragent_ip);
+    }
+}
+
 static __attribute__((noinline)) int refuse(request_rec *r, const l7s_verdict_t *verdict)
 {
+    if (verdict->outcome == L7S_OUTCOME_BANNED) {
+        warn_of_proxy(r);
+    }
     shield_peer_t *peer = shield_peer(r->connection);
     if (peer && (verdict->outcome == L7S_OUTCOME_BANNED ||
                  verdict->outcome == L7S_OUTCOME_LISTED)) {

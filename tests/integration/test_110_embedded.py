@@ -601,6 +601,20 @@ def test_110_62_trusted_proxy_itself_is_never_banned(httpd):
     assert through(server, "203.0.113.8").status == 200
 
 
+def test_110_63_ban_of_a_proxy_that_nobody_named_is_explained(httpd):
+    """Everybody behind it is refused."""
+    server = httpd(policies=config(
+        policy("trap", {"ban": {"seconds": 60}}, match={"paths": ["/trap"]})))
+    server.expects("L7S1020")
+    assert server.get("/trap", address="127.0.0.8").status == 403
+    assert "L7S1020" not in server.errors(), "it speaks for itself"
+    for number in range(5):
+        through(server, f"203.0.113.{number}", "/trap")
+    lines = [line for line in server.errors().splitlines() if "L7S1020" in line]
+    assert len(lines) == 1 and "127.0.0.1 is banned" in lines[0]
+    assert "name it in L7ShieldTrustedProxy" in lines[0]
+
+
 # ------------------------------------------------------------------- switches and files
 
 def set_mode(server, text):

@@ -23,13 +23,19 @@
 
 #include <stdatomic.h>
 
+/* mod_remoteip has found nobody else behind it. */
+static bool speaks_for_itself(const request_rec *r)
+{
+    return r->useragent_addr == r->connection->client_addr;
+}
+
 /* A proxy that nobody named is one client, and its ban is that of all behind it. Anybody
  * can send the header, so it is only said; once a minute and child. */
 static void warn_of_proxy(const request_rec *r)
 {
     static _Atomic apr_time_t next;
     apr_time_t now = r->request_time, due = atomic_load(&next);
-    if (r->useragent_addr == r->connection->client_addr && now >= due &&
+    if (speaks_for_itself(r) && now >= due &&
         apr_table_get(r->headers_in, "X-Forwarded-For") &&
         atomic_compare_exchange_strong(&next, &due, now + apr_time_from_sec(60))) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
@@ -50,6 +56,11 @@ static __attribute__((noinline)) int refuse(request_rec *r, const l7s_verdict_t 
     if (peer && (verdict->outcome == L7S_OUTCOME_BANNED ||
                  verdict->outcome == L7S_OUTCOME_LISTED)) {
         peer->distrusted = true; /* before its next request the connection stage looks */
+        /* … which the MPM asks for once only where a worker waits for the next request.
+         */
+        if (!shield_process.is_async && speaks_for_itself(r)) {
+            r->connection->keepalive = AP_CONN_CLOSE;
+        }
     }
     return shield_refuse(r, verdict);
 }

@@ -49,6 +49,7 @@ typedef struct {
 typedef struct {
     const shield_node_t *node;
     bool attached; /* `shared` is valid */
+    bool is_async; /* no worker waits for the next request of a kept connection */
     l7s_shared_t shared;
     const l7s_addr_range_t *proxies; /* trusted ones, for l7s_cidrset_contains */
     size_t proxies_count;

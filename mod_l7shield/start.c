@@ -14,6 +14,7 @@
 #include "sync_process.h"
 #include "workers.h"
 
+#include "ap_mpm.h"
 #include "http_core.h"
 
 /* httpd reads its configuration twice at a start; the first pass is a rehearsal, and all
@@ -76,7 +77,10 @@ int shield_start(apr_pool_t *pool, apr_pool_t *log_pool, apr_pool_t *temp_pool,
         return OK;
     }
     const shield_node_t *node = shield_node();
+    int is_async = 0;
     shield_process.node = node;
+    (void)ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async);
+    shield_process.is_async = is_async != 0;
     build_proxies(pool, node);
     const shield_segment_t *segment = shield_segment_open(server, node->memory);
     if (!segment) {

@@ -328,6 +328,11 @@ def test_120_15_other_mpms_enforce_too(httpd, mpm):
     assert server.get("/trap", address="127.0.0.9").status == 403
     banned = server.get("/", address="127.0.0.9")
     assert (banned.status, banned.headers["connection"]) == (403, "close")
+    kept = server.client("127.0.0.10")
+    assert kept.get("/").status == 200
+    banned = kept.get("/trap")  # a connection that is kept would hold a worker
+    assert (banned.status, banned.headers.get("connection")) == (403, "close")
+    kept.close()
     assert [server.get("/").status for _ in range(4)] == [200, 200, 200, 429]
     server.graceful()
     assert server.get("/", address="127.0.0.9").status == 403

@@ -7,7 +7,7 @@
 #ifndef SHIELD_ANSWER_FILTER_H
 #define SHIELD_ANSWER_FILTER_H
 
-#include "verdict.h"
+#include "judged.h"
 
 void shield_answer_register(void);
 /* When all modules are loaded and have registered their filters. */

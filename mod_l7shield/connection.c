@@ -11,6 +11,7 @@
  */
 #include "connection.h"
 
+#include "peer.h"
 #include "refuse.h"
 #include "request.h"
 #include "shared_memory.h"

@@ -13,7 +13,7 @@
 #include "head.h"
 
 #include "challenge.h"
-#include "connection.h"
+#include "peer.h"
 #include "refuse.h"
 #include "upgrade.h"
 #include "verdict.h"

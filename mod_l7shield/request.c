@@ -7,7 +7,7 @@
  */
 #include "request.h"
 
-#include "connection.h"
+#include "peer.h"
 #include "scratch.h"
 #include "strict_wait.h"
 

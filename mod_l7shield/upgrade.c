@@ -5,7 +5,7 @@
  */
 #include "upgrade.h"
 
-#include "connection.h"
+#include "peer.h"
 #include "verdict.h"
 
 #include "apr_optional.h"

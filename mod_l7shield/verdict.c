@@ -161,12 +161,6 @@ const l7s_verdict_t *shield_verdict_make_address(request_rec *r, l7s_mode_t mode
     return refused ? keep(r, &verdict, 0)->verdict : NULL;
 }
 
-const l7s_verdict_t *shield_verdict_kept(const request_rec *r)
-{
-    const shield_judged_t *judged = shield_judged(r);
-    return judged ? judged->verdict : NULL;
-}
-
 const shield_judged_t *shield_verdict_move(request_rec *r, apr_pool_t *pool)
 {
     const shield_judged_t *judged = shield_judged(r);

@@ -21,7 +21,8 @@ int admin_backup(const admin_options_t *options)
     admin_trouble_t trouble = {.failed = false};
     char partial[PATH_MAX_BYTES];
     snprintf(partial, sizeof(partial), "%s.partial", options->argument);
-    FILE *out = fopen(partial, "we");
+    unlink(partial); /* of one that was interrupted, whoever may read it */
+    FILE *out = fopen(partial, "wxe");
     bool good = out != NULL || admin_trouble(&trouble, partial, strerror(errno));
     good = good &&
            admin_backup_file_write(options->data_dir, options->argument, out, &trouble);

@@ -6,6 +6,7 @@
 #include "../../core/bus/trust.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gnutls/crypto.h>
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -66,18 +67,29 @@ bool admin_close_synced(FILE *file)
     return fclose(file) == 0 && good;
 }
 
+/* A new file that only its owner may read, whatever is there; tokens' hashes and secrets
+ * of webhooks are in it. */
+static int create(const char *path)
+{
+    unlink(path);
+    return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
 /* ---- writing ---- */
 
 /* A consistent copy of one database in a file of its own. */
 static bool copy_database(const char *from, const char *to, admin_trouble_t *trouble)
 {
     sqlite3 *source = NULL, *target = NULL;
+    int made = create(to);
+    if (made < 0) {
+        return admin_trouble(trouble, to, strerror(errno));
+    }
+    close(made);
     int code = sqlite3_open_v2(from, &source, SQLITE_OPEN_READONLY, NULL);
     if (code == SQLITE_OK) {
         sqlite3_busy_timeout(source, BUSY_MS);
-        unlink(to);
-        code = sqlite3_open_v2(to, &target, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
-                               NULL);
+        code = sqlite3_open_v2(to, &target, SQLITE_OPEN_READWRITE, NULL);
     }
     if (code == SQLITE_OK) {
         sqlite3_backup *backup = sqlite3_backup_init(target, "main", source, "main");
@@ -123,7 +135,9 @@ bool admin_backup_file_write(const char *data_dir, const char *scratch, FILE *ou
     for (size_t i = 0; admin_backup_databases[i] != NULL && good; i++) {
         good = add_database(data_dir, scratch, admin_backup_databases[i], out, trouble);
     }
-    return good && fflush(out) == 0;
+    /* What could not be written for a moment is missing, although the rest came after. */
+    return good && ((fflush(out) == 0 && ferror(out) == 0) ||
+                    admin_trouble(trouble, "the backup", strerror(errno)));
 }
 
 /* ---- reading ---- */
@@ -138,7 +152,8 @@ static bool extract(FILE *in, const char *name, const char *to, admin_trouble_t 
         strcmp(found, name) != 0 || bytes <= 0) {
         return admin_trouble(trouble, name, "is not in the backup");
     }
-    FILE *out = fopen(to, "we");
+    int made = create(to);
+    FILE *out = made < 0 ? NULL : fdopen(made, "w");
     if (out == NULL) {
         return admin_trouble(trouble, to, strerror(errno));
     }

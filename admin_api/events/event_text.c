@@ -6,6 +6,7 @@
 #include "event_text.h"
 
 #include "../../core/clock.h"
+#include "../log.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +35,8 @@ static char *frame_of(const admin_event_t *event, const char *data, size_t *size
     return frame;
 }
 
-char *admin_event_frame(const admin_event_t *event, const admin_privacy_t *privacy,
-                        size_t *size)
+static char *render(const admin_event_t *event, const admin_privacy_t *privacy,
+                    size_t *size)
 {
     if (privacy->addresses == ADMIN_ADDRESSES_FULL) {
         return frame_of(event, event->data, size); /* nothing to look for */
@@ -45,6 +46,18 @@ char *admin_event_frame(const admin_event_t *event, const admin_privacy_t *priva
     json_decref(data);
     char *frame = text == NULL ? NULL : frame_of(event, text, size);
     free(text);
+    return frame;
+}
+
+char *admin_event_frame(const admin_event_t *event, const admin_privacy_t *privacy,
+                        size_t *size)
+{
+    char *frame = render(event, privacy, size);
+    if (frame == NULL) {
+        admin_log(ADMIN_ERROR, "L7S3440",
+                  "Event %" PRId64 " cannot be shown: it is damaged, or memory ran out.",
+                  event->id);
+    }
     return frame;
 }
 

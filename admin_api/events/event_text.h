@@ -9,7 +9,8 @@
 #include "../store/event_log.h"
 #include "../store/privacy.h"
 
-/* malloc'ed "id: …\nevent: …\ndata: {…}\n\n"; *size without the NUL. NULL: no memory. */
+/* malloc'ed "id: …\nevent: …\ndata: {…}\n\n"; *size without the NUL. NULL: it
+ * is damaged, or no memory; the log says so. */
 char *admin_event_frame(const admin_event_t *event, const admin_privacy_t *privacy,
                         size_t *size);
 

@@ -6,16 +6,12 @@
 #include "hub.h"
 
 #include "../fleet/kill_switch.h"
-#include "../log.h"
 #include "../store/event_log.h"
 #include "../worker.h"
 #include "config_events.h"
 #include "event_text.h"
-#include "ring.h"
-#include <inttypes.h>
-#include <stdio.h>
+#include "reader.h"
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define HEARTBEAT_MS 15000
@@ -23,21 +19,15 @@
 /* Events that come faster than this are told together. */
 #define PAUSE_MS 20
 #define LOAD_MAX 256
-#define CATCH_UP_MAX 256
 #define CATCH_UP_ROUNDS 8
 #define CLOSE_SECONDS 2
-#define PENDING_MAX 192
 
 struct admin_subscriber {
     admin_hub_t *hub;
     admin_subscriber_t *previous, *next;
-    unsigned types;
-    int64_t after; /* the last event that was passed on or passed over */
-    size_t skip;   /* bytes of the next frame that have been sent */
+    admin_reader_t reader;
     uint64_t wake_ms;
     bool asleep, woken;
-    char pending[PENDING_MAX]; /* goes out before anything else */
-    size_t pending_size;
     const admin_sleep_t *sleep;
     void *connection; /* while it is asleep */
 };
@@ -73,9 +63,10 @@ static bool is_stale(const admin_hub_t *hub)
 static bool has_news(const admin_subscriber_t *subscriber)
 {
     const admin_ring_t *ring = &subscriber->hub->ring;
-    return !is_stale(subscriber->hub) && subscriber->after < ring->head &&
-           (subscriber->after < ring->base ||
-            admin_ring_next(ring, subscriber->after, subscriber->types) != NULL);
+    const admin_reader_t *reader = &subscriber->reader;
+    return !is_stale(subscriber->hub) && reader->after < ring->head &&
+           (reader->after < ring->base ||
+            admin_ring_next(ring, reader->after, reader->types) != NULL);
 }
 
 /* Those for whom there is an event, or whose time has come. */
@@ -117,26 +108,16 @@ bool admin_hub_sleep(admin_subscriber_t *subscriber, const admin_sleep_t *sleep,
 
 /* ---- the thread: from the event log into the ring ---- */
 
-/* It is passed over: nobody must wait for it for ever. */
-static void complain(const admin_event_t *event)
-{
-    admin_log(ADMIN_ERROR, "L7S3440",
-              "Event %" PRId64 " cannot be shown: it is damaged, or memory ran out.",
-              event->id);
-}
-
 static bool take_event(void *context, const admin_event_t *event)
 {
     admin_hub_t *hub = context;
     admin_frame_t frame = {.id = event->id, .type = 1u << event->type};
     frame.text = admin_event_frame(event, &hub->privacy, &frame.size);
-    if (frame.text == NULL) {
-        complain(event);
-        return true;
+    if (frame.text != NULL) { /* else passed over: nobody must wait for it for ever */
+        pthread_mutex_lock(&hub->worker.lock);
+        admin_ring_add(&hub->ring, &frame);
+        pthread_mutex_unlock(&hub->worker.lock);
     }
-    pthread_mutex_lock(&hub->worker.lock);
-    admin_ring_add(&hub->ring, &frame);
-    pthread_mutex_unlock(&hub->worker.lock);
     return true;
 }
 
@@ -310,7 +291,8 @@ admin_subscriber_t *admin_hub_join(admin_hub_t *hub, unsigned types, int64_t aft
     if (subscriber == NULL) {
         return NULL;
     }
-    *subscriber = (admin_subscriber_t){.hub = hub, .types = types, .after = after};
+    *subscriber =
+        (admin_subscriber_t){.hub = hub, .reader = {.types = types, .after = after}};
     pthread_mutex_lock(&hub->worker.lock);
     bool room = hub->count < ADMIN_SUBSCRIBERS_MAX && !hub->closing;
     if (room) {
@@ -349,154 +331,40 @@ void admin_hub_leave(admin_subscriber_t *subscriber)
 
 int64_t admin_hub_position(const admin_subscriber_t *subscriber)
 {
-    return subscriber->after;
+    return subscriber->reader.after;
 }
 
 void admin_hub_move(admin_subscriber_t *subscriber, int64_t after)
 {
     if (subscriber != NULL) {
         pthread_mutex_lock(&subscriber->hub->worker.lock);
-        subscriber->after = after;
+        subscriber->reader.after = after;
         pthread_mutex_unlock(&subscriber->hub->worker.lock);
     }
 }
 
 /* ---- the stream of one subscriber ---- */
 
-static void set_pending(admin_subscriber_t *subscriber, const char *text)
-{
-    subscriber->pending_size = strlen(text);
-    memcpy(subscriber->pending, text, subscriber->pending_size);
-}
-
-/* The position is in the frame, so a client that reconnects goes on from here. */
 void admin_hub_reset(admin_subscriber_t *subscriber, int64_t first, int64_t last)
 {
-    char text[PENDING_MAX];
-    snprintf(text, sizeof(text),
-             "id: %" PRId64 "\nevent: reset\ndata: {\"first_id\":%" PRId64
-             ",\"last_id\":%" PRId64 "}\n\n",
-             last, first, last);
-    set_pending(subscriber, text);
-    subscriber->after = last;
-    subscriber->skip = 0;
-}
-
-/* Where the text goes: what has been written of `size`. */
-typedef struct {
-    admin_subscriber_t *subscriber;
-    const admin_privacy_t *privacy;
-    char *out;
-    size_t size, used;
-} sink_t;
-
-/* False: there is no room for (all of) it. A frame is cut only where it is larger than
- * the whole buffer. */
-static bool put_frame(sink_t *sink, int64_t id, const char *text, size_t size)
-{
-    admin_subscriber_t *subscriber = sink->subscriber;
-    size_t skip = subscriber->skip < size ? subscriber->skip : size;
-    size_t rest = size - skip, room = sink->size - sink->used;
-    if (rest > room && sink->used > 0) {
-        return false;
-    }
-    size_t count = rest < room ? rest : room;
-    memcpy(sink->out + sink->used, text + skip, count);
-    sink->used += count;
-    if (count < rest) {
-        subscriber->skip = skip + count;
-        return false;
-    }
-    subscriber->skip = 0;
-    subscriber->after = id;
-    return true;
-}
-
-static bool put_event(void *context, const admin_event_t *event)
-{
-    sink_t *sink = context;
-    size_t size;
-    char *frame = admin_event_frame(event, sink->privacy, &size);
-    if (frame == NULL) {
-        complain(event);
-        return true;
-    }
-    bool put = put_frame(sink, event->id, frame, size);
-    free(frame);
-    return put;
-}
-
-/* From the event log, without the lock: who is this far behind shares nothing. False: the
- * log cannot be read. */
-static bool catch_up(sink_t *sink)
-{
-    int64_t first, last, after = sink->subscriber->after;
-    bool more;
-    admin_store_t *store = sink->subscriber->hub->daemon->store;
-    if (admin_event_range(store, &first, &last) != L7S_OK) {
-        return false;
-    }
-    if (after < first - 1) {
-        admin_hub_reset(sink->subscriber, first, last);
-        return true;
-    }
-    if (admin_event_each(store, sink->subscriber->types, CATCH_UP_MAX, &after, &more,
-                         put_event, sink) != L7S_OK) {
-        return false;
-    }
-    sink->subscriber->after = after;
-    return true;
-}
-
-static void put_from_ring(sink_t *sink)
-{
-    admin_subscriber_t *subscriber = sink->subscriber;
-    const admin_ring_t *ring = &subscriber->hub->ring;
-    const admin_frame_t *frame;
-    do {
-        frame = admin_ring_next(ring, subscriber->after, subscriber->types);
-    } while (frame != NULL && put_frame(sink, frame->id, frame->text, frame->size));
-    if (frame == NULL && subscriber->after < ring->head) {
-        subscriber->after = ring->head;
-    }
-}
-
-static bool put_pending(sink_t *sink)
-{
-    admin_subscriber_t *subscriber = sink->subscriber;
-    size_t size = subscriber->pending_size;
-    if (size == 0 || size > sink->size) {
-        return false;
-    }
-    memcpy(sink->out, subscriber->pending, size);
-    sink->used = size;
-    subscriber->pending_size = 0;
-    return true;
-}
-
-/* Without data it is no event to a client, but its Last-Event-ID moves on, so that a rare
- * type does not make its position too old. */
-static void put_heartbeat(sink_t *sink)
-{
-    char text[PENDING_MAX];
-    snprintf(text, sizeof(text), ":\nid: %" PRId64 "\n\n", sink->subscriber->after);
-    set_pending(sink->subscriber, text);
-    (void)put_pending(sink);
+    admin_reader_reset(&subscriber->reader, first, last);
 }
 
 /* Under the lock. False: the event log has to be asked. */
-static bool put_shared(sink_t *sink)
+static bool put_shared(admin_subscriber_t *subscriber, admin_outlet_t *outlet)
 {
-    admin_subscriber_t *subscriber = sink->subscriber;
-    if (is_stale(subscriber->hub) || put_pending(sink)) {
+    const admin_hub_t *hub = subscriber->hub;
+    admin_reader_t *reader = &subscriber->reader;
+    if (is_stale(hub) || admin_reader_pending(reader, outlet)) {
         return true;
     }
-    if (subscriber->after < subscriber->hub->ring.base) {
+    if (reader->after < hub->ring.base) {
         return false;
     }
-    put_from_ring(sink);
-    if (sink->used == 0 && subscriber->woken && admin_mono_ms() >= subscriber->wake_ms) {
-        put_heartbeat(sink);
+    admin_reader_follow(reader, &hub->ring, outlet);
+    if (outlet->used == 0 && subscriber->woken &&
+        admin_mono_ms() >= subscriber->wake_ms) {
+        admin_reader_heartbeat(reader, outlet);
     }
     subscriber->woken = false;
     return true;
@@ -506,23 +374,27 @@ int64_t admin_hub_read(admin_subscriber_t *subscriber, const admin_sleep_t *slee
                        void *connection, char *out, size_t size)
 {
     admin_hub_t *hub = subscriber->hub;
+    admin_reader_t *reader = &subscriber->reader;
+    admin_outlet_t outlet = {out, size, 0};
+    bool asleep = false, good = true;
     pthread_mutex_lock(&hub->worker.lock);
     admin_privacy_t privacy = hub->privacy;
-    sink_t sink = {subscriber, &privacy, out, size, 0};
-    bool asleep = false, good = true;
-    for (unsigned round = 0; good && !hub->closing && !asleep && sink.used == 0;
+    for (unsigned round = 0; good && !hub->closing && !asleep && outlet.used == 0;
          round++) {
         if (round == CATCH_UP_ROUNDS) {
-            put_heartbeat(&sink); /* a rare type: others shall have their turn */
-        } else if (!put_shared(&sink)) {
+            /* A rare type: others shall have their turn. */
+            admin_reader_heartbeat(reader, &outlet);
+        } else if (!put_shared(subscriber, &outlet)) {
+            /* Who is this far behind shares nothing. */
             pthread_mutex_unlock(&hub->worker.lock);
-            good = catch_up(&sink);
+            good = admin_reader_catch_up(reader, hub->daemon->store, &privacy, &outlet) ==
+                   L7S_OK;
             pthread_mutex_lock(&hub->worker.lock);
-        } else if (sink.used == 0) {
+        } else if (outlet.used == 0) {
             asleep = fall_asleep(subscriber, sleep, connection,
                                  admin_mono_ms() + HEARTBEAT_MS);
         }
     }
     pthread_mutex_unlock(&hub->worker.lock);
-    return sink.used > 0 ? (int64_t)sink.used : asleep ? 0 : ADMIN_HUB_END;
+    return outlet.used > 0 ? (int64_t)outlet.used : asleep ? 0 : ADMIN_HUB_END;
 }

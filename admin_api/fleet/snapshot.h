@@ -2,16 +2,13 @@
  *
  * What the fleet is to have, read from the store and put into the form in which it
  * travels (core/bus/manifest.h): parts, chunks, manifest, mode item. Does not touch the
- * bus.
- *
- * A part whose text did not change keeps its chunks, so a change of one policy neither
- * compresses nor sends a large list again. Not thread-safe: it belongs to the publisher.
+ * bus. Not thread-safe: it belongs to the publisher.
  */
 #ifndef ADMIN_SNAPSHOT_H
 #define ADMIN_SNAPSHOT_H
 
-#include "../../core/bus/manifest.h"
 #include "../daemon.h"
+#include "snapshot_parts.h"
 
 typedef struct admin_snapshot admin_snapshot_t;
 
@@ -25,7 +22,6 @@ L7S_MUST_USE l7s_status_t admin_snapshot_read_bans(admin_snapshot_t *snapshot,
                                                    uint64_t now_ms);
 
 /* Calls `store` for every chunk that is not known to be in memcached, until one fails. */
-typedef l7s_status_t (*admin_chunk_fn)(void *context, const l7s_chunk_t *chunk);
 L7S_MUST_USE l7s_status_t admin_snapshot_store(admin_snapshot_t *snapshot,
                                                admin_chunk_fn store, void *context);
 /* Nothing is known to be in memcached any more. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One API call as a resource handler sees it: what was asked, by whom, and the answer it
- * fills in. Handlers know neither libmicrohttpd nor the socket; server.c owns both, frees
- * everything in the completion callback; reply.c writes the envelope of errors.
+ * fills in. Handlers know neither libmicrohttpd nor the socket; server.c owns both and
+ * frees everything in the completion callback, reply.c writes the envelope of errors.
  */
 #ifndef ADMIN_CALL_H
 #define ADMIN_CALL_H

@@ -116,12 +116,38 @@ static unsigned weight_of(const char *at, const char *end)
     return 1000;
 }
 
-static void hear(wanted_t *wanted, const char *start, const char *end, unsigned place)
-{
-    const char *parameters = memchr(start, ';', (size_t)(end - start));
-    span_t range = trim(start, parameters != NULL ? parameters : end);
-    unsigned weight = parameters != NULL ? weight_of(parameters + 1, end) : 1000;
+typedef struct {
+    const char *at, *end; /* what is left of the header */
+    unsigned place;
+    span_t range; /* the one that was read last, and its weight */
+    unsigned weight;
+} reader_t;
 
+static reader_t begin(const char *header)
+{
+    return (reader_t){.at = header,
+                      .end = header + strnlen(header, L7S_ACCEPT_BYTES_MAX)};
+}
+
+static bool next(reader_t *reader)
+{
+    if (reader->at >= reader->end || reader->place == L7S_ACCEPT_RANGES_MAX) {
+        return false;
+    }
+    const char *start = reader->at;
+    const char *comma = memchr(start, ',', (size_t)(reader->end - start));
+    const char *end = comma != NULL ? comma : reader->end;
+    const char *parameters = memchr(start, ';', (size_t)(end - start));
+
+    reader->range = trim(start, parameters != NULL ? parameters : end);
+    reader->weight = parameters != NULL ? weight_of(parameters + 1, end) : 1000;
+    reader->at = comma != NULL ? comma + 1 : reader->end;
+    reader->place++;
+    return true;
+}
+
+static void hear(wanted_t *wanted, span_t range, unsigned weight, unsigned place)
+{
     for (l7s_form_t form = 0; form < FORMS; form++) {
         int exactness = exactness_of(form, range);
         if (exactness > wanted->exactness[form]) {
@@ -134,13 +160,40 @@ static void hear(wanted_t *wanted, const char *start, const char *end, unsigned 
 
 static void read_header(wanted_t *wanted, const char *header)
 {
-    const char *end = header + strnlen(header, L7S_ACCEPT_BYTES_MAX);
+    reader_t reader = begin(header);
 
-    for (unsigned place = 0; header < end && place < L7S_ACCEPT_RANGES_MAX; place++) {
-        const char *comma = memchr(header, ',', (size_t)(end - header));
-        hear(wanted, header, comma != NULL ? comma : end, place);
-        header = comma != NULL ? comma + 1 : end;
+    while (next(&reader)) {
+        hear(wanted, reader.range, reader.weight, reader.place);
     }
+}
+
+/* Of a type that is known by its name alone. */
+static int exactness_of_type(const char *type, span_t range)
+{
+    size_t major = strcspn(type, "/") + 1;
+    bool any_subtype = range.length == major + 1 && range.text[major] == '*' &&
+                       strncasecmp(range.text, type, major) == 0;
+
+    return is(range, type)    ? NAMED
+           : any_subtype      ? ANY_SUBTYPE
+           : is(range, "*/*") ? ANYTHING
+                              : UNNAMED;
+}
+
+l7s_accepted_t l7s_accept_type(const char *header, const char *type)
+{
+    l7s_accepted_t out = {.weight = 0};
+    reader_t reader = begin(header);
+    int best = UNNAMED;
+
+    while (next(&reader)) {
+        int exactness = exactness_of_type(type, reader.range);
+        if (exactness > best) {
+            best = exactness;
+            out = (l7s_accepted_t){reader.weight, reader.place, exactness == NAMED};
+        }
+    }
+    return out;
 }
 
 static bool is_better(const wanted_t *wanted, l7s_form_t a, l7s_form_t b)

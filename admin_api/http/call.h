@@ -41,7 +41,7 @@ typedef struct admin_call {
     bool tls;
     const json_t *bounds; /* document of a token bound to sets or apps; else NULL */
     const char *if_match, *if_none_match, *reason, *accept;
-    bool dry_run, pretty, view_spec, force, adopt;
+    bool dry_run, pretty, view_spec, force, adopt, verbose;
     const char *set;      /* on whose behalf a set's handler changes objects; else NULL */
     json_t *body;         /* parsed and schema-checked; NULL without one */
     int upload;           /* of a log: the body as a file, -1 when it is none … */

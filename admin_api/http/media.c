@@ -3,32 +3,27 @@
  * Accept and Content-Type (media.h).
  */
 #include "media.h"
+#include "../../core/accept.h"
 
 #include <string.h>
 #include <strings.h>
 
 bool admin_media_accepts(const char *accept, const char *type)
 {
-    size_t major = strcspn(type, "/") + 1;
-    while (*accept != '\0') {
-        size_t size = strcspn(accept, ",");
-        size_t range = strspn(accept, " \t");
-        const char *at = accept + range;
-        size_t length = strcspn(at, ";, \t");
-        bool match = (length == strlen(type) && strncasecmp(at, type, length) == 0) ||
-                     (length == 3 && strncmp(at, "*/*", 3) == 0) ||
-                     (length == major + 1 && strncasecmp(at, type, major) == 0 &&
-                      at[major] == '*');
-        const char *quality = memmem(accept, size, "q=0", 3);
-        bool zero =
-            quality != NULL && strspn(quality + 2, "0.") == strcspn(quality + 2, ",; \t");
-        if (match && !zero) {
-            return true;
-        }
-        accept += size;
-        accept += *accept == ',';
+    return l7s_accept_type(accept, type).weight > 0;
+}
+
+bool admin_media_prefers(const char *accept, const char *type, const char *other)
+{
+    if (accept == NULL) {
+        return false;
     }
-    return false;
+    l7s_accepted_t a = l7s_accept_type(accept, type);
+    l7s_accepted_t b = l7s_accept_type(accept, other);
+    if (!a.named || a.weight == 0 || a.weight != b.weight) {
+        return a.named && a.weight > b.weight;
+    }
+    return !b.named || a.place < b.place;
 }
 
 bool admin_media_is(const char *value, const char *type)

@@ -4,6 +4,7 @@
  * secret, since a client may as well ask for any page.
  */
 #include "page.h"
+#include "media.h"
 #include "parameters.h"
 #include "problem.h"
 
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 1000
@@ -53,15 +53,9 @@ static json_t *write_cursor(const char *key)
     return json_string(text);
 }
 
-/* The types in Accept are few; the first that this API knows decides. */
 bool admin_page_wants_lines(const admin_call_t *call)
 {
-    if (call->accept == NULL) {
-        return false;
-    }
-    const char *lines = strcasestr(call->accept, "application/x-ndjson");
-    const char *json = strcasestr(call->accept, "application/json");
-    return lines != NULL && (json == NULL || lines < json);
+    return admin_media_prefers(call->accept, "application/x-ndjson", "application/json");
 }
 
 bool admin_page_begin(admin_call_t *call, admin_page_t *page)

@@ -8,6 +8,7 @@
 #include "../../core/json/schema.h"
 #include "../events/hub.h"
 #include "../worker.h"
+#include "media.h"
 #include "page.h"
 #include "problem.h"
 #include "report.h"
@@ -112,11 +113,12 @@ bool admin_request_mutates(const admin_request_t *request)
                      strcmp(method, "OPTIONS") != 0;
 }
 
-/* NDJSON and the formats for firewalls are not cut into pages. */
+/* NDJSON and texts are not cut into pages. */
 static bool wants_everything(const admin_request_t *request)
 {
     return (request->route->produces & ADMIN_PRODUCES_NDJSON) != 0 &&
            (admin_page_wants_lines(&request->call) ||
+            admin_media_prefers(request->call.accept, "text/plain", "application/json") ||
             query(&request->call, "format") != NULL);
 }
 
@@ -141,8 +143,10 @@ static bool parse_body(admin_request_t *request)
         return true;
     }
     if (request->body_size == 0) {
-        admin_call_problem(call, "invalid_json",
-                           "The body is empty; send a JSON object.");
+        admin_call_problem(call, "invalid_json", "The body is empty; send %s.",
+                           request->route->body_max == ADMIN_BODY_LOG
+                               ? "a log, or a JSON object that names one"
+                               : "a JSON object");
         return false;
     }
     call->body = l7s_json_read(request->body, request->body_size, &call->problems);

@@ -6,6 +6,7 @@
 #include "../../core/json/utf8.h"
 #include "guard.h"
 #include "media.h"
+#include "parameter_words.h"
 #include "problem.h"
 #include "request.h"
 #include "scope.h"
@@ -22,7 +23,6 @@ static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind,
                                        const char *key, const char *value)
 {
     (void)kind;
-    (void)value;
     admin_request_t *request = context;
     admin_call_t *call = &request->call;
     int known = admin_route_parameter(request->route, key);
@@ -40,21 +40,15 @@ static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind,
                            "The query parameter \"%.80s\" may come once only.", key);
         return MHD_NO;
     }
-    return MHD_YES;
+    bool good =
+        admin_parameter_words(call, request->route, key, value == NULL ? "" : value);
+    return good ? MHD_YES : MHD_NO;
 }
 
-/* Absent is false; anything but true and false is an error. */
-static bool flag(admin_call_t *call, const char *name)
+static bool flag(const admin_call_t *call, const char *name)
 {
     const char *value = call->query(call, name);
-    if (value == NULL || strcmp(value, "false") == 0) {
-        return false;
-    }
-    if (strcmp(value, "true") != 0 && call->status == 0) {
-        admin_call_problem(call, "invalid_parameter",
-                           "The query parameter \"%s\" is true or false.", name);
-    }
-    return true;
+    return value != NULL && strcmp(value, "true") == 0;
 }
 
 static bool check_parameters(admin_request_t *request)
@@ -69,13 +63,10 @@ static bool check_parameters(admin_request_t *request)
     call->dry_run = flag(call, "dry_run");
     call->force = flag(call, "force");
     call->adopt = flag(call, "adopt");
+    call->verbose = flag(call, "verbose");
     const char *view = call->query(call, "view");
-    if (view != NULL && strcmp(view, "spec") != 0 && strcmp(view, "full") != 0) {
-        admin_call_problem(call, "invalid_parameter",
-                           "The query parameter \"view\" is \"spec\" or \"full\".");
-    }
     call->view_spec = view != NULL && strcmp(view, "spec") == 0;
-    return call->status == 0;
+    return true;
 }
 
 /* -- media types -- */
@@ -85,7 +76,7 @@ static bool check_accept(admin_request_t *request)
     admin_call_t *call = &request->call;
     unsigned produces = request->route->produces;
     const char *accept = call->accept;
-    if (accept == NULL || admin_media_accepts(accept, "application/problem+json") ||
+    if (accept == NULL ||
         ((produces & ADMIN_PRODUCES_JSON) != 0 &&
          admin_media_accepts(accept, "application/json")) ||
         ((produces & ADMIN_PRODUCES_NDJSON) != 0 &&

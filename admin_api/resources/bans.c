@@ -78,14 +78,8 @@ void admin_bans_list(admin_call_t *call)
     if (!may_see(call) || !admin_parameter_selection(call, columns, &filter.rows)) {
         return;
     }
-    bool nft = format != NULL && strcmp(format, "nft") == 0;
-    if (nft || (format != NULL && strcmp(format, "plain") == 0)) {
-        admin_bans_text(call, &filter, nft);
-        return;
-    }
-    if (format != NULL && strcmp(format, "json") != 0) {
-        admin_call_problem(call, "invalid_parameter",
-                           "format must be \"json\", \"plain\" or \"nft\".");
+    if (admin_bans_text_wanted(call)) {
+        admin_bans_text(call, &filter, format != NULL && strcmp(format, "nft") == 0);
         return;
     }
     if (!admin_page_begin(call, &page)) {

@@ -5,9 +5,11 @@
  */
 #include "bans_text.h"
 
+#include "../http/media.h"
 #include "../http/problem.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The rules are the administrator's; this fills two sets, and may be loaded again and
  * again with "nft -f -". */
@@ -39,6 +41,14 @@ static bool write_one(void *context, const admin_ban_t *row)
         fprintf(text->out, "%s\n", network);
     }
     return true;
+}
+
+bool admin_bans_text_wanted(const admin_call_t *call)
+{
+    const char *format = call->query(call, "format");
+    return format != NULL
+               ? strcmp(format, "json") != 0
+               : admin_media_prefers(call->accept, "text/plain", "application/json");
 }
 
 void admin_bans_text(admin_call_t *call, const admin_ban_filter_t *filter, bool nft)

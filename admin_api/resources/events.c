@@ -7,6 +7,7 @@
 #include "../events/event_text.h"
 #include "../events/hub.h"
 #include "../http/auth.h"
+#include "../http/media.h"
 #include "../http/page.h"
 #include "../http/parameters.h"
 #include "../http/problem.h"
@@ -17,7 +18,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define WAIT_SECONDS_MAX 60
 #define LIMIT_MAX 1000
@@ -72,7 +72,7 @@ static bool read_question(admin_call_t *call, question_t *question)
         return false;
     }
     question->streams =
-        call->accept != NULL && strcasestr(call->accept, "text/event-stream") != NULL;
+        admin_media_prefers(call->accept, "text/event-stream", "application/json");
     question->after = question->last;
     if (!read_types(call, &question->types) ||
         !admin_parameter_number(call, "after", 0, ID_MAX, &question->after) ||
@@ -98,11 +98,16 @@ static bool is_sound(const question_t *question)
 
 static void refuse_position(admin_call_t *call, const question_t *question)
 {
+    const char *why =
+        question->after < 0 || question->after > question->last
+            ? "is no position of this event log, which may be another one now"
+            : "is a position whose events are not kept any more";
+    char given[24];
+    snprintf(given, sizeof(given), "%" PRId64, question->after);
     admin_call_problem(call, "position_too_old",
-                       "The events behind %" PRId64
-                       " are not kept any more: read the state anew and go on after"
-                       " %" PRId64 ".",
-                       question->after, question->last);
+                       "\"%.32s\" %s: read the state anew and go on after %" PRId64 ".",
+                       call->last_event_id != NULL ? call->last_event_id : given, why,
+                       question->last);
 }
 
 static admin_subscriber_t *join(admin_call_t *call, const question_t *question)

@@ -47,6 +47,30 @@ static const struct {
     {"override", "until", NULL, NULL, "overrides"},
 };
 
+static bool holds_text(const json_t *array, const char *text)
+{
+    size_t index;
+    json_t *value;
+    json_array_foreach(array, index, value)
+    {
+        if (strcmp(json_string_value(value), text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+json_t *admin_features(void)
+{
+    json_t *names = json_array();
+    for (size_t row = 0; row < sizeof(needs) / sizeof(needs[0]); row++) {
+        if (!holds_text(names, needs[row].feature)) {
+            json_array_append_new(names, json_string(needs[row].feature));
+        }
+    }
+    return names;
+}
+
 typedef struct {
     const char *feature;
     size_t count;

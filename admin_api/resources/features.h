@@ -9,6 +9,9 @@
 
 #include "../store/store_objects.h"
 
+/* Their names, new: what this version knows of. */
+json_t *admin_features(void);
+
 /* Do all live nodes have what these changes need? Without live nodes, or with
  * ?force=true, nobody is asked. False: the call has its problem, which names the nodes.
  */

@@ -8,14 +8,7 @@
 #include "../store/store.h"
 #include "resources.h"
 
-#include <string.h>
-
 #define RETRY_SECONDS 5
-
-void admin_health_livez(admin_call_t *call)
-{
-    admin_call_reply(call, 200, json_pack("{s:s}", "status", "alive"));
-}
 
 static json_t *servers_of(const admin_call_t *call)
 {
@@ -30,10 +23,24 @@ static json_t *servers_of(const admin_call_t *call)
     return servers;
 }
 
-static bool is_verbose(const admin_call_t *call)
+/* {"status"}, and with ?verbose=true store and bus, each by itself. */
+static void reply(admin_call_t *call, const char *name, bool store, bool bus)
 {
-    const char *verbose = call->query(call, "verbose");
-    return verbose != NULL && strcmp(verbose, "false") != 0;
+    json_t *document = json_pack("{s:s}", "status", name);
+    if (call->verbose) {
+        json_object_set_new(document, "store", json_pack("{s:b}", "writable", store));
+        json_object_set_new(
+            document, "bus",
+            json_pack("{s:b, s:o}", "reachable", bus, "servers", servers_of(call)));
+    }
+    admin_call_reply(call, 200, document);
+}
+
+/* Neither of them makes a restart of the daemon the cure, so it is alive without them. */
+void admin_health_livez(admin_call_t *call)
+{
+    reply(call, "alive", call->verbose && admin_store_writable(call->daemon->store),
+          call->verbose && admin_publisher_up(call->daemon->publisher));
 }
 
 void admin_health_readyz(admin_call_t *call)
@@ -57,12 +64,5 @@ void admin_health_readyz(admin_call_t *call)
         call->retry_after_seconds = RETRY_SECONDS;
         return;
     }
-    json_t *reply = json_pack("{s:s}", "status", "ready");
-    if (is_verbose(call)) {
-        json_object_set_new(reply, "store", json_pack("{s:b}", "writable", 1));
-        json_object_set_new(
-            reply, "bus",
-            json_pack("{s:b, s:o}", "reachable", 1, "servers", servers_of(call)));
-    }
-    admin_call_reply(call, 200, reply);
+    reply(call, "ready", store, bus);
 }

@@ -141,16 +141,26 @@ static json_t *laggards(admin_call_t *call, int64_t revision)
     return late;
 }
 
+static void note_laggards(admin_call_t *call, int64_t revision)
+{
+    json_t *late = laggards(call, revision), *node;
+    size_t index;
+    json_array_foreach(late, index, node)
+    {
+        l7s_problems_add(
+            &call->problems, "", "lags", "%.63s has applied revision %lld",
+            json_string_value(json_object_get(node, "name")),
+            (long long)json_integer_value(json_object_get(node, "applied_revision")));
+    }
+    json_decref(late);
+}
+
 void admin_revisions_rollout(admin_call_t *call)
 {
     int64_t revision;
     int64_t wait_seconds = 0, min_nodes = 0;
     const char *on_timeout = call->query(call, "on_timeout");
     bool fail = on_timeout != NULL && strcmp(on_timeout, "error") == 0;
-    if (on_timeout != NULL && !fail && strcmp(on_timeout, "report") != 0) {
-        admin_call_problem(call, "invalid_parameter", "on_timeout is report or error.");
-        return;
-    }
     if (!admin_parameter_number(call, "wait_seconds", 0, WAIT_SECONDS_MAX,
                                 &wait_seconds) ||
         !admin_parameter_number(call, "min_nodes", 0, NODES_MAX, &min_nodes) ||
@@ -161,6 +171,7 @@ void admin_revisions_rollout(admin_call_t *call)
         wait_for(call, revision, (unsigned)min_nodes, (unsigned)wait_seconds);
     bool done = complete(rollout, (unsigned)min_nodes);
     if (!done && fail) {
+        note_laggards(call, revision);
         admin_call_problem(
             call, "rollout_incomplete",
             "%u of %u live nodes (at least %u wanted) have applied revision"

@@ -7,6 +7,7 @@
 #include "../http/auth.h"
 #include "../http/problem.h"
 #include "../store/store_objects.h"
+#include "features.h"
 #include "resources.h"
 
 #include <ctype.h>
@@ -31,9 +32,9 @@ void admin_root_get(admin_call_t *call)
 {
     const admin_store_t *store = call->daemon->store;
     admin_call_reply(call, 200,
-                     json_pack("{s:s, s:s, s:[s], s:I, s:I, s:{s:s, s:s, s:o*}}", "name",
-                               "l7shieldd", "version", L7S_VERSION, "features", "spine",
-                               "config_epoch",
+                     json_pack("{s:s, s:s, s:o, s:I, s:I, s:{s:s, s:s, s:o*}}", "name",
+                               "l7shieldd", "version", L7S_VERSION, "features",
+                               admin_features(), "config_epoch",
                                (json_int_t)admin_store_config_epoch(store), "revision",
                                (json_int_t)admin_store_revision(call->daemon->store),
                                "caller", "principal", call->principal, "role",

@@ -40,6 +40,33 @@ static void test_media_accepts_ranges_and_qualities(void **state)
     }
 }
 
+static void test_media_prefers_by_weight_then_by_order(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *accept;
+        bool lines;
+    } cases[] = {
+        {NULL, false},
+        {"*/*", false},
+        {"application/*", false},
+        {"application/x-ndjson", true},
+        {"application/x-ndjson, */*", true},
+        {"application/x-ndjson, application/json", true},
+        {"application/json, application/x-ndjson", false},
+        {"application/json;q=0.1, application/x-ndjson", true},
+        {"application/x-ndjson;q=0.1, application/json", false},
+        {"application/x-ndjson;q=0", false},
+        {"application/x-ndjson;q=0, */*", false},
+        {"application/x-ndjson;q=0.5, */*;q=0.8", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(admin_media_prefers(cases[i].accept, "application/x-ndjson",
+                                             "application/json"),
+                         cases[i].lines);
+    }
+}
+
 static void test_media_is_ignores_parameters_and_case(void **state)
 {
     (void)state;
@@ -55,6 +82,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_media_accepts_ranges_and_qualities),
+        cmocka_unit_test(test_media_prefers_by_weight_then_by_order),
         cmocka_unit_test(test_media_is_ignores_parameters_and_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

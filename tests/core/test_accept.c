@@ -115,12 +115,39 @@ static void test_accept_names_html_only_by_name(void **state)
     }
 }
 
+static void test_accept_type_takes_the_most_exact_range(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header;
+        unsigned weight, place;
+        bool named;
+    } cases[] = {
+        {"", 0, 0, false},
+        {"text/plain", 0, 0, false},
+        {"application/json", 1000, 1, true},
+        {"text/html, Application/JSON;q=0.25", 250, 2, true},
+        {"*/*;q=0.1, application/*;q=0.5", 500, 2, false},
+        {"*/*, application/json;q=0", 0, 2, true},
+        {"application/jso, application/jsonx, text/*", 0, 0, false},
+        {",,, */*", 1000, 4, false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        l7s_accepted_t found = l7s_accept_type(cases[i].header, "application/json");
+        assert_int_equal(found.weight, cases[i].weight);
+        assert_int_equal(found.place, cases[i].place);
+        assert_int_equal(found.named, cases[i].named);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accept_form_headers_give_form),
         cmocka_unit_test(test_accept_form_beyond_its_bounds_is_not_read),
         cmocka_unit_test(test_accept_names_html_only_by_name),
+        cmocka_unit_test(test_accept_type_takes_the_most_exact_range),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,16 @@ def test_330_06_media_types_are_negotiated(daemon):
     for accept in ("text/html", "application/json;q=0", "image/*"):
         answer = daemon.call("GET", "/v1", accept=accept)
         assert (answer.status, answer.code) == (406, "not_acceptable"), accept
+    lines = "application/x-ndjson"
+    for accept, kind in ((f"{lines};q=0.1, application/json", "application/json"),
+                         (f"application/json;q=0.1, {lines}", lines),
+                         (f"{lines};q=0, */*", "application/json"), (f"{lines}, */*", lines)):
+        answer = daemon.call("GET", "/v1/policies", accept=accept)
+        assert answer.headers["content-type"] == kind, accept
+    events = daemon.call("GET", "/v1/events", accept="text/event-stream;q=0, application/json")
+    assert events.headers["content-type"] == "application/json"
+    bans = daemon.call("GET", "/v1/bans", accept="text/plain")
+    assert bans.status == 200 and bans.headers["content-type"].startswith("text/plain")
     for kind in ("application/x-www-form-urlencoded", "text/json", ""):
         answer = daemon.call("PUT", "/v1/policies/a", POLICY, content_type=kind)
         assert (answer.status, answer.code) == (415, "unsupported_media_type"), kind
@@ -116,6 +126,27 @@ def test_330_06_media_types_are_negotiated(daemon):
     charset = daemon.call("PUT", "/v1/policies/a", POLICY,
                           content_type="application/json; charset=utf-8")
     assert charset.status == 201
+
+
+def test_330_20_values_that_the_contract_does_not_list_are_400(daemon):
+    """A mistyped filter must not look like "nothing there"."""
+    for path, known in (("/v1/incidents?state=actve", "active"), ("/v1/nodes?state=liv", "live"),
+                        ("/v1/incidents?severity=low&severity=HIGHT", "high"),
+                        ("/v1/bans?origin=nodes", "node"), ("/v1/bans?format=nftt", "nft"),
+                        ("/v1/audit?outcome=don", "done"), ("/v1/policies?view=spek", "spec"),
+                        ("/v1/revisions/1/rollout?on_timeout=errors", "error")):
+        answer = daemon.call("GET", path)
+        assert (answer.status, answer.code) == (400, "invalid_parameter"), path
+        assert f'did you mean "{known}"?' in answer.json["detail"], path
+    for path in ("/v1?pretty=yes", "/readyz?verbose=banana", "/livez?verbose="):
+        answer = daemon.call("GET", path)
+        assert (answer.status, answer.code) == (400, "invalid_parameter"), path
+
+
+def test_330_21_caller_learns_what_this_version_can_do(daemon):
+    features = daemon.call("GET", "/v1").json["features"]
+    assert {"strict", "guard", "overrides"} <= set(features)
+    assert len(features) == len(set(features))
 
 
 def test_330_07_body_where_none_belongs_is_400(daemon):

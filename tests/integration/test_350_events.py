@@ -199,6 +199,7 @@ def test_350_10_long_poll_pages_and_refuses_lost_positions(daemon):
     assert len(events(daemon)) == 25
     answer = daemon.call("GET", "/v1/events?after=26")
     assert answer.status == 410 and answer.code == "position_too_old"
+    assert "no position of this event log" in answer.json["detail"]
     for bad in ("after=-1", "after=x", "limit=0", "wait_seconds=61"):
         assert daemon.call("GET", "/v1/events?" + bad).status == 400, bad
 

@@ -101,6 +101,7 @@ def test_430_05_rollout_ends_as_soon_as_every_node_has_applied(bus):  # noqa: F8
     assert [node["name"] for node in late.json["laggards"]] == ["web-2"]
     failed = bus.api("GET", path + "?wait_seconds=0&min_nodes=2&on_timeout=error")
     assert (failed.status, failed.code) == (504, "rollout_incomplete")
+    assert [error["message"].split()[0] for error in failed.json["errors"]] == ["web-2"]
 
     answers = []
 
@@ -169,8 +170,12 @@ def test_430_07_ready_says_why_not(bus):  # noqa: F811
     ready = bus.api("GET", "/readyz?verbose=true", token=None)
     assert ready.status == 200
     assert ready.json["bus"]["servers"] == [{"server": bus.memcached.address, "up": True}]
+    assert "bus" not in bus.api("GET", "/livez", token=None).json
     bus.memcached.close()
     wait_until(lambda: bus.api("GET", "/readyz", token=None).status == 503, 5, "503")
+    alive = bus.api("GET", "/livez?verbose=true", token=None).json
+    assert alive["status"] == "alive" and alive["store"] == {"writable": True}
+    assert alive["bus"]["reachable"] is False
     answer = bus.api("GET", "/readyz", token=None)
     assert answer.code == "bus_unavailable"
     assert answer.errors == {("/bus", "bus_unavailable")}

@@ -260,7 +260,8 @@ bool admin_auth_accept(admin_call_t *call, admin_auth_result_t result)
         break;
     case ADMIN_AUTH_LIMITED:
         admin_call_problem(call, "too_many_failures",
-                           "This is not valid, and neither were others before it.");
+                           "Too many tokens from this address were not valid: this one "
+                           "is not either. Valid ones are still taken.");
         call->retry_after_seconds = FAILURE_INTERVAL_MS / 1000;
         break;
     case ADMIN_AUTH_UNKNOWN:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Values of query parameters (parameter_words.h). The embedded contract is asked, so that what
- * it says of a parameter is what the daemon does.
+ * Values of query parameters (parameter_words.h). The embedded contract is asked, so that
+ * what it says of a parameter is what the daemon does.
  */
 #include "parameter_words.h"
 #include "../../core/json/nearest.h"

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool admin_parameter_number(admin_call_t *call, const char *name, int64_t min,
                             int64_t max, int64_t *out)
@@ -57,8 +58,8 @@ bool admin_parameter_time(admin_call_t *call, const char *name, uint64_t *out_ms
         return true;
     }
     admin_call_problem(call, "invalid_parameter",
-                       "%s is a time like 2026-01-31T23:59:59Z, or -15m (s, m, h, d).",
-                       name);
+                       "%s is a time like 2026-01-31T23:59:59Z, or -15m (s, m, h, d)%s.",
+                       name, strchr(text, ' ') != NULL ? "; write \"+\" as %2B" : "");
     return false;
 }
 

@@ -148,6 +148,16 @@ void admin_call_failed(admin_call_t *call, l7s_status_t status)
     }
 }
 
+void admin_call_unread(admin_call_t *call, l7s_status_t status, const char *noun,
+                       const char *name)
+{
+    if (status == L7S_NOT_FOUND) {
+        admin_call_problem(call, "not_found", "There is no %s \"%.63s\".", noun, name);
+    } else {
+        admin_call_failed(call, status);
+    }
+}
+
 void admin_call_invalid(admin_call_t *call)
 {
     size_t count = call->problems.count + call->problems.dropped;

@@ -15,6 +15,9 @@ json_t *admin_problem_document(const admin_call_t *call);
 /* Answers with the problem that stands for a core status: the store cannot be written, no
  * memory, … Never with L7S_OK. */
 void admin_call_failed(admin_call_t *call, l7s_status_t status);
+/* The same of reading one object: 404 names what there is none of ("policy"). */
+void admin_call_unread(admin_call_t *call, l7s_status_t status, const char *noun,
+                       const char *name);
 
 /* Answers 422 `code` with the problems that are in call->problems already; the detail
  * counts them. */

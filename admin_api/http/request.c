@@ -184,6 +184,19 @@ static void run_next_page(admin_request_t *request)
     request->route->handler(call);
 }
 
+/* What the caller has already is not sent again (RFC 9110, 13.1.2). */
+static void spare_known(admin_call_t *call)
+{
+    const char *known = call->if_none_match;
+    if (known == NULL || call->status != 200 || call->etag[0] == '\0' ||
+        (strcmp(known, "*") != 0 && strstr(known, call->etag) == NULL)) {
+        return;
+    }
+    json_decref(call->reply);
+    call->reply = NULL;
+    call->status = 304;
+}
+
 void admin_request_run(admin_request_t *request)
 {
     admin_call_t *call = &request->call;
@@ -195,6 +208,9 @@ void admin_request_run(admin_request_t *request)
     call->waits = false;
     if (parse_body(request)) {
         request->route->handler(call);
+    }
+    if (admin_request_reads(request)) {
+        spare_known(call);
     }
     if (call->status == 0 && !call->waits) {
         admin_call_problem(call, "internal_error", "The handler gave no answer.");

@@ -43,6 +43,7 @@ static const admin_route_t routes[] = {
     {"PUT", "/v1/policies/{name}", ADMIN_EDITOR, admin_policies_put, SMALL, NULL, "force view", JSON, false},
     {"PATCH", "/v1/policies/{name}", ADMIN_EDITOR, admin_policies_patch, SMALL, NULL, "force view", JSON, false},
     {"DELETE", "/v1/policies/{name}", ADMIN_EDITOR, admin_policies_delete, NONE, NULL, "force", JSON, false},
+    {"GET", "/v1/policies/{name}/override", ADMIN_VIEWER, admin_overrides_get, NONE, NULL, "view", JSON, false},
     {"PUT", "/v1/policies/{name}/override", ADMIN_OPERATOR, admin_overrides_put, SMALL, "Override", "force", JSON, false},
     {"DELETE", "/v1/policies/{name}/override", ADMIN_OPERATOR, admin_overrides_delete, NONE, NULL, "", JSON, false},
 
@@ -116,7 +117,7 @@ static const admin_route_t routes[] = {
     {"GET", "/v1/incidents", ADMIN_VIEWER, admin_incidents_list, NONE, NULL, INCIDENTS, LINES, false},
     {"GET", "/v1/incidents/summary", ADMIN_VIEWER, admin_incidents_summary, NONE, NULL, "since until", JSON, false},
     {"GET", "/v1/incidents/{id}", ADMIN_VIEWER, admin_incidents_get, NONE, NULL, "", JSON, false},
-    {"PATCH", "/v1/incidents/{id}", ADMIN_OPERATOR, admin_incidents_patch, SMALL, NULL, "", JSON, false},
+    {"PATCH", "/v1/incidents/{id}", ADMIN_OPERATOR, admin_incidents_patch, SMALL, "IncidentPatch", "", JSON, false},
 
     {"GET", "/v1/events", ADMIN_VIEWER, admin_events_get, NONE, NULL, "after limit type* wait_seconds", LINES | EVENTS, false},
 

@@ -5,6 +5,7 @@
  */
 #include "ban_write.h"
 
+#include "../../core/clock.h"
 #include "../fleet/publisher.h"
 #include "../http/parameters.h"
 #include "../http/problem.h"
@@ -94,6 +95,7 @@ l7s_status_t admin_ban_write_put(admin_ban_write_t *write, admin_ban_input_t *in
     bool active = known != NULL && !known->lifted;
     *outcome = active ? ADMIN_BAN_UPDATED : ADMIN_BAN_CREATED;
     if (known != NULL && known->lifted && known->hold_until_ms > write->call->now_ms) {
+        write->held_until_ms = known->hold_until_ms;
         return L7S_CONFLICT;
     }
     if (!active && write->room == 0) {
@@ -122,6 +124,32 @@ l7s_status_t admin_ban_write_put(admin_ban_write_t *write, admin_ban_input_t *in
         json_array_append_new(write->entries, l7s_ban_to_json(&input->ban));
     }
     return status;
+}
+
+void admin_ban_write_held(const admin_ban_write_t *write, const l7s_ban_t *ban)
+{
+    char until[L7S_TIME_TEXT];
+    l7s_time_text(write->held_until_ms, until);
+    admin_call_problem(write->call, "conflict",
+                       "%s was lifted and is held free until %s; nothing was changed.",
+                       ban->id, until);
+}
+
+bool admin_ban_response_check(admin_call_t *call, const l7s_ban_t *ban,
+                              const char *pointer)
+{
+    admin_object_t response;
+    if (ban->response[0] == '\0' || strcmp(ban->response, "default") == 0) {
+        return true;
+    }
+    bool known = admin_object_get(call->daemon->store, "response", ban->response,
+                                  &response) != L7S_NOT_FOUND;
+    admin_object_clear(&response);
+    if (!known) {
+        l7s_problems_add(&call->problems, pointer, "response_unknown",
+                         "there is no response \"%.63s\"", ban->response);
+    }
+    return known;
 }
 
 l7s_status_t admin_ban_write_lift(admin_ban_write_t *write, const l7s_ban_t *ban)

@@ -14,6 +14,7 @@ typedef struct {
     admin_store_t *store;
     uint64_t hold_until_ms; /* for lifts; set by the caller */
     size_t room;            /* bans that may be added; from here on private */
+    uint64_t held_until_ms; /* of a put that was refused */
     json_t *entries;        /* for the ban log */
 } admin_ban_write_t;
 
@@ -31,6 +32,11 @@ bool admin_ban_write_end(admin_ban_write_t *write, l7s_status_t status);
 /* Rolls back a write whose call has its problem already. */
 void admin_ban_write_refuse(admin_ban_write_t *write);
 
+/* Is there the response that it names? False: its problem, at `pointer`, is among those
+ * of the call. */
+bool admin_ban_response_check(admin_call_t *call, const l7s_ban_t *ban,
+                              const char *pointer);
+
 /* `known`: the record of this id as it is, or NULL. An equal document changes nothing.
  * L7S_CONFLICT: it was lifted and is held off. L7S_TOO_BIG: ADMIN_BANS_MAX are in force.
  */
@@ -40,6 +46,10 @@ L7S_MUST_USE l7s_status_t admin_ban_write_put(admin_ban_write_t *write,
                                               admin_ban_outcome_t *outcome);
 L7S_MUST_USE l7s_status_t admin_ban_write_lift(admin_ban_write_t *write,
                                                const l7s_ban_t *ban);
+
+/* Answers a put that was refused as L7S_CONFLICT: it was lifted, and may not come back
+ * before its hold is over. */
+void admin_ban_write_held(const admin_ban_write_t *write, const l7s_ban_t *ban);
 
 /* What is stored beside the document of a PUT. New reference. */
 json_t *admin_ban_write_spec(const admin_ban_write_t *write, json_t *document);

@@ -126,6 +126,10 @@ static bool read_put(admin_call_t *call, admin_ban_input_t *input)
         admin_call_invalid(call);
         return false;
     }
+    if (!admin_ban_response_check(call, &input->ban, "/response")) {
+        admin_call_invalid(call);
+        return false;
+    }
     if (strcmp(input->ban.id, call->parameters[0]) != 0) {
         admin_call_problem(call, "id_mismatch",
                            "The key's id is \"%s\": PUT it to /v1/bans/%s.",
@@ -181,9 +185,7 @@ static void put_document(admin_call_t *call, admin_ban_input_t *input)
     json_t *spec = admin_ban_write_spec(&write, input->document);
     if (status == L7S_CONFLICT) {
         admin_ban_write_refuse(&write);
-        admin_call_problem(
-            call, "conflict",
-            "The ban was lifted and is held off; wait for the hold to end.");
+        admin_ban_write_held(&write, &input->ban);
     } else if (admin_ban_write_end(&write, status)) {
         reply_put(call, input, known, outcome, spec);
     }

@@ -70,10 +70,13 @@ static void read_batch_puts(admin_call_t *call, batch_t *batch)
     json_t *item;
     json_array_foreach(json_object_get(call->body, "put"), index, item)
     {
-        char pointer[32];
+        char pointer[48];
         snprintf(pointer, sizeof(pointer), "/put/%zu", index);
-        (void)admin_ban_input_read(item, pointer, call->now_ms, &call->problems,
-                                   &batch->inputs[batch->count++]);
+        admin_ban_input_t *input = &batch->inputs[batch->count++];
+        if (admin_ban_input_read(item, pointer, call->now_ms, &call->problems, input)) {
+            snprintf(pointer, sizeof(pointer), "/put/%zu/response", index);
+            (void)admin_ban_response_check(call, &input->ban, pointer);
+        }
     }
     json_array_foreach(json_object_get(call->body, "delete"), index, item)
     {
@@ -164,9 +167,7 @@ static void write_batch(admin_call_t *call, batch_t *batch, uint64_t hold_until_
         status = batch_put(&write, batch, i);
         if (status == L7S_CONFLICT) {
             admin_ban_write_refuse(&write);
-            admin_call_problem(call, "conflict",
-                               "%s was lifted and is held off; nothing was changed.",
-                               batch->inputs[i].ban.id);
+            admin_ban_write_held(&write, &batch->inputs[i].ban);
             return;
         }
     }

@@ -5,6 +5,7 @@
  */
 #include "check_request.h"
 
+#include "../../core/json/schema.h"
 #include "../../core/json/utf8.h"
 #include "../http/problem.h"
 #include "../store/store_events.h"
@@ -202,18 +203,50 @@ void admin_check_request_begin(admin_check_request_t *out)
     out->headers = json_object();
 }
 
+/* What is asked by parameters is held to the same schema; that of a body has been. */
+static bool is_valid(admin_call_t *call, const json_t *body)
+{
+    bool good =
+        call->body != NULL || json_object_size(body) == 0 ||
+        l7s_schema_validate(l7s_openapi_schema("Check"), body, &call->problems) == L7S_OK;
+
+    if (!good) {
+        admin_call_invalid(call);
+    }
+    return good;
+}
+
+/* An incident tells the request: what stood beside it would not be looked at. */
+static bool stands_alone(admin_call_t *call, const json_t *body)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)body, name, value)
+    {
+        char pointer[80];
+        bool of_release =
+            strcmp(name, "hold_seconds") == 0 || strcmp(name, "reason") == 0;
+        if (strcmp(name, "incident") != 0 && !of_release) {
+            snprintf(pointer, sizeof pointer, "/%.64s", name);
+            l7s_problems_add(&call->problems, pointer, "not_allowed",
+                             "\"incident\" tells it already: write one or the other");
+        }
+    }
+    if (call->problems.count > 0) {
+        admin_call_invalid(call);
+    }
+    return call->problems.count == 0;
+}
+
 bool admin_check_request_read(admin_call_t *call, admin_check_request_t *out)
 {
     json_t *body = call->body != NULL ? json_incref(call->body) : body_of_query(call);
     const char *incident = member(body, "incident", NULL);
-    bool good;
+    bool good = is_valid(call, body) && (incident == NULL || stands_alone(call, body));
 
     admin_check_request_begin(out);
-    if (incident != NULL && json_object_get(body, "client") != NULL) {
-        wrong(call, "/client", "not_allowed",
-              "write \"incident\" or \"client\", not both");
-        good = false;
-    } else {
+    if (good) {
         good = incident != NULL ? read_incident(call, incident, out)
                                 : read_members(call, body, out);
     }

@@ -70,15 +70,17 @@ bool admin_edit_precondition(admin_call_t *call, const char *etag)
         bool holds = etag != NULL && (strcmp(match, "*") == 0 || lists_etag(match, etag));
         if (!holds) {
             admin_call_problem(call, "precondition_failed",
-                               etag == NULL ? "If-Match: there is no such object."
-                                            : "If-Match: the object has changed since.");
+                               etag == NULL ? "If-Match: there is no such object%s."
+                                            : "If-Match does not name the ETag in force, "
+                                              "%s, as it is written there: read it anew.",
+                               etag == NULL ? "" : etag);
             return false;
         }
     }
     if (none != NULL && etag != NULL &&
         (strcmp(none, "*") == 0 || lists_etag(none, etag))) {
         admin_call_problem(call, "precondition_failed",
-                           "If-None-Match: the object exists.");
+                           "If-None-Match: it exists already, with the ETag %s.", etag);
         return false;
     }
     return true;
@@ -152,25 +154,6 @@ static bool make_relative(l7s_problems_t *problems, const char *member, long ind
     return all;
 }
 
-/* Somebody else's object does not hold any more: nearly always a reference to what shall
- * be deleted. */
-static void reply_conflict(admin_call_t *call, const json_t *document,
-                           const l7s_problem_t *problem, bool deleted_list)
-{
-    const char *rest = problem->pointer;
-    char member[32] = "";
-    size_t index = 0;
-    if (sscanf(rest, "/%31[a-z]/%zu", member, &index) != 2) {
-        admin_call_invalid(call);
-        return;
-    }
-    const json_t *other = json_array_get(json_object_get(document, member), index);
-    const char *name = json_string_value(json_object_get(other, "name"));
-    admin_call_problem(call, deleted_list ? "list_in_use" : "still_referenced",
-                       "%s \"%s\" needs it: %s.", member, name == NULL ? "" : name,
-                       problem->message);
-}
-
 static bool deletes_list(const admin_change_t *changes, size_t count)
 {
     bool deletes = false;
@@ -180,11 +163,54 @@ static bool deletes_list(const admin_change_t *changes, size_t count)
     return deletes;
 }
 
+/* Somebody else's object by its name: its place in a document that no client sent says
+ * nothing. `gone`: it is because what it refers to shall be deleted. False: it is none.
+ */
+static bool name_other(l7s_problem_t *problem, const json_t *document, bool gone)
+{
+    char member[32], message[sizeof problem->message];
+    size_t index;
+    int used = 0;
+    if (sscanf(problem->pointer, "/%31[a-z]/%zu%n", member, &index, &used) != 2) {
+        return false;
+    }
+    const json_t *other = json_array_get(json_object_get(document, member), index);
+    const char *name = json_string_value(json_object_get(other, "name"));
+    if (name == NULL) {
+        return false;
+    }
+    snprintf(message, sizeof message, "%s/%.63s %s %.60s%s%.60s", member, name,
+             gone ? "refers to it at" : "would not be valid any more:",
+             problem->pointer + used, gone ? "" : ": ", gone ? "" : problem->message);
+    snprintf(problem->message, sizeof problem->message, "%s", message);
+    problem->pointer[0] = '\0';
+    return true;
+}
+
+/* Others do not hold any more: nearly always they refer to what shall be deleted. */
+static void reply_conflict(admin_call_t *call, const json_t *document,
+                           l7s_problem_t *first, const admin_change_t *changes,
+                           size_t count)
+{
+    bool gone = count == 1 && changes[0].spec == NULL;
+    if (!name_other(first, document, gone)) {
+        admin_call_invalid(call);
+        return;
+    }
+    /* Of one change the others are of the same kind; of many they may be its own. */
+    for (size_t i = 0; i < call->problems.count && count == 1 && call->set == NULL; i++) {
+        (void)name_other(&call->problems.items[i], document, gone);
+    }
+    admin_call_problem(call,
+                       deletes_list(changes, count) ? "list_in_use" : "still_referenced",
+                       "%s.", first->message);
+}
+
 /* Pointers that the client understands. Returns a problem that is not in what it sent, or
  * NULL. `index`: of the object of a single change. */
-static const l7s_problem_t *point_at_own(admin_call_t *call, const json_t *document,
-                                         const admin_change_t *changes, size_t count,
-                                         long index)
+static l7s_problem_t *point_at_own(admin_call_t *call, const json_t *document,
+                                   const admin_change_t *changes, size_t count,
+                                   long index)
 {
     const char *member = admin_kind_member(changes[0].kind);
     size_t foreign = 0;
@@ -230,12 +256,12 @@ static bool check(admin_call_t *call, const admin_change_t *changes, size_t coun
     }
     l7s_config_t *config = NULL;
     l7s_status_t status = l7s_config_parse(document, &call->problems, &config);
-    const l7s_problem_t *foreign = point_at_own(call, document, changes, count, index);
+    l7s_problem_t *foreign = point_at_own(call, document, changes, count, index);
     if (count == 1) {
         admin_edit_check_own_name(&call->problems, changes[0].name, changes[0].spec);
     }
     if (foreign != NULL) {
-        reply_conflict(call, document, foreign, deletes_list(changes, count));
+        reply_conflict(call, document, foreign, changes, count);
     } else if (status == L7S_INVALID || call->problems.count > 0) {
         admin_call_invalid(call);
     } else if (status != L7S_OK) {

@@ -75,7 +75,7 @@ static bool read_list(admin_call_t *call, admin_object_t *list)
     l7s_status_t status =
         admin_object_get(call->daemon->store, "list", call->parameters[0], list);
     if (status != L7S_OK) {
-        admin_call_failed(call, status);
+        admin_call_unread(call, status, "list", call->parameters[0]);
         admin_object_clear(list);
         return false;
     }
@@ -172,7 +172,8 @@ static bool begin_edit(admin_call_t *call, edit_t *edit)
     }
     if (admin_list_owned_by_set(edit->list.spec)) {
         admin_call_problem(call, "conflict",
-                           "The document of this list owns its entries (entries_from).");
+                           "The entries of this list come with its document "
+                           "(\"entries_from\": \"set\"): change them there.");
         admin_edit_abort(call);
         end_edit(edit);
         return false;
@@ -217,9 +218,9 @@ static bool id_agrees(edit_t *edit, const json_t *entry)
         return true;
     }
     l7s_problems_add(&call->problems, "/value", "id_mismatch",
-                     "the path says \"%.64s\", which is %s", call->parameters[1],
-                     edit->entries.hashed ? "the value's SHA-256 as 64 hex digits"
-                                          : "the value with \"_\" for \"/\"");
+                     "the id of this value is \"%.64s\"%s, and the path says \"%.64s\"",
+                     id, edit->entries.hashed ? " (its SHA-256)" : "",
+                     call->parameters[1]);
     admin_call_invalid(call);
     return false;
 }
@@ -354,6 +355,34 @@ static void write_back(json_t *entries, json_t *by_id)
     }
 }
 
+/* Problems are of the list as it would be; the client knows the places in its batch. */
+static void point_at_put(const edit_t *edit, const json_t *put)
+{
+    l7s_problems_t *problems = &edit->call->problems;
+    char ids[L7S_PROBLEMS_MAX][ID_MAX] = {""}, id[ID_MAX];
+    int used[L7S_PROBLEMS_MAX] = {0};
+    size_t index;
+    json_t *body;
+    for (size_t i = 0; i < problems->count; i++) {
+        if (sscanf(problems->items[i].pointer, "/entries/%zu%n", &index, &used[i]) == 1) {
+            id_of(&edit->entries, json_array_get(edit->entries.items, index), ids[i]);
+        }
+    }
+    json_array_foreach((json_t *)put, index, body)
+    {
+        id_of(&edit->entries, body, id);
+        for (size_t i = 0; i < problems->count; i++) {
+            char *pointer = problems->items[i].pointer;
+            char own[sizeof problems->items[i].pointer];
+            if (used[i] > 0 && strcmp(ids[i], id) == 0) {
+                snprintf(own, sizeof own, "/put/%zu%.150s", index, pointer + used[i]);
+                snprintf(pointer, sizeof own, "%s", own);
+                used[i] = 0;
+            }
+        }
+    }
+}
+
 void admin_entries_batch(admin_call_t *call)
 {
     edit_t edit;
@@ -371,6 +400,8 @@ void admin_entries_batch(admin_call_t *call)
                          json_pack("{s:I, s:I, s:I, s:I}", "created", tally.created,
                                    "updated", tally.updated, "deleted", tally.deleted,
                                    "unchanged", tally.unchanged));
+    } else {
+        point_at_put(&edit, json_object_get(call->body, "put"));
     }
     end_edit(&edit);
 }

@@ -11,15 +11,14 @@
 #include "../http/problem.h"
 #include "../http/scope.h"
 #include "../store/privacy.h"
+#include "edit.h"
 #include "resources.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define NOTE_MAX 4096
 #define LABELS_MAX 32
-#define LABEL_MAX 256
 
 static const char *const columns[] = {"state",    "policy",    "app",    "kind",
                                       "severity", "signature", "action", NULL};
@@ -136,82 +135,44 @@ static json_t *acknowledged(const admin_call_t *call)
 
 /* `ack` is true (by whom and when is known better here) or null; what was acknowledged
  * stays as it is, also when the record is sent back as it was read. */
-static void patch_ack(admin_call_t *call, const json_t *value, json_t *record)
+static void patch_ack(const admin_call_t *call, const json_t *value, json_t *record)
 {
-    bool was = json_is_object(json_object_get(record, "ack"));
     if (json_is_null(value) || json_is_false(value)) {
         json_object_set_new(record, "ack", json_null());
-    } else if (!json_is_true(value) && !json_is_object(value)) {
-        l7s_problems_add(&call->problems, "/ack", "wrong_type", "must be true or null");
-    } else if (!was) {
+    } else if (!json_is_object(json_object_get(record, "ack"))) {
         json_object_set_new(record, "ack", acknowledged(call));
     }
 }
 
-static void patch_note(admin_call_t *call, json_t *value, json_t *record)
-{
-    if (json_is_null(value)) {
-        json_object_set_new(record, "note", json_string(""));
-    } else if (!json_is_string(value) || json_string_length(value) > NOTE_MAX) {
-        l7s_problems_add(&call->problems, "/note", "wrong_type",
-                         "must be a string of at most %d bytes", NOTE_MAX);
-    } else {
-        json_object_set(record, "note", value);
-    }
-}
-
 /* RFC 7396 within labels: a string sets, null removes. */
-static void patch_labels(admin_call_t *call, json_t *patch, json_t *record)
+static void patch_labels(admin_call_t *call, const json_t *patch, json_t *record)
 {
-    const char *name;
-    json_t *value;
-    json_t *labels = json_deep_copy(json_object_get(record, "labels"));
-    if (json_is_null(patch) || !json_is_object(labels)) {
-        json_decref(labels);
-        labels = json_object();
-    }
-    json_object_foreach(patch, name, value)
-    {
-        if (json_is_null(value)) {
-            json_object_del(labels, name);
-        } else if (json_is_string(value) && json_string_length(value) <= LABEL_MAX &&
-                   name[0] != '\0' && strlen(name) <= 64) {
-            json_object_set(labels, name, value);
-        } else {
-            l7s_problems_add(
-                &call->problems, "/labels", "wrong_type",
-                "must map names of at most 64 bytes to strings of at most %d", LABEL_MAX);
-        }
-    }
-    if ((!json_is_object(patch) && !json_is_null(patch)) ||
-        json_object_size(labels) > LABELS_MAX) {
-        l7s_problems_add(&call->problems, "/labels", "wrong_type",
-                         "must be an object of at most %d labels", LABELS_MAX);
+    const json_t *before = json_object_get(record, "labels");
+    json_t *labels =
+        json_is_null(patch) ? json_object() : admin_edit_merge(before, patch);
+    if (json_object_size(labels) > LABELS_MAX) {
+        l7s_problems_add(&call->problems, "/labels", "wrong_members",
+                         "must have at most %d labels with those that are there",
+                         LABELS_MAX);
     }
     json_object_set_new(record, "labels", labels);
 }
 
+/* The schema of the body allows nothing else than these. */
 static void patch_record(admin_call_t *call, json_t *record)
 {
-    const char *name;
-    json_t *value;
-    json_object_foreach(call->body, name, value)
-    {
-        char pointer[80];
-        if (strcmp(name, "ack") == 0) {
-            patch_ack(call, value, record);
-        } else if (strcmp(name, "note") == 0) {
-            patch_note(call, value, record);
-        } else if (strcmp(name, "labels") == 0) {
-            patch_labels(call, value, record);
-        } else {
-            snprintf(pointer, sizeof(pointer), "/%.64s", name);
-            l7s_problems_add(&call->problems, pointer, "unknown_key",
-                             "only ack, note and labels can be changed");
-        }
+    const json_t *ack = json_object_get(call->body, "ack");
+    json_t *note = json_object_get(call->body, "note");
+    const json_t *labels = json_object_get(call->body, "labels");
+    if (ack != NULL) {
+        patch_ack(call, ack, record);
     }
-    if (!json_is_object(call->body)) {
-        l7s_problems_add(&call->problems, "", "wrong_type", "must be an object");
+    if (note != NULL) {
+        json_object_set_new(record, "note",
+                            json_is_null(note) ? json_string("") : json_incref(note));
+    }
+    if (labels != NULL) {
+        patch_labels(call, labels, record);
     }
 }
 

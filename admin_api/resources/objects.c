@@ -54,33 +54,10 @@ void admin_objects_list(admin_call_t *call, const admin_kind_t *kind)
     }
 }
 
-bool admin_objects_not_modified(admin_call_t *call, const char *etag)
-{
-    if (call->if_none_match == NULL || strstr(call->if_none_match, etag) == NULL) {
-        return false;
-    }
-    snprintf(call->etag, sizeof call->etag, "%s", etag);
-    call->status = 304;
-    return true;
-}
-
 static void reply_object(admin_call_t *call, const admin_kind_t *kind,
                          const admin_object_t *object, unsigned status)
 {
     admin_call_reply_tagged(call, status, object->etag, document_of(call, kind, object));
-}
-
-void admin_objects_get(admin_call_t *call, const admin_kind_t *kind)
-{
-    admin_object_t object;
-    l7s_status_t status =
-        admin_object_get(call->daemon->store, kind->kind, call->parameters[0], &object);
-    if (status != L7S_OK) {
-        admin_call_failed(call, status);
-    } else if (!admin_objects_not_modified(call, object.etag)) {
-        reply_object(call, kind, &object, 200);
-    }
-    admin_object_clear(&object);
 }
 
 /* The object as the client knows it. */
@@ -95,6 +72,24 @@ static l7s_status_t read_object(const admin_call_t *call, const admin_kind_t *ki
         return L7S_NOT_FOUND;
     }
     return status;
+}
+
+static void fail(admin_call_t *call, const admin_kind_t *kind, l7s_status_t status)
+{
+    admin_call_unread(call, status, kind->noun != NULL ? kind->noun : kind->kind,
+                      call->parameters[0]);
+}
+
+void admin_objects_get(admin_call_t *call, const admin_kind_t *kind)
+{
+    admin_object_t object;
+    l7s_status_t status = read_object(call, kind, &object);
+    if (status != L7S_OK) {
+        fail(call, kind, status);
+    } else {
+        reply_object(call, kind, &object, 200);
+    }
+    admin_object_clear(&object);
 }
 
 /* The object as it is after the commit (or would be). */
@@ -177,7 +172,7 @@ static bool begin_on_existing(admin_call_t *call, const admin_kind_t *kind,
     }
     l7s_status_t status = read_object(call, kind, before);
     if (status != L7S_OK) {
-        admin_call_failed(call, status);
+        fail(call, kind, status);
     } else if (admin_edit_precondition(call, before->etag)) {
         return true;
     }

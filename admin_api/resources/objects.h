@@ -10,6 +10,7 @@
 
 typedef struct {
     const char *kind; /* "policy" */
+    const char *noun; /* in messages; NULL: as the kind is called */
     /* Adds members to "status"; NULL: nothing to add. */
     void (*describe)(const admin_call_t *call, const json_t *spec, json_t *status);
     /* Completes what a client PUT from the object in force (`before` may be NULL); NULL:
@@ -27,8 +28,5 @@ void admin_objects_get(admin_call_t *call, const admin_kind_t *kind);
 void admin_objects_put(admin_call_t *call, const admin_kind_t *kind);
 void admin_objects_patch(admin_call_t *call, const admin_kind_t *kind);
 void admin_objects_delete(admin_call_t *call, const admin_kind_t *kind);
-
-/* 304 when If-None-Match of a GET names this etag; the call is answered then. */
-bool admin_objects_not_modified(admin_call_t *call, const char *etag);
 
 #endif

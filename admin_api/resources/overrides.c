@@ -100,14 +100,22 @@ static bool check(admin_call_t *call, const json_t *spec)
             admin_call_invalid(call);
         }
     } else {
-        admin_call_failed(call, status);
+        admin_call_unread(call, status, "policy", call->parameters[0]);
     }
     admin_object_clear(&policy);
     return call->code == NULL;
 }
 
-static const admin_kind_t kind = {
-    .kind = "override", .describe = describe, .check = check, .is_gone = is_gone};
+static const admin_kind_t kind = {.kind = "override",
+                                  .noun = "override of the policy",
+                                  .describe = describe,
+                                  .check = check,
+                                  .is_gone = is_gone};
+
+void admin_overrides_get(admin_call_t *call)
+{
+    admin_objects_get(call, &kind);
+}
 
 void admin_overrides_put(admin_call_t *call)
 {

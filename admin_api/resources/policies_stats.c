@@ -68,7 +68,7 @@ static bool exists(admin_call_t *call, const char *name)
     l7s_status_t status = admin_object_get(call->daemon->store, "policy", name, &object);
 
     if (status != L7S_OK) {
-        admin_call_failed(call, status);
+        admin_call_unread(call, status, "policy", name);
         return false;
     }
     admin_object_clear(&object);

@@ -26,6 +26,7 @@ void admin_policies_stats(admin_call_t *call);
 /* policies_test.c */
 void admin_policies_test(admin_call_t *call);
 /* overrides.c */
+void admin_overrides_get(admin_call_t *call);
 void admin_overrides_put(admin_call_t *call);
 void admin_overrides_delete(admin_call_t *call);
 /* lists.c */

@@ -296,7 +296,7 @@ static bool read_before(apply_t *apply, bool must_exist)
     }
     json_decref(document);
     if (status != L7S_OK) {
-        admin_call_failed(call, status);
+        admin_call_unread(call, status, "set", call->set);
         return false;
     }
     return admin_edit_precondition(call, etag);

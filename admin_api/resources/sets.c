@@ -4,7 +4,7 @@
  */
 #include "../http/page.h"
 #include "../http/problem.h"
-#include "objects.h"
+#include "edit.h"
 #include "resources.h"
 #include "set_document.h"
 
@@ -67,7 +67,7 @@ static bool read_set(admin_call_t *call, admin_object_t *set, json_t **document,
     if (status != L7S_OK) {
         json_decref(*document);
         admin_object_clear(set);
-        admin_call_failed(call, status);
+        admin_call_unread(call, status, "set", call->parameters[0]);
     }
     return status == L7S_OK;
 }
@@ -80,12 +80,9 @@ void admin_sets_get(admin_call_t *call)
     if (!read_set(call, &set, &document, &state)) {
         return;
     }
-    if (!admin_objects_not_modified(call, set.etag)) {
-        if (!call->view_spec) {
-            json_object_set_new(document, "status", status_of(&state));
-        }
-        admin_call_reply_tagged(call, 200, set.etag, json_incref(document));
+    if (!call->view_spec) {
+        json_object_set_new(document, "status", status_of(&state));
     }
-    json_decref(document);
+    admin_call_reply_tagged(call, 200, set.etag, document);
     admin_object_clear(&set);
 }

@@ -52,12 +52,23 @@ static const char *mode_of(const json_t *settings, uint64_t now_ms)
     return mode == NULL || (until_ms != 0 && until_ms <= now_ms) ? "enforce" : mode;
 }
 
+/* Nodes of a version without the guard refuse settings that name it, so its defaults are
+ * shown and not stored. */
+static void show_guard(json_t *settings)
+{
+    json_t *guard = json_pack("{s:i, s:i, s:i}", "max_acted_clients_percent", 5,
+                              "max_acted_standing_percent", 1, "within_seconds", 60);
+    json_object_update(guard, json_object_get(settings, "guard"));
+    json_object_set_new(settings, "guard", guard);
+}
+
 /* Steals `settings`. */
 static void reply(admin_call_t *call, const admin_object_t *object, json_t *settings)
 {
     if (admin_etag(settings, call->etag) != L7S_OK) {
         call->etag[0] = '\0';
     }
+    show_guard(settings);
     if (!call->view_spec) {
         /* Never changed: there is no revision to tell of. */
         json_t *status =
@@ -102,13 +113,15 @@ static bool may_change(admin_call_t *call)
 }
 
 /* A mode that is set anew must hold, so the end of an earlier one, once it has passed,
- * does not end this one, too. */
+ * does not end this one, too; and back to enforce is no mode that ends, so that the next
+ * one is not ended by what was said of the one before. */
 static void forget_past_end(json_t *settings, const json_t *patch, uint64_t now_ms)
 {
     uint64_t until_ms = until_of(settings);
+    const char *mode = json_string_value(json_object_get(settings, "mode"));
+    bool over = until_ms <= now_ms || (mode != NULL && strcmp(mode, "enforce") == 0);
     if (json_object_get(patch, "mode") != NULL &&
-        json_object_get(patch, "mode_until") == NULL && until_ms != 0 &&
-        until_ms <= now_ms) {
+        json_object_get(patch, "mode_until") == NULL && until_ms != 0 && over) {
         json_object_set_new(settings, "mode_until", json_null());
     }
 }

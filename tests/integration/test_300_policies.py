@@ -177,6 +177,20 @@ def test_300_17_if_none_match_star_creates_only(daemon):
     assert (first.status, again.status) == (201, 412)
 
 
+def test_300_40_what_is_not_there_and_what_is_in_force_are_named(daemon):
+    for path, detail in (("/v1/policies/nix", 'There is no policy "nix".'),
+                         ("/v1/policies/nix/stats", 'There is no policy "nix".'),
+                         ("/v1/policies/nix/override",
+                          'There is no override of the policy "nix".'),
+                         ("/v1/lists/nix/entries", 'There is no list "nix".'),
+                         ("/v1/sets/nix", 'There is no set "nix".')):
+        answer = daemon.call("GET", path)
+        assert (answer.status, answer.json["detail"]) == (404, detail)
+    etag = daemon.call("PUT", "/v1/policies/login", POLICY).headers["etag"]
+    answer = daemon.call("PUT", "/v1/policies/login", POLICY, if_match=etag.strip('"'))
+    assert answer.status == 412 and etag in answer.json["detail"]
+
+
 def test_300_18_if_none_match_on_get_is_304(daemon):
     etag = daemon.call("PUT", "/v1/policies/login", POLICY).headers["etag"]
     answer = daemon.call("GET", "/v1/policies/login", if_none_match=etag)

@@ -48,7 +48,9 @@ def test_310_04_deleting_a_list_in_use_is_409_and_names_the_policy(office):
     assert office.call("PUT", "/v1/policies/login", policy).status == 201
     answer = office.call("DELETE", "/v1/lists/office")
     assert (answer.status, answer.code) == (409, "list_in_use")
-    assert "login" in answer.json["detail"]
+    assert answer.json["detail"] == (
+        "policies/login refers to it at /match/except/0/client/in/0.")
+    assert answer.errors == {("", "list_unknown")}
     assert office.call("GET", "/v1/lists/office").status == 200
     office.call("DELETE", "/v1/policies/login")
     assert office.call("DELETE", "/v1/lists/office").status == 204
@@ -86,6 +88,7 @@ def test_310_07_bad_entries_are_refused_relative_to_the_entry(office):
     assert answer.errors == {("/value", "cidr_host_bits")}
     other = office.call("PUT", path, {"value": "192.0.2.0/24"})
     assert other.errors == {("/value", "id_mismatch")}
+    assert '"192.0.2.0_24"' in other.json["errors"][0]["message"]  # where it belongs
     assert len(values(office)) == 2
 
 
@@ -109,7 +112,10 @@ def test_310_09_batch_puts_and_deletes_atomically(office):
         "put": [{"value": "192.0.2.3"}, {"value": "192.0.2.9/24"}],
         "delete": ["2001:db8::_32"]})
     assert bad.status == 422
+    assert bad.errors == {("/put/1/value", "cidr_host_bits")}
     assert values(office) == ["2001:db8::/32", "192.0.2.1", "192.0.2.2"]
+    missing = office.call("POST", "/v1/lists/offices/entries:batch", {"delete": []})
+    assert missing.json["detail"] == 'There is no list "offices".'
 
 
 def test_310_10_put_without_entries_leaves_the_operators_alone(office):

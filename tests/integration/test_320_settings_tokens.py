@@ -31,7 +31,12 @@ def test_320_01_settings_show_their_defaults(daemon):
     assert answer.json["mode"] == "enforce" and answer.json["mode_until"] is None
     assert answer.json["retention"] == {"days": 30, "rows": 1000000, "audit_days": 400}
     assert answer.json["privacy"] == {"addresses": "full", "query_strings": "omit"}
+    assert answer.json["guard"] == {"max_acted_clients_percent": 5,
+                                    "max_acted_standing_percent": 1, "within_seconds": 60}
     assert answer.json["status"] == {"effective_mode": "enforce"}
+    some = daemon.call("PATCH", "/v1/settings", {"guard": {"within_seconds": 30}}).json
+    assert (some["guard"]["within_seconds"], some["guard"]["max_acted_clients_percent"]) == (
+        30, 5)
 
 
 def test_320_02_kill_switch_is_a_revision_with_author_and_reason(daemon):
@@ -53,6 +58,9 @@ def test_320_03_mode_until_lies_in_the_future(daemon):
     assert answer.json["status"]["effective_mode"] == "off"
     past = daemon.call("PATCH", "/v1/settings", {"mode_until": "2020-01-01T00:00:00Z"})
     assert (past.status, past.errors) == (422, {("/mode_until", "in_the_past")})
+    back = daemon.call("PATCH", "/v1/settings", {"mode": "enforce"})
+    assert back.json["mode"] == "enforce" and back.json["mode_until"] is None
+    daemon.call("PATCH", "/v1/settings", {"mode": "off", "mode_until": until})
     back = daemon.call("PATCH", "/v1/settings", {"mode": None, "mode_until": None})
     assert back.json["mode"] == "enforce" and back.json["mode_until"] is None
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """/v1/bans: by hand and by nodes, lifting, and how bans reach the fleet."""
+import re
 from bus import ban_entry, bus, incident_id  # noqa: F401
 from httpd import wait_until
 
@@ -85,6 +86,19 @@ def test_410_04_lift_without_hold_allows_a_later_ban_only(bus):  # noqa: F811
                "the new offence")
 
 
+def test_410_17_a_held_client_is_said_to_be_so_and_until_when(bus):  # noqa: F811
+    path, document = "/v1/bans/ip:203.0.113.42", {"key": {"client": "203.0.113.42"}}
+    etag = put(bus, document).headers["etag"]
+    listed = {"If-Match": f'"old", {etag}'}
+    assert bus.api("DELETE", path + "?hold_seconds=600", headers=listed).status == 204
+    single = bus.api("PUT", path, document)
+    batch = bus.api("POST", "/v1/bans:batch", {"put": [document]})
+    for answer in (single, batch):
+        assert (answer.status, answer.code) == (409, "conflict")
+        assert re.search(r"ip:203.0.113.42 was lifted and is held free until \d{4}-.*Z;",
+                         answer.json["detail"]), answer
+
+
 def test_410_05_ban_of_a_node_is_listed_and_published(bus):  # noqa: F811
     first, second = bus.node("web-1").live(), bus.node("web-2").live()
     first.ban(ban_entry("203.0.113.50"))
@@ -152,6 +166,8 @@ def test_410_08_what_cannot_be_banned_is_refused_with_reasons(bus):  # noqa: F81
         ({"key": {"client": "203.0.113.7"}, "seconds": 0, "colour": "red"},
          {("/seconds", "out_of_range"), ("/colour", "unknown_key")}),
         ({"key": {"client": "203.0.113.7"}, "status": 200}, {("/status", "out_of_range")}),
+        ({"key": {"client": "203.0.113.7"}, "response": "sorry"},
+         {("/response", "response_unknown")}),
         ({}, {("", "missing_key")}),
     ]
     for document, problems in cases:

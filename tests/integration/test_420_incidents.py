@@ -141,7 +141,14 @@ def test_420_08_patch_refuses_everything_else(bus):  # noqa: F811
     answer = bus.api("PATCH", path, {"state": "ended", "note": 7, "ack": "yes",
                                      "labels": {"a": 1}})
     assert answer.status == 422
-    assert {("/state", "unknown_key"), ("/note", "wrong_type")} <= answer.errors, answer
+    assert answer.errors == {("/state", "unknown_key"), ("/note", "wrong_type"),
+                             ("/ack", "wrong_type"), ("/labels/a", "wrong_type")}, answer
+    many = {f"l{number}": "x" for number in range(32)}
+    assert bus.api("PATCH", path, {"labels": many}).status == 200
+    assert bus.api("PATCH", path, {"labels": {"more": "x"}}).errors == {
+        ("/labels", "wrong_members")}
+    assert bus.api("PATCH", path, {"labels": {"more": "x", "l0": None}}).status == 200
+    assert bus.api("PATCH", path, {"labels": None, "note": None}).json["labels"] == {}
     assert bus.api("PATCH", "/v1/incidents/" + incident_id(9), {"ack": True}).status == 404
     viewer = bus.daemon.token_of("viewer")
     assert bus.api("PATCH", path, {"ack": True}, token=viewer).status == 403

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """/v1/check explains predicate by predicate why a client is stopped; :release frees it."""
 import time
+import urllib.parse
 
 import pytest
 from fleet import Fleet
@@ -253,6 +254,10 @@ def test_732_08_any_path_can_be_asked_about(fleet, path):
     ({"client": "nobody"}, 422, ("/client", "bad_address")),
     ({"client": "127.0.0.1", "incident": "inc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, 422,
      ("/client", "not_allowed")),
+    ({"incident": "inc_01ARZ3NDEKTSV4RRFFQ69G5FAV", "path": "/x"}, 422,
+     ("/path", "not_allowed")),
+    ({"client": "127.0.0.1", "method": "post"}, 422, ("/method", "bad_format")),
+    ({"client": "127.0.0.1", "path": "login"}, 422, ("/path", "bad_format")),
     ({"incident": "inc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, 404, None),
     ({"client": "127.0.0.1", "paht": "/"}, 422, ("/paht", "unknown_key")),
 ])
@@ -260,6 +265,9 @@ def test_732_06_questions_that_cannot_be_answered(fleet, body, status, error):
     answer = fleet.api("POST", "/v1/check", body)
     assert answer.status == status, answer
     assert error is None or error in answer.errors
+    if "paht" not in body:
+        simple = fleet.api("GET", "/v1/check?" + urllib.parse.urlencode(body))
+        assert (simple.status, simple.json["errors"]) == (status, answer.json["errors"])
 
 
 def test_732_07_memcached_away_is_said_and_nothing_is_invented(fleet):

@@ -81,12 +81,17 @@ static json_t *read_config(const char *path, l7s_problems_t *problems)
     char *text = file == NULL ? NULL : malloc(FILE_MAX);
     size_t size = text == NULL ? 0 : fread(text, 1, FILE_MAX, file);
     json_t *document = NULL;
+    l7s_problems_t found = {.count = 0};
     if (text == NULL || ferror(file) != 0) {
         l7s_problems_add(problems, "", "unreadable", "%s: %s", path, strerror(errno));
     } else if (size == FILE_MAX) {
         l7s_problems_add(problems, "", "too_large", "%s is larger than 1 MiB", path);
     } else {
-        document = l7s_json_read(text, size, problems);
+        document = l7s_json_read(text, size, &found);
+    }
+    for (size_t i = 0; i < found.count; i++) {
+        l7s_problems_add(problems, "", found.items[i].code, "%.100s: %.140s", path,
+                         found.items[i].message);
     }
     if (file != NULL) {
         fclose(file);
@@ -297,7 +302,7 @@ static bool choose_command(int argc, char **argv, l7s_problems_t *problems,
         bool wants = commands[i].argument != NULL;
         if (words > (wants ? 2 : 1) || (wants && words < 2)) {
             l7s_problems_add(problems, "", "arguments",
-                             "usage: l7shieldd %s %s [options]", word,
+                             "usage: l7shieldd %s%s%s [options]", word, wants ? " " : "",
                              wants ? commands[i].argument : "");
             return false;
         }

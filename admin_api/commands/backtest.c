@@ -29,9 +29,9 @@ static json_t *read_policies(const char *path, l7s_problems_t *problems)
     json_t *out = NULL;
 
     if (text == NULL || ferror(file) != 0) {
-        l7s_problems_add(problems, "", "unreadable", "%s: %s", path, strerror(errno));
+        l7s_problems_add(problems, "", "unreadable", "%s", strerror(errno));
     } else if (size == POLICIES_MAX) {
-        l7s_problems_add(problems, "", "too_large", "%s is larger than 32 MiB", path);
+        l7s_problems_add(problems, "", "too_large", "it is larger than 32 MiB");
     } else {
         out = l7s_json_read(text, size, problems);
     }

@@ -5,6 +5,7 @@
  */
 #include "backtest_text.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define TOP 5
@@ -70,7 +71,8 @@ static void print_policies(const json_t *policies, FILE *out)
     }
 }
 
-static void print_suggestions(const json_t *policy, FILE *out)
+/* `any`: has one been printed before? */
+static void print_suggestions(const json_t *policy, bool *any, FILE *out)
 {
     const json_t *limits = json_object_get(policy, "thresholds"), *limit, *suggested;
     size_t index, at;
@@ -79,6 +81,8 @@ static void print_suggestions(const json_t *policy, FILE *out)
     {
         json_array_foreach(json_object_get(limit, "suggested"), at, suggested)
         {
+            fputs(*any ? "" : "\nLimits that would have touched at most\n", out);
+            *any = true;
             fprintf(out, "  %-24s %8lld %s per %lld s touch %g %% of %s (%lld)\n",
                     text(policy, "name"), number(suggested, "requests"),
                     text(limit, "unit"), number(limit, "per_seconds"),
@@ -122,6 +126,7 @@ void admin_backtest_print(const json_t *result, FILE *out)
     const json_t *policies = json_object_get(result, "policies"), *policy,
                  *top = json_object_get(result, "top");
     size_t index;
+    bool any = false;
 
     print_log(json_object_get(result, "log"), out);
     fprintf(out, "\n%-9s %12s %12s %10s %12s %10s\n", "", "total", "stopped", "",
@@ -129,10 +134,9 @@ void admin_backtest_print(const json_t *result, FILE *out)
     print_share("requests", json_object_get(result, "requests"), out);
     print_share("clients", json_object_get(result, "clients"), out);
     print_policies(policies, out);
-    fprintf(out, "\nLimits that would have touched at most\n");
     json_array_foreach((json_t *)policies, index, policy)
     {
-        print_suggestions(policy, out);
+        print_suggestions(policy, &any, out);
     }
     print_top("Clients", json_object_get(top, "clients"), out);
     print_top("Paths", json_object_get(top, "paths"), out);

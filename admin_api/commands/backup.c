@@ -67,28 +67,26 @@ static bool put_in_place(const admin_options_t *options, const char *name,
     return rename(from, to) == 0 || admin_trouble(trouble, to, strerror(errno));
 }
 
-static bool extract_all(const admin_options_t *options, admin_trouble_t *trouble)
-{
-    FILE *in = fopen(options->argument, "re");
-    if (in == NULL) {
-        return admin_trouble(trouble, options->argument, strerror(errno));
-    }
-    bool good = admin_backup_file_extract(in, options->data_dir, trouble);
-    fclose(in);
-    return good;
-}
-
-/* With the directory locked: nothing in it changes before the whole backup is there. */
-static bool replace(const admin_options_t *options, admin_trouble_t *trouble)
+static bool lock_folder(const admin_options_t *options, int *lock,
+                        admin_trouble_t *trouble)
 {
     char why[256] = "";
-    int lock = -1;
     if (mkdir(options->data_dir, 0700) != 0 && errno != EEXIST) {
         return admin_trouble(trouble, options->data_dir, strerror(errno));
     }
-    bool good = admin_store_lock(options->data_dir, why, &lock) == L7S_OK ||
-                admin_trouble(trouble, why, "stop it first");
-    good = good && extract_all(options, trouble);
+    l7s_status_t status = admin_store_lock(options->data_dir, why, lock);
+    return status == L7S_OK ||
+           admin_trouble(trouble, why,
+                         status == L7S_CONFLICT ? "stop it first"
+                                                : "nothing was changed");
+}
+
+/* With the directory locked: nothing in it changes before the whole backup is there. */
+static bool replace(const admin_options_t *options, FILE *in, admin_trouble_t *trouble)
+{
+    int lock = -1;
+    bool good = lock_folder(options, &lock, trouble);
+    good = good && admin_backup_file_extract(in, options->data_dir, trouble);
     for (size_t i = 0; admin_backup_databases[i] != NULL && good; i++) {
         good = put_in_place(options, admin_backup_databases[i], trouble);
     }
@@ -103,7 +101,13 @@ int admin_restore(const admin_options_t *options)
     admin_trouble_t trouble = {.failed = false};
     char why[256] = "";
     admin_store_t *store = NULL;
-    if (!replace(options, &trouble)) {
+    FILE *in = fopen(options->argument, "re");
+    bool good = in != NULL ? replace(options, in, &trouble)
+                           : admin_trouble(&trouble, options->argument, strerror(errno));
+    if (in != NULL) {
+        fclose(in);
+    }
+    if (!good) {
         fprintf(stderr, "l7shieldd restore: %s\n", trouble.why);
         return 1;
     }

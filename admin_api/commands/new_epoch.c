@@ -10,10 +10,12 @@
 #include "../worker.h"
 #include "commands.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static uint64_t epoch_in(const char *json)
 {
@@ -81,8 +83,14 @@ l7s_status_t admin_begin_epoch(const admin_options_t *options, admin_store_t *st
 
 int admin_new_epoch(const admin_options_t *options)
 {
-    char why[256] = "";
+    char why[256] = "", path[4096];
     admin_store_t *store = NULL;
+    snprintf(path, sizeof path, "%s/config.db", options->data_dir);
+    if (access(path, F_OK) != 0) { /* opening the store would make a new one */
+        fprintf(stderr, "l7shieldd new-epoch: %s: %s; is --data-dir the daemon's?\n",
+                path, strerror(errno));
+        return 1;
+    }
     l7s_status_t status = admin_store_open(options->data_dir, why, &store);
     if (status == L7S_OK) {
         why[0] = '\0';

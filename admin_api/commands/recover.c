@@ -57,7 +57,15 @@ static void take_object(found_t *found, const char *kind, json_t *object)
         l7s_problems_add(&found->problems, "", "unreadable", "a %s without a name", kind);
         return;
     }
-    if (l7s_object_check(kind, name, object, &found->problems) == L7S_OK) {
+    l7s_problems_t problems = {.count = 0};
+    l7s_status_t status = l7s_object_check(kind, name, object, &problems);
+    for (size_t i = 0; i < problems.count; i++) {
+        const l7s_problem_t *problem = &problems.items[i];
+        l7s_problems_add(&found->problems, "", "left_out", "%s \"%.63s\": %.60s%s%s",
+                         kind, name, problem->pointer,
+                         problem->pointer[0] == '\0' ? "" : ": ", problem->message);
+    }
+    if (status == L7S_OK) {
         found->changes[found->count++] =
             (admin_change_t){.kind = kind, .name = name, .spec = object};
     }
@@ -149,8 +157,8 @@ static l7s_status_t recover(const admin_options_t *options, found_t *found, char
         take_part(found, part);
     }
     for (size_t i = 0; i < found->problems.count; i++) {
-        fprintf(stderr, "l7shieldd recover: left out: %s: %s\n",
-                found->problems.items[i].pointer, found->problems.items[i].message);
+        fprintf(stderr, "l7shieldd recover: left out: %s\n",
+                found->problems.items[i].message);
     }
     l7s_status_t status = L7S_INVALID;
     if (found->count == 0) {

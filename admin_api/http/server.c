@@ -353,7 +353,7 @@ l7s_status_t admin_server_start(admin_daemon_t *daemon, char why[256],
     if (status == L7S_OK) {
         status = admin_call_threads_create(&server->threads);
     }
-    if (status == L7S_OK && (!start_tcp(server, why) || !start_local(server, why))) {
+    if (status == L7S_OK && (!start_local(server, why) || !start_tcp(server, why))) {
         status = L7S_IO;
     }
     if (status != L7S_OK) {

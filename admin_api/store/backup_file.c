@@ -175,7 +175,7 @@ bool admin_backup_file_extract(FILE *in, const char *data_dir, admin_trouble_t *
 {
     char line[64] = "", to[PATH_MAX_BYTES];
     bool good = (fgets(line, sizeof(line), in) != NULL && strcmp(line, MAGIC) == 0) ||
-                admin_trouble(trouble, "it", "is no backup of l7shieldd");
+                admin_trouble(trouble, "the file", "is no backup of l7shieldd");
     for (size_t i = 0; admin_backup_databases[i] != NULL && good; i++) {
         restored(data_dir, admin_backup_databases[i], to);
         good = extract(in, admin_backup_databases[i], to, trouble);

@@ -289,7 +289,8 @@ def test_320_32_config_file_is_checked_with_every_error(tmp_path):
     assert 'did you mean "listen"' in result.stderr
     assert "/memcached" in result.stderr and "/data_dir" in result.stderr
     config.write_text("{")
-    assert run("--config", str(config)).returncode == 2
+    broken = run("--config", str(config))
+    assert broken.returncode == 2 and str(config) in broken.stderr
     assert run("--config", str(tmp_path / "nothing")).returncode == 2
     assert run("--nonsense").returncode == 2
     assert run("explode").returncode == 2
@@ -328,6 +329,23 @@ def test_320_36_secrets_that_others_may_read_are_refused(daemon):
     assert result.returncode == 1 and "L7S3003" in result.stderr
     os.chmod(daemon.secret_file, 0o600)
     daemon.start()
+
+
+def test_320_38_commands_invent_no_data_directory(tmp_path):
+    """A mistyped --data-dir must not look like success, nor leave anything behind."""
+    nothing, garbage = tmp_path / "nothing", tmp_path / "garbage"
+    garbage.write_text("garbage\n")
+    epoch = run("new-epoch", "--data-dir", nothing)
+    assert epoch.returncode == 1 and f"{nothing}/config.db" in epoch.stderr, epoch
+    restored = run("restore", tmp_path / "none", "--data-dir", nothing)
+    assert restored.returncode == 1 and f"{tmp_path}/none: No such" in restored.stderr
+    assert not nothing.exists()
+    refused = run("restore", garbage, "--data-dir", nothing)
+    assert refused.returncode == 1 and "is no backup of l7shieldd" in refused.stderr
+    (tmp_path / "snapshot.json").write_text(
+        '{"parts": {"a": {"policies": [{"name": "odd", "detect": {"always": {}}}]}}}')
+    left = run("recover", "--from-node-state", tmp_path, "--data-dir", tmp_path / "other")
+    assert left.returncode == 1 and 'policy "odd": "action" is required' in left.stderr
 
 
 def test_320_37_sample_configuration_loads():

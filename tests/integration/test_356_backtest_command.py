@@ -232,6 +232,9 @@ def test_356_07_what_is_wrong_is_said(tmp_path):
     missing = command(tmp_path / "none.log", config())
     assert missing.returncode == 1 and "No such file" in missing.stderr
     assert command(tmp_path, config()).returncode == 1, "a folder"
+    lost = subprocess.run([L7SHIELDD, "backtest", log, "--policies", tmp_path / "none.json"],
+                          capture_output=True, text=True)
+    assert lost.returncode == 2 and lost.stderr.count("none.json") == 1
     assert "usage" in command(log, config(), "--format", "nginx").stderr
     none = subprocess.run([L7SHIELDD, "backtest", log], capture_output=True, text=True)
     assert none.returncode == 2 and "--policies" in none.stderr

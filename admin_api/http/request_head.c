@@ -161,6 +161,12 @@ static bool check_body_head(admin_request_t *request)
                            call->path);
         return false;
     }
+    const char *coding = admin_request_header(request, "Content-Encoding");
+    if (coding != NULL && strcasecmp(coding, "identity") != 0) {
+        admin_call_problem(call, "unsupported_media_type",
+                           "Send the body as it is, without a Content-Encoding.");
+        return false;
+    }
     const char *type = admin_request_header(request, "Content-Type");
     bool patch = strcmp(route->method, "PATCH") == 0;
     request->body_max = route->body_max;

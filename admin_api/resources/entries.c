@@ -6,6 +6,7 @@
  * the entries keep their order, new ones come last.
  */
 #include "../../core/bus/trust.h"
+#include "../../core/clock.h"
 #include "../../core/json/config.h"
 #include "../http/page.h"
 #include "../http/problem.h"
@@ -225,6 +226,21 @@ static bool id_agrees(edit_t *edit, const json_t *entry)
     return false;
 }
 
+/* It would be gone at once, and nobody would have been told. */
+static bool is_lasting(edit_t *edit, const json_t *entry)
+{
+    admin_call_t *call = edit->call;
+    const char *end = json_string_value(json_object_get(entry, "expires_at"));
+    uint64_t end_ms;
+    if (end == NULL || !l7s_time_parse(end, &end_ms) || end_ms > call->now_ms) {
+        return true;
+    }
+    l7s_problems_add(&call->problems, "/expires_at", "in_the_past",
+                     "expires_at must lie in the future");
+    admin_call_invalid(call);
+    return false;
+}
+
 /* False: If-Match or If-None-Match does not hold for this entry. */
 static bool entry_precondition(edit_t *edit, size_t index)
 {
@@ -248,7 +264,8 @@ void admin_entries_put(admin_call_t *call)
     size_t index = find(&edit.entries, call->parameters[1]);
     bool created = index == json_array_size(edit.entries.items);
     bool same = !created && json_equal(json_array_get(edit.entries.items, index), entry);
-    if (!id_agrees(&edit, entry) || !entry_precondition(&edit, index)) {
+    if (!id_agrees(&edit, entry) || !is_lasting(&edit, entry) ||
+        !entry_precondition(&edit, index)) {
         admin_edit_abort(call);
     } else {
         if (created) {

@@ -6,6 +6,7 @@
 
 #include "../fleet/collector.h"
 #include "../http/problem.h"
+#include "body_pointer.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -141,15 +142,18 @@ static bool is_needed(const admin_call_t *call, size_t row, const admin_change_t
 
 static void check_one(admin_call_t *call, const admin_change_t *change)
 {
+    /* In a set or a whole configuration; "" where the body is the object itself. */
+    char place[64];
+    (void)admin_body_pointer(call, admin_kind_member(change->kind), change->name, place);
     for (size_t row = 0; row < sizeof(needs) / sizeof(needs[0]); row++) {
         lacking_t lacking = {.feature = needs[row].feature};
-        char pointer[64];
+        char pointer[128];
         if (change->spec == NULL || !is_needed(call, row, change)) {
             continue;
         }
         admin_collector_seats(call->daemon->collector, ask, &lacking);
         if (lacking.count > 0) {
-            snprintf(pointer, sizeof(pointer), "/%s", needs[row].member);
+            snprintf(pointer, sizeof(pointer), "%s/%s", place, needs[row].member);
             l7s_problems_add(&call->problems, pointer, "unsupported_by_nodes",
                              "%s \"%.63s\" needs \"%s\", which %s cannot do",
                              change->kind, change->name, lacking.feature, lacking.names);

@@ -3,6 +3,7 @@
  * /v1/policies: named objects (objects.c) whose status shows the effective document, and
  * a check of a policy without storing it.
  */
+#include "../../core/clock.h"
 #include "../../core/json/config.h"
 #include "../../core/json/override.h"
 #include "../http/problem.h"
@@ -13,6 +14,13 @@
 
 #include <string.h>
 
+static bool is_expired(const json_t *spec, uint64_t now_ms)
+{
+    const char *end = json_string_value(json_object_get(spec, "expires_at"));
+    uint64_t end_ms;
+    return end != NULL && l7s_time_parse(end, &end_ms) && end_ms <= now_ms;
+}
+
 /* What acts: the document with its defaults, as a running override leaves it. */
 static void describe(const admin_call_t *call, const json_t *spec, json_t *status)
 {
@@ -21,6 +29,9 @@ static void describe(const admin_call_t *call, const json_t *spec, json_t *statu
         admin_override_of(call, json_string_value(json_object_get(spec, "name")));
     if (override != NULL && admin_override_runs(override, call->now_ms)) {
         l7s_override_show(effective, override);
+    }
+    if (is_expired(spec, call->now_ms)) {
+        json_object_set_new(effective, "mode", json_string("off"));
     }
     json_object_set_new(status, "effective", effective);
     json_object_set_new(status, "override", override == NULL ? json_null() : override);

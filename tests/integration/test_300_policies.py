@@ -177,6 +177,14 @@ def test_300_17_if_none_match_star_creates_only(daemon):
     assert (first.status, again.status) == (201, 412)
 
 
+def test_300_41_a_policy_that_has_expired_is_shown_to_be_off(daemon):
+    for end, mode in (("2020-01-01T00:00:00Z", "off"), ("2099-01-01T00:00:00Z", "enforce")):
+        document = {**POLICY, "mode": "enforce", "expires_at": end}
+        answer = daemon.call("PUT", "/v1/policies/login?force=true", document).json
+        assert answer["status"]["effective"]["mode"] == mode
+        assert answer["mode"] == "enforce"  # as it was sent
+
+
 def test_300_40_what_is_not_there_and_what_is_in_force_are_named(daemon):
     for path, detail in (("/v1/policies/nix", 'There is no policy "nix".'),
                          ("/v1/policies/nix/stats", 'There is no policy "nix".'),

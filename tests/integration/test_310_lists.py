@@ -88,6 +88,9 @@ def test_310_07_bad_entries_are_refused_relative_to_the_entry(office):
     assert answer.errors == {("/value", "cidr_host_bits")}
     other = office.call("PUT", path, {"value": "192.0.2.0/24"})
     assert other.errors == {("/value", "id_mismatch")}
+    over = office.call("PUT", "/v1/lists/office/entries/192.0.2.7",
+                       {"value": "192.0.2.7", "expires_at": "2020-01-01T00:00:00Z"})
+    assert over.errors == {("/expires_at", "in_the_past")}
     assert '"192.0.2.0_24"' in other.json["errors"][0]["message"]  # where it belongs
     assert len(values(office)) == 2
 

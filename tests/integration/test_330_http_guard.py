@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP itself: what libmicrohttpd would let through and the guard does not, methods, media
 types, sizes, slow and rude clients."""
+import gzip
 import json
 import os
 import socket
@@ -120,6 +121,9 @@ def test_330_06_media_types_are_negotiated(daemon):
         answer = daemon.call("PUT", "/v1/policies/a", POLICY, content_type=kind)
         assert (answer.status, answer.code) == (415, "unsupported_media_type"), kind
         assert "application/json" in answer.json["detail"]
+    packed = daemon.call("PUT", "/v1/policies/a", raw=gzip.compress(b"{}"),
+                         headers={"Content-Encoding": "gzip"})
+    assert packed.status == 415 and "Content-Encoding" in packed.json["detail"]
     merge = daemon.call("PUT", "/v1/policies/a", POLICY,
                         content_type="application/merge-patch+json")
     assert merge.status == 415

@@ -47,6 +47,10 @@ def test_705_01_each_new_member_is_asked_of_the_nodes(bus):
     plain = {**POLICY, "match": {"paths": ["/a"], "headers": [
         {"name": "a", "is": "equals", "values": ["b"]}]}}
     assert bus.api("PUT", "/v1/policies/p", plain).status == 201
+    both = [{"name": "s", **plain}, {"name": "t", **POLICY, "match": matches[0]}]
+    answer = bus.api("PUT", "/v1/sets/web", {"policies": both})
+    assert (answer.status, answer.errors) == (
+        409, {("/policies/1/match", "unsupported_by_nodes")})
     override = {"mode": "off", "until": "2090-01-01T00:00:00Z"}
     answer = bus.api("PUT", "/v1/policies/p/override", override)
     assert (answer.status, answer.code) == (409, "unsupported_by_nodes")

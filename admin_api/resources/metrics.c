@@ -6,6 +6,7 @@
  * The samples of one metric must stand together, so the heartbeats are collected first
  * and every metric walks over them.
  */
+#include "../../core/clock.h"
 #include "../fleet/collector.h"
 #include "../fleet/incident_record.h"
 #include "../fleet/publisher.h"
@@ -169,6 +170,39 @@ static void write_numbers(FILE *out, const nodes_t *nodes)
     }
 }
 
+/* 0: that revision is not known here (any more). */
+static uint64_t made_at(const admin_call_t *call, int64_t revision)
+{
+    uint64_t at_ms = 0;
+    json_t *document = NULL;
+    if (revision > 0 &&
+        admin_revision_next(call->daemon->store, revision - 1, 0, &document) == L7S_OK) {
+        const char *at = json_string_value(json_object_get(document, "at"));
+        bool same = json_integer_value(json_object_get(document, "revision")) == revision;
+        at_ms = same && at != NULL && l7s_time_parse(at, &at_ms) ? at_ms : 0;
+    }
+    json_decref(document);
+    return at_ms;
+}
+
+static void write_ages(FILE *out, const admin_call_t *call, const nodes_t *nodes)
+{
+    head(out, "l7shield_snapshot_age_seconds", "gauge",
+         "Time since the revision was made that the node has applied.");
+    for (size_t i = 0; i < nodes->count; i++) {
+        const node_t *node = &nodes->items[i];
+        double revision;
+        uint64_t at_ms = node->live && number_of(node->seat, "revision", &revision)
+                             ? made_at(call, (int64_t)revision)
+                             : 0;
+        if (at_ms > 0) {
+            uint64_t age_ms = call->now_ms > at_ms ? call->now_ms - at_ms : 0;
+            label(out, "l7shield_snapshot_age_seconds{", "node", node->name);
+            fprintf(out, "} %.3f\n", (double)age_ms / 1000);
+        }
+    }
+}
+
 static void write_workers(FILE *out, const nodes_t *nodes)
 {
     head(out, "l7shield_workers", "gauge", "httpd workers by state.");
@@ -314,6 +348,7 @@ void admin_metrics_get(admin_call_t *call)
     write_daemon(out, call);
     write_liveness(out, &nodes, call->now_ms);
     write_numbers(out, &nodes);
+    write_ages(out, call, &nodes);
     write_workers(out, &nodes);
     write_decisions(out, &nodes);
     write_bans(out, call);

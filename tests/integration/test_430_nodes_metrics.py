@@ -157,6 +157,7 @@ def test_430_06_metrics_tell_of_nodes_bans_and_incidents(bus):  # noqa: F811
         f'l7shield_store_up{{server="{bus.memcached.address}"}}': 1,
     }
     assert {name: seen.get(name) for name in wanted} == wanted
+    assert 0 <= seen['l7shield_snapshot_age_seconds{node="web-1"}'] < 60
     assert any(name.startswith("l7shieldd_http_requests_total") for name in seen)
     assert any(name.startswith("l7shieldd_build_info") for name in seen)
     token = bus.daemon.token_of("metrics")

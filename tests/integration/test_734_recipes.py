@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from backend import MODULES, Backend
 from daemon import daemon  # noqa: F401
-from httpd import wait_until
+from httpd import policy, wait_until
 
 RECIPES = Path(__file__).resolve().parents[2] / "conf" / "recipes"
 NAMES = sorted(path.stem for path in RECIPES.glob("*.json"))
@@ -16,7 +16,9 @@ MEGABYTE = 1000000
 
 
 def recipe(name):
-    return json.loads((RECIPES / f"{name}.json").read_text())
+    """A path stands for itself."""
+    return json.loads((RECIPES / f"{name}.json" if isinstance(name, str) else name)
+                      .read_text())
 
 
 @pytest.fixture
@@ -25,9 +27,11 @@ def site(httpd):
     with the status that the query asks for."""
     backends = []
 
-    def make(name):
+    def make(name, *more):
         backends.append(Backend())
-        server = httpd(policies=recipe(name), modules=("remoteip", *MODULES),
+        policies = recipe(name)
+        policies["policies"] += more
+        server = httpd(policies=policies, modules=("remoteip", *MODULES),
                        directives=PROXY, host=backends[0].config("/"))
 
         def ask(client, path="/", method="GET", headers=None, body=None, at_once=False):
@@ -38,10 +42,16 @@ def site(httpd):
                                 body)
             wait_until(lambda: len(server.accesses()) > lines, 5, "the access log")
             return answer
+        ask.server = server
         return ask
     yield make
     for one in backends:
         one.close()
+
+
+def crowd(ask, path):
+    """What the guard would call a policy that hits everybody."""
+    return {ask(f"203.0.113.{number}", path).status for number in range(60)}
 
 
 def statuses(ask, times, *arguments, **options):
@@ -67,6 +77,21 @@ def test_734_02_a_network_that_guesses_is_slowed_down(site):
             for number in range(1, 35)]
     assert seen[:30] == [401] * 30 and seen[-1] == 429, seen
     assert ask("192.0.2.99", "/").status == 200, "only its log-ins"
+
+
+SAMPLE = RECIPES.parent / "policies.json"
+
+
+@pytest.mark.parametrize("name, path, status", [
+    ("api-keys", "/api/x", 401), ("wordpress", "/wp-content/uploads/x.php", 403),
+    (SAMPLE, "/internal/", 403)])
+def test_734_10_who_may_enter_is_no_question_of_how_many_try(site, name, path, status):
+    """A crowd that is turned away does not open the door for the guard's sake."""
+    ask = site(name, policy("control", {"deny": {}}, match={"paths": ["/control"]}))
+    ask.server.expects("L7S2096")
+    assert crowd(ask, path) == {status} and crowd(ask, "/control") == {403}
+    wait_until(lambda: "L7S2096: policy control" in ask.server.errors(), 5, "the guard")
+    assert crowd(ask, path) == {status}
 
 
 def test_734_03_wordpress(site):

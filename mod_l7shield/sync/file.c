@@ -5,6 +5,7 @@
  * takes.
  */
 #include "file.h"
+#include "state_dir.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -137,6 +138,10 @@ l7s_status_t sync_file_write(const char *path, const void *data, size_t size)
     char temporary[PATH_MAX];
     int length = snprintf(temporary, sizeof temporary, "%s.new", path);
 
+    if (!sync_state_dir_is_ours()) {
+        errno = EBUSY;
+        return L7S_IO;
+    }
     if (length < 0 || (size_t)length >= sizeof temporary) {
         return L7S_INVALID;
     }

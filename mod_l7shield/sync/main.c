@@ -80,33 +80,29 @@ static sync_end_t take_lease(const l7s_shared_t *shared, const sync_options_t *o
 }
 
 /* A predecessor on another segment does not hold our lease, but it is about to go. What
- * belongs to another httpd stays with it: two would overwrite each other's bans. */
-static sync_end_t take_state_dir(const l7s_shared_t *shared, sync_options_t *options)
+ * stays another httpd's is read and not written: two would overwrite each other's bans.
+ */
+static sync_end_t take_state_dir(const l7s_shared_t *shared,
+                                 const sync_options_t *options)
 {
     sync_end_t end = SYNC_GO_ON;
-    unsigned waited_ms = 0;
+    bool is_ours = sync_state_dir_take(options->state_dir);
 
-    if (options->state_dir[0] == '\0') {
-        return SYNC_GO_ON;
-    }
-    while (!sync_state_dir_take(options->state_dir)) {
-        if (waited_ms >= STATE_DIR_WAIT_MS) {
-            sync_log(SYNC_ERROR, "L7S2009",
-                     "the state folder %s is in use by the l7shield-sync of another "
-                     "httpd: this one keeps neither bans nor policies over a stop; give "
-                     "it an L7ShieldStateDir of its own",
-                     options->state_dir);
-            options->state_dir = "";
-            return SYNC_GO_ON;
-        }
+    for (unsigned waited_ms = 0;
+         end == SYNC_GO_ON && !is_ours && waited_ms < STATE_DIR_WAIT_MS;
+         waited_ms += LEASE_PAUSE_MS) {
         end = sync_tick_wait(shared, options, LEASE_PAUSE_MS);
-        if (end != SYNC_GO_ON) {
-            return end;
-        }
-        waited_ms += LEASE_PAUSE_MS;
+        is_ours = sync_state_dir_is_ours();
+    }
+    if (!is_ours && end == SYNC_GO_ON) {
+        sync_log(SYNC_ERROR, "L7S2009",
+                 "the state folder %s is in use by the l7shield-sync of another httpd: "
+                 "until it goes, this one keeps neither bans nor policies over a stop; "
+                 "give it an L7ShieldStateDir of its own",
+                 options->state_dir);
     }
     sync_state_dir_check(options->state_dir);
-    return SYNC_GO_ON;
+    return end;
 }
 
 static int work(const l7s_shared_t *shared, const sync_options_t *options)
@@ -138,6 +134,7 @@ int main(int argc, char **argv)
     sync_options_t options;
     l7s_shared_t shared;
     char why[256] = "";
+    int result = 0;
 
     block_signals();
     (void)umask(077);
@@ -159,8 +156,9 @@ int main(int argc, char **argv)
     if (take_lease(&shared, &options) != SYNC_GO_ON) {
         return 0;
     }
-    int result =
-        take_state_dir(&shared, &options) == SYNC_GO_ON ? work(&shared, &options) : 0;
+    if (options.state_dir[0] == '\0' || take_state_dir(&shared, &options) == SYNC_GO_ON) {
+        result = work(&shared, &options);
+    }
     (void)pthread_mutex_unlock(&shared.header->sync_lease);
     return result;
 }

@@ -90,7 +90,7 @@ static bool take_option(sync_options_t *out, int option, const char *value)
         good = value[0] != '\0' && strlen(value) < 64;
         break;
     case OPTION_STATE_DIR:
-        out->state_dir = out->mode_dir = value;
+        out->state_dir = value;
         good = strlen(value) < 3900;
         break;
     case OPTION_MEMCACHED:
@@ -140,8 +140,7 @@ static const char *missing(const sync_options_t *options)
 
 bool sync_options_parse(int argc, char **argv, sync_options_t *out, char why[256])
 {
-    *out = (sync_options_t){
-        .segment_fd = -1, .tick_ms = 100, .state_dir = "", .mode_dir = ""};
+    *out = (sync_options_t){.segment_fd = -1, .tick_ms = 100, .state_dir = ""};
     opterr = 0;
     for (;;) {
         int index = 0;

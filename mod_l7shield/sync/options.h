@@ -16,7 +16,6 @@ typedef struct {
     uint64_t generation; /* of httpd's configuration that started us */
     const char *node;
     const char *state_dir;   /* "" keeps nothing on disk */
-    const char *mode_dir;    /* the same folder, where it is another httpd's, too */
     uint32_t tick_ms;        /* 20…1000 */
     const char *policy_file; /* NULL: none */
     const char *servers[L7S_SERVERS_MAX];

@@ -12,7 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool sync_state_dir_take(const char *path)
+/* Without a folder, as in tests of a part, nobody is in the way. */
+static struct {
+    const char *path;
+    bool is_others;
+} folder;
+
+static bool lock(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -25,6 +31,21 @@ bool sync_state_dir_take(const char *path)
     bool taken = errno == EWOULDBLOCK; /* there are file systems without locks */
     (void)close(fd);
     return !taken;
+}
+
+bool sync_state_dir_take(const char *path)
+{
+    folder.path = path;
+    folder.is_others = true;
+    return sync_state_dir_is_ours();
+}
+
+bool sync_state_dir_is_ours(void)
+{
+    if (folder.is_others) {
+        folder.is_others = !lock(folder.path);
+    }
+    return !folder.is_others;
 }
 
 void sync_state_dir_check(const char *path)

@@ -148,7 +148,7 @@ static l7s_status_t create_parts(sync_tick_t *tick)
     l7s_status_t status = sync_publisher_create(shared, &tick->publisher);
 
     if (status == L7S_OK) {
-        status = sync_mode_create(shared, options->mode_dir, &tick->mode);
+        status = sync_mode_create(shared, options->state_dir, &tick->mode);
     }
     if (status == L7S_OK && options->policy_file != NULL) {
         status = sync_policy_file_create(options->policy_file, &tick->policy_file);

@@ -263,7 +263,7 @@ def test_120_19_two_servers_do_not_overwrite_each_others_state(httpd):
     first = httpd(policies=policies)
     second = httpd(start=False, policies=policies,
                    directives=f"L7ShieldStateDir {first.state_dir}")
-    second.expects("L7S2009", "L7S1014")
+    second.expects("L7S2009", "L7S1014", "L7S2068")
     second.start()
     wait_until(lambda: "is in use by the l7shield-sync of another httpd" in second.errors(),
                5, "the complaint")
@@ -279,6 +279,10 @@ def test_120_19_two_servers_do_not_overwrite_each_others_state(httpd):
     (first.state_dir / "mode").chmod(0o644)
     for server in first, second:
         wait_until(lambda server=server: server.get("/trap").status == 404, 2, "the mode")
+    (first.state_dir / "mode").unlink()
+    first.stop()  # as a predecessor that was slow to go
+    wait_until(lambda: second.get("/trap", address="127.0.0.11").status == 403, 3, "a ban")
+    wait_until(lambda: "127.0.0.11" in bans.read_text(), 5, "the second one's ban on disk")
 
 
 def test_120_20_state_folder_that_cannot_be_used_is_told_at_the_start(httpd):

@@ -163,7 +163,7 @@ static void fill(admin_options_t *out)
     snprintf(token, sizeof token, "%s/token", out->data_dir);
     out->token_file = text_or(document, "token_file", token);
     const json_t *backtest = json_object_get(document, "backtest");
-    json_int_t most = json_integer_value(json_object_get(backtest, "max_upload_bytes"));
+    int64_t most = l7s_json_integer_or(json_object_get(backtest, "max_upload_bytes"), 0);
     out->backtest_folder = text_of(backtest, "folder");
     out->backup_folder = text_of(json_object_get(document, "backup"), "folder");
     out->backtest_max_upload_bytes = most > 0 ? (size_t)most : UPLOAD_MAX;

@@ -5,6 +5,7 @@
  * memcached delays them together but never an API call.
  */
 #include "collector.h"
+#include "../../core/json/schema.h"
 
 #include "../http/trail.h"
 #include "../log.h"
@@ -61,9 +62,8 @@ struct admin_collector {
 
 static uint64_t setting(const json_t *retention, const char *name, uint64_t otherwise)
 {
-    const json_t *value = json_object_get(retention, name);
-    json_int_t number = json_integer_value(value);
-    return json_is_integer(value) && number > 0 ? (uint64_t)number : otherwise;
+    int64_t number = l7s_json_integer_or(json_object_get(retention, name), 0);
+    return number > 0 ? (uint64_t)number : otherwise;
 }
 
 static void read_retention(admin_store_t *store, uint64_t *days, uint64_t *rows)

@@ -5,6 +5,7 @@
  */
 #include "trail.h"
 #include "../../core/addr.h"
+#include "../../core/json/schema.h"
 #include "../../core/json/utf8.h"
 #include "../log.h"
 #include "../store/store_audit.h"
@@ -285,10 +286,10 @@ void admin_trail_flush(admin_trail_t *trail, uint64_t now_ms)
 static uint64_t days_to_keep(admin_store_t *store)
 {
     admin_object_t settings;
-    json_int_t days = 0;
+    int64_t days = 0;
     if (admin_object_get(store, "settings", "settings", &settings) == L7S_OK) {
-        days = json_integer_value(
-            json_object_get(json_object_get(settings.spec, "retention"), "audit_days"));
+        const json_t *retention = json_object_get(settings.spec, "retention");
+        days = l7s_json_integer_or(json_object_get(retention, "audit_days"), 0);
     }
     admin_object_clear(&settings);
     return days > 0 ? (uint64_t)days : DAYS;

@@ -115,14 +115,13 @@ static void read_end(const reader_t *reader, uint64_t now_ms, l7s_ban_t *ban)
     const json_t *until = json_object_get(reader->document, "until");
     bool has_seconds = seconds != NULL && !json_is_null(seconds);
     bool has_until = until != NULL && !json_is_null(until);
-    json_int_t count = json_integer_value(seconds);
+    int64_t count = l7s_json_integer_or(seconds, 0);
     ban->since_ms = now_ms;
     ban->until_ms = UINT64_MAX;
     if (has_seconds && has_until) {
         wrong(reader, "/until", "not_allowed",
               "give \"seconds\" or \"until\", or neither for a ban until it is lifted");
-    } else if (has_seconds && (!json_is_integer(seconds) || count < 1 ||
-                               count > ADMIN_BAN_SECONDS_MAX)) {
+    } else if (has_seconds && (count < 1 || count > ADMIN_BAN_SECONDS_MAX)) {
         wrong(reader, "/seconds", "out_of_range",
               "must be an integer from 1 to 315360000; leave it out for no end");
     } else if (has_seconds) {
@@ -148,8 +147,8 @@ static void read_status(const reader_t *reader, l7s_ban_t *ban)
     if (status == NULL || json_is_null(status)) {
         return;
     }
-    json_int_t number = json_integer_value(status);
-    if (!json_is_integer(status) || number < 400 || number > 599) {
+    int64_t number = l7s_json_integer_or(status, 0);
+    if (number < 400 || number > 599) {
         wrong(reader, "/status", "out_of_range", "must be an integer from 400 to 599");
         return;
     }

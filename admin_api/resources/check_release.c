@@ -5,6 +5,7 @@
  * around it and deny lists are not meant for it: they stay as they are for the others.
  * What a policy refuses to everybody is not lifted; the answer says so.
  */
+#include "../../core/json/schema.h"
 #include "../../core/segment/ban_id.h"
 #include "../http/problem.h"
 #include "../log.h"
@@ -204,8 +205,7 @@ void admin_check_release(admin_call_t *call)
     const json_t *hold = json_object_get(call->body, "hold_seconds");
 
     release.hold_until_ms =
-        call->now_ms +
-        1000 * (uint64_t)(hold != NULL ? json_integer_value(hold) : HOLD_SECONDS_DEFAULT);
+        call->now_ms + 1000 * (uint64_t)l7s_json_integer_or(hold, HOLD_SECONDS_DEFAULT);
     if (admin_check_request_read(call, &release.request)) {
         l7s_status_t status = look(&release);
         if (status == L7S_OK) {

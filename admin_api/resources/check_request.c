@@ -46,7 +46,7 @@ static void set_path(const char *text, admin_check_request_t *out)
 static void set_origin(const json_t *from, admin_check_request_t *out)
 {
     const char *country = json_string_value(json_object_get(from, "country"));
-    json_int_t asn = json_integer_value(json_object_get(from, "asn"));
+    int64_t asn = l7s_json_integer_or(json_object_get(from, "asn"), 0);
 
     out->memo.client = out->client;
     out->memo.has_origin = country != NULL || asn > 0;

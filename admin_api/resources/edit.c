@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OBJECTS_MAX 1024 /* of each kind, as the contract says */
+
 bool admin_edit_begin(admin_call_t *call)
 {
     l7s_status_t status = admin_store_begin(call->daemon->store, ADMIN_CONFIG_DB);
@@ -242,6 +244,22 @@ static void check_own_address(admin_call_t *call, const l7s_config_t *config,
     }
 }
 
+/* Said of the configuration as a whole, which the client did not send. */
+static bool has_room(admin_call_t *call, const json_t *document)
+{
+    for (size_t i = 0; i < ADMIN_NODE_KINDS; i++) {
+        const char *member = admin_kind_member(admin_kind_name(i));
+        size_t count = json_array_size(json_object_get(document, member));
+        if (count > OBJECTS_MAX) {
+            admin_call_problem(call, "too_many",
+                               "There would be %zu %s; at most %d can be configured.",
+                               count, member, OBJECTS_MAX);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check(admin_call_t *call, const admin_change_t *changes, size_t count)
 {
     int64_t revision;
@@ -253,6 +271,10 @@ static bool check(admin_call_t *call, const admin_change_t *changes, size_t coun
     long index = -1;
     for (size_t i = 0; i < count; i++) {
         index = apply(document, &changes[i]);
+    }
+    if (!has_room(call, document)) {
+        json_decref(document);
+        return false;
     }
     l7s_config_t *config = NULL;
     l7s_status_t status = l7s_config_parse(document, &call->problems, &config);

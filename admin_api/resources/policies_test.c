@@ -4,6 +4,7 @@
  * engine of a node that is made for them. Nothing of the fleet is asked or changed.
  */
 #include "../../core/clock.h"
+#include "../../core/json/schema.h"
 #include "../backtest/rehearsal.h"
 #include "../http/problem.h"
 #include "../store/store_objects.h"
@@ -37,14 +38,14 @@ static void wrong(admin_call_t *call, size_t index, const char *member, const ch
 
 static size_t repeats(const json_t *request)
 {
-    json_int_t repeat = json_integer_value(json_object_get(request, "repeat"));
+    int64_t repeat = l7s_json_integer_or(json_object_get(request, "repeat"), 1);
 
     return repeat > 0 ? (size_t)repeat : 1;
 }
 
 static uint64_t number(const json_t *request, const char *member)
 {
-    json_int_t value = json_integer_value(json_object_get(request, member));
+    int64_t value = l7s_json_integer_or(json_object_get(request, member), 0);
 
     return value > 0 ? (uint64_t)value : 0;
 }

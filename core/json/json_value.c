@@ -22,6 +22,13 @@ bool l7s_json_integer(const json_t *value, int64_t *out)
     return true;
 }
 
+int64_t l7s_json_integer_or(const json_t *value, int64_t otherwise)
+{
+    int64_t out;
+
+    return l7s_json_integer(value, &out) ? out : otherwise;
+}
+
 static bool numbers_equal(const json_t *a, const json_t *b)
 {
     if (json_is_integer(a) && json_is_integer(b)) {

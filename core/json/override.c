@@ -4,6 +4,7 @@
  */
 #include "override.h"
 #include "../clock.h"
+#include "schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,7 +168,7 @@ void l7s_override_end(l7s_policy_t *copy)
 
 static void show_scaled(json_t *object, const char *key, uint32_t percent)
 {
-    json_int_t value = json_integer_value(json_object_get(object, key));
+    int64_t value = l7s_json_integer_or(json_object_get(object, key), 0);
 
     if (value > 0) {
         uint32_t whole = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;

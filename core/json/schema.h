@@ -42,6 +42,8 @@ void l7s_schema_free(l7s_schema_t *schema);
 bool l7s_json_equal(const json_t *a, const json_t *b);
 /* Is it an integer as JSON Schema means it (1.0 is one)? Then *out has its value. */
 bool l7s_json_integer(const json_t *value, int64_t *out);
+/* Its value; `otherwise` when it is none. jansson's own function takes 1.0 for 0. */
+int64_t l7s_json_integer_or(const json_t *value, int64_t otherwise);
 
 /* The embedded contract, parsed once (schemas/openapi.yaml as JSON). Borrowed. */
 json_t *l7s_openapi(void);

@@ -331,9 +331,26 @@ static void test_validate_pattern_escapes_mean_what_they_mean_in_ecma(void **sta
     }
 }
 
+static void test_json_integer_or_takes_whole_numbers_only(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t value;
+    } cases[] = {{"[7]", 7},     {"[7.0]", 7},    {"[-2e2]", -200}, {"[7.5]", -1},
+                 {"[1e30]", -1}, {"[\"7\"]", -1}, {"[null]", -1},   {"[]", -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_t *array = json_loads(cases[i].text, 0, NULL);
+        assert_int_equal(l7s_json_integer_or(json_array_get(array, 0), -1),
+                         cases[i].value);
+        json_decref(array);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json_integer_or_takes_whole_numbers_only),
         cmocka_unit_test(test_validate_official_suite_agrees),
         cmocka_unit_test(test_compile_unknown_or_unsupported_keyword_is_refused),
         cmocka_unit_test(test_validate_failure_names_place_code_and_remedy),

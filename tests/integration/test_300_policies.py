@@ -185,6 +185,36 @@ def test_300_41_a_policy_that_has_expired_is_shown_to_be_off(daemon):
         assert answer["mode"] == "enforce"  # as it was sent
 
 
+def test_300_42_one_point_nought_is_an_integer_wherever_the_schema_says_so(daemon):
+    policy = {**POLICY, "detect": {"rate": {"requests": 10.0, "per_seconds": 60.0}}}
+    assert daemon.call("PUT", "/v1/policies/login", policy).status == 201
+    override = {"limit_percent": 50.0, "until": "2099-01-01T00:00:00Z"}
+    assert daemon.call("PUT", "/v1/policies/login/override", override).status == 201
+    shown = daemon.call("GET", "/v1/policies/login").json["status"]["effective"]
+    assert shown["detect"]["rate"][0]["requests"] == 5
+    tried = daemon.call("POST", "/v1/policies:test",
+                        {"requests": [{"client": "192.0.2.7", "repeat": 3.0}]})
+    assert len(tried.json["items"]) == 3
+    ban = daemon.call("PUT", "/v1/bans/ip:192.0.2.8",
+                      {"key": {"client": "192.0.2.8"}, "seconds": 60.0, "status": 429.0})
+    assert ban.status == 201 and ban.json["status"]["refusal_status"] == 429
+    held = daemon.call("POST", "/v1/check:release", {"client": "192.0.2.8",
+                                                     "hold_seconds": 60.0})
+    assert held.status == 200 and held.json["held_until"] is not None
+
+
+def test_300_43_one_object_too_many_is_said_of_the_configuration(daemon):
+    one = {"detect": {"always": {}}, "action": {"log": {}}}
+    full = {"policies": [{"name": f"p{number}", **one} for number in range(1024)]}
+    assert daemon.call("PUT", "/v1/sets/full", full).status == 201
+    for path, body in (("/v1/policies/more", one),
+                       ("/v1/sets/other", {"policies": [{"name": "more", **one}]})):
+        answer = daemon.call("PUT", path, body)
+        assert (answer.status, answer.code) == (422, "too_many")
+        assert answer.json["detail"] == (
+            "There would be 1025 policies; at most 1024 can be configured.")
+
+
 def test_300_40_what_is_not_there_and_what_is_in_force_are_named(daemon):
     for path, detail in (("/v1/policies/nix", 'There is no policy "nix".'),
                          ("/v1/policies/nix/stats", 'There is no policy "nix".'),

@@ -5,7 +5,7 @@
  */
 #include "options.h"
 #include "../core/json/config.h"
-#include "../core/json/schema.h"
+#include "../core/schema/schema.h"
 #include "http/listen.h"
 
 #include <errno.h>

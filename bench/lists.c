@@ -4,8 +4,8 @@
  * for lists of 1,000 and 100,000 networks. One JSON object a line; bench/lists.py runs
  * it.
  */
+#include "../core/compile/compile.h"
 #include "../core/image/image_layout.h"
-#include "../core/json/compile.h"
 #include "../core/match/match.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
  */
 #include "frequent.h"
 
-#include "../../core/json/utf8.h"
+#include "../../core/schema/utf8.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What is tried out before it is put in force: a configuration, given or stored, on a
- * node of its own (core/json/replay.h). The kill switch and the guard are left out: the
- * question is what the policies would do.
+ * node of its own (core/compile/replay.h). The kill switch and the guard are left out:
+ * the question is what the policies would do.
  */
 #ifndef ADMIN_REHEARSAL_H
 #define ADMIN_REHEARSAL_H
 
-#include "../../core/json/replay.h"
+#include "../../core/compile/replay.h"
 
 typedef struct {
     l7s_config_t *config;

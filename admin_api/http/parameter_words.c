@@ -4,8 +4,8 @@
  * what it says of a parameter is what the daemon does.
  */
 #include "parameter_words.h"
-#include "../../core/json/nearest.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/nearest.h"
+#include "../../core/schema/schema.h"
 
 #include <ctype.h>
 #include <stdio.h>

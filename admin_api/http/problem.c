@@ -3,7 +3,7 @@
  * Errors (problem.h). Also the two ways in which a handler answers at all.
  */
 #include "problem.h"
-#include "../../core/json/utf8.h"
+#include "../../core/schema/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  */
 #include "request.h"
 #include "../../core/json/config.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "../events/hub.h"
 #include "../worker.h"
 #include "media.h"

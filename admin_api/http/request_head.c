@@ -3,7 +3,7 @@
  * The checks of a request's head (request.h): each passes or fills in the call's problem;
  * what it is answered with is decided nowhere else.
  */
-#include "../../core/json/utf8.h"
+#include "../../core/schema/utf8.h"
 #include "guard.h"
 #include "media.h"
 #include "parameter_words.h"

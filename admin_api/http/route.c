@@ -4,7 +4,7 @@
  * tail ("{name}:rotate") stands before the one without, since the first match decides.
  */
 #include "route.h"
-#include "../../core/json/nearest.h"
+#include "../../core/schema/nearest.h"
 #include "../resources/resources.h"
 
 #include <stdio.h>

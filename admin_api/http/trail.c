@@ -5,8 +5,8 @@
  */
 #include "trail.h"
 #include "../../core/addr.h"
-#include "../../core/json/schema.h"
-#include "../../core/json/utf8.h"
+#include "../../core/schema/schema.h"
+#include "../../core/schema/utf8.h"
 #include "../log.h"
 #include "../store/store_audit.h"
 #include "../store/store_objects.h"

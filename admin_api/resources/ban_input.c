@@ -7,7 +7,7 @@
 #include "ban_input.h"
 
 #include "../../core/clock.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "../store/store_objects.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * the keys; an id to be lifted that is not there is reported and no error, so that the
  * same batch can be sent again.
  */
-#include "../../core/json/utf8.h"
+#include "../../core/schema/utf8.h"
 #include "../http/problem.h"
 #include "ban_write.h"
 #include "resources.h"

@@ -7,9 +7,9 @@
 #ifndef ADMIN_CHECK_ENGINE_H
 #define ADMIN_CHECK_ENGINE_H
 
+#include "../../core/compile/replay.h"
 #include "../../core/decide/explain.h"
 #include "../../core/decide/share.h"
-#include "../../core/json/replay.h"
 #include "../daemon.h"
 
 /* What is known of a limit. */

@@ -4,7 +4,7 @@
  */
 #include "check_predicates.h"
 
-#include "../../core/json/json_pointer.h"
+#include "../../core/schema/json_pointer.h"
 #include "check_engine.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  */
 #include "check_request.h"
 
-#include "../../core/json/schema.h"
-#include "../../core/json/utf8.h"
+#include "../../core/schema/schema.h"
+#include "../../core/schema/utf8.h"
 #include "../http/problem.h"
 #include "../store/store_events.h"
 #include <ctype.h>

@@ -4,7 +4,7 @@
  * merge patch, and what the server says about an object.
  */
 #include "../../core/json/json_time.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "edit.h"
 
 #include <string.h>

@@ -4,7 +4,7 @@
  * and the log's path (application/json), or the log itself (text/plain), or both, the
  * first line being what is tried (application/x-ndjson).
  */
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "../backtest/job.h"
 #include "../backtest/log_file.h"
 #include "../backtest/rehearsal.h"

@@ -3,7 +3,7 @@
  * What the API says of itself: /v1, /openapi.json and the schemas in it.
  */
 #include "../../core/clock.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "../http/auth.h"
 #include "../http/problem.h"
 #include "../store/store_objects.h"

@@ -6,7 +6,7 @@
  * overrides.
  */
 #include "../../core/json/config.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "../http/parameters.h"
 #include "../http/problem.h"
 #include "change_plan.h"

@@ -4,7 +4,7 @@
  * a compromised node may have written it, so every member is checked and bounded.
  */
 #include "ban_json.h"
-#include "schema.h"
+#include "../schema/schema.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -4,10 +4,10 @@
  * table describes the four kinds of objects. An object that fails its schema does not
  * keep the others from being read: whoever wrote the file gets every problem at once.
  */
+#include "../schema/utf8.h"
 #include "config_names.h"
 #include "config_reader.h"
 #include "override.h"
-#include "utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * What spans several objects of a configuration: duplicate names and references.
  */
 #include "config_names.h"
-#include "nearest.h"
-#include "utf8.h"
+#include "../schema/nearest.h"
+#include "../schema/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

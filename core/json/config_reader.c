@@ -4,8 +4,8 @@
  */
 #include "config_reader.h"
 #include "../path.h"
-#include "compile_pattern.h"
-#include "utf8.h"
+#include "../schema/utf8.h"
+#include "pattern_check.h"
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -11,9 +11,9 @@
 #ifndef L7S_CONFIG_READER_H
 #define L7S_CONFIG_READER_H
 
+#include "../schema/json_pointer.h"
+#include "../schema/schema.h"
 #include "config.h"
-#include "json_pointer.h"
-#include "schema.h"
 
 typedef struct {
     l7s_problems_t *problems;

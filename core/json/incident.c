@@ -7,9 +7,9 @@
  */
 #include "incident.h"
 #include "../clock.h"
+#include "../schema/schema.h"
 #include "incident_parts.h"
 #include "json_time.h"
-#include "schema.h"
 #include <string.h>
 
 /* A record that has grown to this many episodes is full; the next one opens another. */

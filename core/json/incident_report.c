@@ -6,10 +6,10 @@
  */
 #include "../key.h"
 #include "../rule.h"
+#include "../schema/schema.h"
+#include "../schema/utf8.h"
 #include "incident.h"
 #include "incident_parts.h"
-#include "schema.h"
-#include "utf8.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  *
  * "match" and "except" of a policy: hosts, paths, headers, query, cookies and clients.
  */
+#include "../schema/utf8.h"
 #include "config_reader.h"
-#include "utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

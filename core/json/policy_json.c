@@ -2,8 +2,8 @@
  *
  * A policy from JSON to the model, with the checks that a schema cannot express.
  */
+#include "../schema/utf8.h"
 #include "config_reader.h"
-#include "utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,7 +5,7 @@
  */
 #include "policy_file.h"
 #include "../../core/bus/manifest.h"
-#include "../../core/json/compile.h"
+#include "../../core/compile/compile.h"
 #include "file.h"
 #include "log.h"
 #include <errno.h>

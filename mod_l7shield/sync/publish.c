@@ -4,7 +4,7 @@
  * in force without a pin.
  */
 #include "publish.h"
-#include "../../core/json/compile.h"
+#include "../../core/compile/compile.h"
 #include "clock.h"
 #include "log.h"
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 l7s_unit(schema l7s_json)
 l7s_unit(json_read l7s_json)
+l7s_unit(pattern_check l7s_json)
 l7s_unit(openapi l7s_json)
 target_compile_definitions(test_openapi PRIVATE
     SCHEMA_DIR="${PROJECT_BINARY_DIR}/schemas")

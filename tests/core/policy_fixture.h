@@ -7,9 +7,9 @@
 #ifndef POLICY_FIXTURE_H
 #define POLICY_FIXTURE_H
 
+#include "../../core/compile/compile.h"
 #include "../../core/decide/answer.h"
 #include "../../core/decide/decide.h"
-#include "../../core/json/compile.h"
 #include "../../core/path.h"
 
 #define FIXTURE_BANS 1024

@@ -5,8 +5,8 @@
  * breaks it.
  */
 #include "../../core/json/incident.h"
-#include "../../core/json/schema.h"
 #include "../../core/rule.h"
+#include "../../core/schema/schema.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
  * The embedded contract: every schema compiles, every operation is complete, every
  * example holds.
  */
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
  * A node under a clock that the test holds: what takes a real one minutes (bans that end,
  * episodes that begin anew, entries that expire) and what its stages would have said.
  */
-#include "../../core/json/replay.h"
+#include "../../core/compile/replay.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
  * L7S_CONFORMANCE_DATA names the folder that holds it), and what is our own: messages,
  * pointers, refusals at compilation.
  */
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,9 +3,9 @@
  * Text made safe: what is valid stays, what is not is escaped, nothing is cut within a
  * character. And the JSON Pointers and suggestions that quote such text.
  */
-#include "../../core/json/json_pointer.h"
-#include "../../core/json/nearest.h"
-#include "../../core/json/utf8.h"
+#include "../../core/schema/json_pointer.h"
+#include "../../core/schema/nearest.h"
+#include "../../core/schema/utf8.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

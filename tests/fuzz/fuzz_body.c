@@ -4,7 +4,7 @@
  * read again, what is not read has one reason in plain text, and depth is bounded.
  */
 #include "../../core/json/config.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "input.h"
 
 enum { DEPTH_MAX = 32 };

@@ -8,7 +8,7 @@
 #include "../../core/json/ban_json.h"
 #include "../../core/json/config.h"
 #include "../../core/json/incident.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "input.h"
 
 #define BANS 64

@@ -5,8 +5,8 @@
  * says where and why in valid UTF-8, and what is valid has nothing against it.
  */
 #include "../../core/json/config.h"
-#include "../../core/json/schema.h"
-#include "../../core/json/utf8.h"
+#include "../../core/schema/schema.h"
+#include "../../core/schema/utf8.h"
 #include "input.h"
 
 static const char *names[256];

@@ -3,7 +3,7 @@
  * See counters_fixture.h.
  */
 #include "counters_fixture.h"
-#include "../../core/json/compile.h"
+#include "../../core/compile/compile.h"
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

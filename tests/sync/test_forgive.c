@@ -2,7 +2,7 @@
  *
  * Counters that forget, and those that do not.
  */
-#include "../../core/json/compile.h"
+#include "../../core/compile/compile.h"
 #include "../../mod_l7shield/sync/forgive.h"
 #include "unit.h"
 #include <jansson.h>

@@ -2,10 +2,24 @@
  *
  * Which policies an image is made from: those in force, each as its override leaves it.
  */
+#include "../json/override.h"
 #include "compiler.h"
-#include "override.h"
 
 #include <stdlib.h>
+
+bool l7s_compiler_in_force(l7s_compiler_t *compiler, uint64_t expires_ms)
+{
+    if (expires_ms == 0) {
+        return true;
+    }
+    if (expires_ms <= compiler->now_ms) {
+        return false;
+    }
+    if (compiler->next_expiry_ms == 0 || expires_ms < compiler->next_expiry_ms) {
+        compiler->next_expiry_ms = expires_ms;
+    }
+    return true;
+}
 
 /* Both ends are moments at which to compile again. */
 static bool override_runs(l7s_compiler_t *compiler, const l7s_override_t *override)

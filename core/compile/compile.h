@@ -7,8 +7,8 @@
 #define L7S_COMPILE_H
 
 #include "../image/image.h"
+#include "../json/config.h"
 #include "../segment/stats.h"
-#include "config.h"
 
 /* Compiles `config` into `memory`, which begins at a multiple of 64. The counting key
  * goes into the image, so that keys and policies switch together; `stats` (may be NULL)

@@ -6,7 +6,7 @@
 #ifndef L7S_COMPILE_INDEX_H
 #define L7S_COMPILE_INDEX_H
 
-#include "config.h"
+#include "../json/config.h"
 #include "image_builder.h"
 
 typedef struct {

@@ -12,7 +12,7 @@
 #define L7S_REPLAY_H
 
 #include "../decide/answer.h"
-#include "config.h"
+#include "../json/config.h"
 
 typedef struct l7s_replay l7s_replay_t;
 

@@ -10,22 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- what the files of the compiler share --- */
-
-bool l7s_compiler_in_force(l7s_compiler_t *compiler, uint64_t expires_ms)
-{
-    if (expires_ms == 0) {
-        return true;
-    }
-    if (expires_ms <= compiler->now_ms) {
-        return false;
-    }
-    if (compiler->next_expiry_ms == 0 || expires_ms < compiler->next_expiry_ms) {
-        compiler->next_expiry_ms = expires_ms;
-    }
-    return true;
-}
-
 /* --- policies --- */
 
 static uint32_t compile_spec(l7s_compiler_t *compiler, const l7s_policy_t *policy)

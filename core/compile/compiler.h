@@ -31,10 +31,10 @@ typedef struct {
     l7s_vector_t grants; /* compile_plan.c */
 } l7s_compiler_t;
 
+/* --- compile_override.c --- */
+
 /* Is what expires then still in force? Notes the next moment at which something ends. */
 bool l7s_compiler_in_force(l7s_compiler_t *compiler, uint64_t expires_ms);
-
-/* --- compile_override.c --- */
 
 /* Fills `policies`. False: no memory. */
 bool l7s_compiler_choose_policies(l7s_compiler_t *compiler);

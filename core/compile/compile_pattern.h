@@ -2,12 +2,12 @@
  *
  * Regular expressions of a configuration to databases of an image (pattern.h), one for
  * each thing that is looked at: all its patterns are looked for in one scan. For the
- * compiler, and for whoever checks a pattern before it is accepted.
+ * compiler only.
  */
 #ifndef L7S_COMPILE_PATTERN_H
 #define L7S_COMPILE_PATTERN_H
 
-#include "config.h"
+#include "../json/config.h"
 #include "image_builder.h"
 
 typedef struct {
@@ -31,8 +31,5 @@ l7s_run_t l7s_pattern_refs(l7s_pattern_draft_t *draft, uint32_t subject,
 /* Compiles all of them into the image; the draft is gone afterwards. L7S_INVALID: too
  * many patterns or subjects, or together they need too much. */
 L7S_MUST_USE l7s_status_t l7s_pattern_finish(l7s_pattern_draft_t *draft);
-
-/* What is wrong with this pattern, as a sentence. False: nothing is. */
-bool l7s_pattern_error(const char *pattern, char *out, size_t capacity);
 
 #endif

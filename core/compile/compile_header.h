@@ -7,8 +7,8 @@
 #ifndef L7S_COMPILE_HEADER_H
 #define L7S_COMPILE_HEADER_H
 
+#include "../json/config.h"
 #include "compile_pattern.h"
-#include "config.h"
 #include "image_builder.h"
 
 typedef struct {

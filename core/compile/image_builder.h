@@ -10,7 +10,7 @@
 #define L7S_IMAGE_BUILDER_H
 
 #include "../image/image_layout.h"
-#include "config.h"
+#include "../json/config.h"
 
 typedef struct {
     void *items;

@@ -5,7 +5,7 @@
  * memcached delays them together but never an API call.
  */
 #include "collector.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 
 #include "../http/trail.h"
 #include "../log.h"

@@ -5,7 +5,7 @@
  * around it and deny lists are not meant for it: they stay as they are for the others.
  * What a policy refuses to everybody is not lifted; the answer says so.
  */
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "../../core/segment/ban_id.h"
 #include "../http/problem.h"
 #include "../log.h"

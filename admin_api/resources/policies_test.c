@@ -4,7 +4,7 @@
  * engine of a node that is made for them. Nothing of the fleet is asked or changed.
  */
 #include "../../core/clock.h"
-#include "../../core/json/schema.h"
+#include "../../core/schema/schema.h"
 #include "../backtest/rehearsal.h"
 #include "../http/problem.h"
 #include "../store/store_objects.h"

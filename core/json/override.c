@@ -4,7 +4,7 @@
  */
 #include "override.h"
 #include "../clock.h"
-#include "schema.h"
+#include "../schema/schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>

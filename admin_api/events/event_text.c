@@ -38,7 +38,7 @@ static char *frame_of(const admin_event_t *event, const char *data, size_t *size
 static char *render(const admin_event_t *event, const admin_privacy_t *privacy,
                     size_t *size)
 {
-    if (privacy->addresses == ADMIN_ADDRESSES_FULL) {
+    if (!admin_privacy_concerns(privacy, event->data)) {
         return frame_of(event, event->data, size); /* nothing to look for */
     }
     json_t *data = data_of(event, privacy);

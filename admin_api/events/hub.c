@@ -132,7 +132,8 @@ static void follow_privacy(admin_hub_t *hub)
         return; /* tried again at the next beat */
     }
     pthread_mutex_lock(&hub->worker.lock);
-    if (privacy.addresses != hub->privacy.addresses) {
+    if (privacy.addresses != hub->privacy.addresses ||
+        privacy.queries != hub->privacy.queries) {
         admin_ring_clear(&hub->ring);
         hub->privacy = privacy;
     }

@@ -67,6 +67,11 @@ static json_t *node_settings(const json_t *document)
     if (json_object_get(settings, "guard") != NULL) {
         json_object_set(own, "guard", json_object_get(settings, "guard"));
     }
+    const json_t *privacy = json_object_get(settings, "privacy");
+    const char *queries = json_string_value(json_object_get(privacy, "query_strings"));
+    if (queries != NULL && strcmp(queries, "include") == 0) { /* likewise */
+        json_object_set_new(own, "privacy", json_pack("{s:s}", "query_strings", queries));
+    }
     return own;
 }
 

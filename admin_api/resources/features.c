@@ -45,6 +45,7 @@ static const struct {
     {"policy", "escalate", NULL, "challenge", "challenge"},
     {"policy", "action", NULL, "challenge", "challenge"},
     {"settings", "guard", NULL, NULL, "guard"},
+    {"settings", "privacy", NULL, "include", "queries"},
     {"override", "until", NULL, NULL, "overrides"},
 };
 

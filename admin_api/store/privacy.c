@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Addresses in documents (privacy.h). They are found by what they look like and not by
- * where they stand: a member that is added to a record some day is covered, too.
+ * where they stand: a member that is added to a record some day is covered, too. Queries
+ * look like anything: they are the members "query" of what stands in "samples".
  */
 #include "privacy.h"
 #include "../../core/addr.h"
@@ -67,6 +68,13 @@ static admin_addresses_t addresses_of(const json_t *settings)
                                           : ADMIN_ADDRESSES_PSEUDONYM;
 }
 
+static bool shows_queries(const json_t *settings)
+{
+    const json_t *privacy = json_object_get(settings, "privacy");
+    const char *text = json_string_value(json_object_get(privacy, "query_strings"));
+    return text != NULL && strcmp(text, "include") == 0;
+}
+
 l7s_status_t admin_privacy_read(admin_store_t *store, admin_privacy_t *out)
 {
     admin_object_t settings;
@@ -74,6 +82,7 @@ l7s_status_t admin_privacy_read(admin_store_t *store, admin_privacy_t *out)
     l7s_status_t status = admin_object_get(store, "settings", "settings", &settings);
     if (status == L7S_OK || status == L7S_NOT_FOUND) {
         out->addresses = addresses_of(settings.spec);
+        out->queries = shows_queries(settings.spec);
         admin_object_clear(&settings);
     } else {
         return status;
@@ -133,11 +142,11 @@ static void write_truncated(l7s_cidr_t network, bool is_id, char out[TEXT_MAX])
     }
 }
 
-/* False: it is no address, and stays. */
+/* False: it is no address, or may be seen, and stays. */
 static bool rewrite(const admin_privacy_t *privacy, const char *text, char out[TEXT_MAX])
 {
     l7s_cidr_t network;
-    if (strlen(text) >= TEXT_MAX) {
+    if (privacy->addresses == ADMIN_ADDRESSES_FULL || strlen(text) >= TEXT_MAX) {
         return false;
     }
     bool is_id = read_ban_id(text, &network);
@@ -166,12 +175,25 @@ static json_t *replacement(const admin_privacy_t *privacy, const json_t *value)
     return old != NULL && rewrite(privacy, old, text) ? json_string(text) : NULL;
 }
 
+static void omit_queries(json_t *samples)
+{
+    size_t index;
+    json_t *sample;
+    json_array_foreach(samples, index, sample)
+    {
+        json_object_del(sample, "query");
+    }
+}
+
 static bool apply_members(const admin_privacy_t *privacy, json_t *object, unsigned depth)
 {
     const char *name;
     json_t *value;
     void *next;
     bool good = true;
+    if (!privacy->queries) {
+        omit_queries(json_object_get(object, "samples"));
+    }
     json_object_foreach_safe(object, next, name, value)
     {
         json_t *text = replacement(privacy, value);
@@ -204,9 +226,16 @@ static bool apply(const admin_privacy_t *privacy, json_t *value, unsigned depth)
            (depth < DEPTH_MAX && apply_items(privacy, value, depth + 1));
 }
 
+bool admin_privacy_concerns(const admin_privacy_t *privacy, const char *text)
+{
+    return privacy->addresses != ADMIN_ADDRESSES_FULL ||
+           (!privacy->queries && strstr(text, "\"query\"") != NULL);
+}
+
 bool admin_privacy_apply(const admin_privacy_t *privacy, json_t *document)
 {
-    return privacy->addresses == ADMIN_ADDRESSES_FULL || apply(privacy, document, 0);
+    bool all = privacy->addresses == ADMIN_ADDRESSES_FULL && privacy->queries;
+    return all || apply(privacy, document, 0);
 }
 
 json_t *admin_privacy_shown(admin_store_t *store, json_t *document)

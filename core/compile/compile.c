@@ -342,6 +342,7 @@ static l7s_status_t compile_all(l7s_compiler_t *compiler, uint64_t revision)
     head->revision = revision;
     head->count_key = *compiler->count_key;
     head->declared_apps = (uint32_t)compiler->config->app_count;
+    head->records_query = compiler->config->records_query;
     head->words = bits == 0 ? 1 : (bits + 63) / 64;
     l7s_index_begin(&compiler->index, &compiler->builder);
     l7s_client_begin(&compiler->clients, &compiler->builder);

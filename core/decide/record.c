@@ -7,6 +7,18 @@
 
 #include <string.h>
 
+/* "" where the settings leave it out, or there is none. */
+static const char *query_to_record(const l7s_evaluation_t *evaluation)
+{
+    const char *target = evaluation->request->target;
+    const char *mark = NULL;
+
+    if (evaluation->image->records_query != 0 && target != NULL) {
+        mark = strchr(target, '?');
+    }
+    return mark != NULL ? mark + 1 : "";
+}
+
 static void describe_request(const l7s_evaluation_t *evaluation,
                              l7s_episode_facts_t *facts)
 {
@@ -20,6 +32,7 @@ static void describe_request(const l7s_evaluation_t *evaluation,
     L7S_COPY(facts->app, evaluation->matcher.app != NULL ? evaluation->matcher.app : "");
     L7S_COPY(facts->host, request->host);
     L7S_COPY(facts->path, request->path);
+    L7S_COPY(facts->query, query_to_record(evaluation));
     L7S_COPY(facts->method, request->method);
     L7S_COPY(facts->user_agent, agent != NULL ? agent : "");
     facts->client = request->client;

@@ -33,7 +33,7 @@
 #include "pattern.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 17
+#define L7S_IMAGE_VERSION 18
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -296,7 +296,7 @@ struct l7s_image {
     uint32_t plain;          /* set: policies that l7s_policy_is_plain */
     uint32_t tested_headers; /* how many headers tests ask for: 0, 1, or 2 for more */
     uint32_t tested_header;  /* that one, or L7S_NONE */
-    uint32_t reserved;
+    uint32_t records_query;  /* episodes keep the query of their first request */
 };
 
 _Static_assert(sizeof(l7s_image_policy_t) % 8 == 0, "an array of them stays aligned");

@@ -183,6 +183,7 @@ typedef struct {
     l7s_mode_t mode;        /* of settings: the kill switch */
     uint64_t mode_until_ms; /* 0: no end */
     bool is_alone;          /* of a node without a fleet: nobody hears what it counts */
+    bool records_query;     /* settings.privacy.query_strings: include */
     struct {
         uint32_t max_acted_clients_percent, within_seconds;
     } guard;

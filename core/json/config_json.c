@@ -140,6 +140,9 @@ static void read_settings(l7s_reader_t *reader, const json_t *settings, l7s_conf
     out->guard.max_acted_clients_percent =
         (uint32_t)l7s_reader_integer(guard, "max_acted_clients_percent", 5);
     out->guard.within_seconds = (uint32_t)l7s_reader_integer(guard, "within_seconds", 60);
+    out->records_query = strcmp(l7s_reader_string(json_object_get(settings, "privacy"),
+                                                  "query_strings", "omit"),
+                                "include") == 0;
     l7s_pointer_pop(&reader->at, mark);
 }
 

@@ -217,15 +217,17 @@ static json_t *policy_of(const l7s_total_t *total)
                      "mode", l7s_report_text(total->newest, "mode"));
 }
 
+/* Without a query where there was none, or the settings of its time left it out. */
 static json_t *sample_of(const json_t *report)
 {
     return json_pack(
-        "{s:o, s:s, s:s, s:s, s:s, s:s, s:s}", "at",
+        "{s:o, s:s, s:s, s:s, s:s, s:s, s:s*, s:s}", "at",
         l7s_json_time(l7s_report_count(report, "started_ms")), "node",
         l7s_report_text(report, "node"), "client", l7s_report_text(report, "client"),
         "method", l7s_report_text(report, "method"), "host",
-        l7s_report_text(report, "host"), "path", l7s_report_text(report, "path"),
-        "user_agent", l7s_report_text(report, "user_agent"));
+        l7s_report_text(report, "host"), "path", l7s_report_text(report, "path"), "query",
+        json_string_value(json_object_get(report, "query")), "user_agent",
+        l7s_report_text(report, "user_agent"));
 }
 
 static bool holds_text(const json_t *array, const char *text)

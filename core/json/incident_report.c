@@ -55,6 +55,7 @@ static const struct {
     {"observed", LATER_COUNT, 0},
     {"country", LATER_TEXT, 2},
     {"asn", LATER_COUNT, 0},
+    {"query", LATER_TEXT, 256},
 };
 
 enum { MEMBERS_COUNT = sizeof MEMBERS / sizeof MEMBERS[0] };
@@ -126,6 +127,9 @@ static void set_facts(json_t *out, const l7s_episode_facts_t *facts)
     }
     if (facts->asn != 0) {
         set_count(out, "asn", facts->asn);
+    }
+    if (facts->query[0] != '\0') {
+        set_text(out, "query", facts->query);
     }
 }
 

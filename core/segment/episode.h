@@ -39,6 +39,7 @@ typedef struct {
     char app[L7S_POLICY_NAME_MAX];
     char host[64];
     char path[160];
+    char query[160]; /* as it was sent; "": none, or the settings leave it out */
     char method[12];
     char user_agent[120];
     l7s_addr_t client;

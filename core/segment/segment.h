@@ -37,7 +37,7 @@
 #include <pthread.h>
 
 #define L7S_SEGMENT_MAGIC 0x3164656968733774ULL
-#define L7S_SEGMENT_VERSION 9
+#define L7S_SEGMENT_VERSION 10
 #define L7S_SEGMENT_SIZE_MIN ((size_t)16 << 20)
 #define L7S_PINS 4096
 

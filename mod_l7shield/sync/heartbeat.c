@@ -113,7 +113,7 @@ static json_t *features(void)
     static const char *const names[] = {
         "spine",   "strict",    "guard",   "strings",     "matching", "escalate",
         "answers", "costs",     "signals", "concurrency", "ratio",    "drop",
-        "geo",     "challenge", "user",    "overrides",
+        "geo",     "challenge", "user",    "overrides",   "queries",
     };
     json_t *out = json_array();
 

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 // clang-format on
 #include "stored.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* The text after the rules were applied; one static buffer. */
@@ -72,11 +73,50 @@ static void test_privacy_full_changes_nothing(void **state)
     assert_string_equal(shown((admin_privacy_t){0}, "203.0.113.7"), "203.0.113.7");
 }
 
-static void put_settings(stored_t *stored, const char *addresses)
+/* One sample with a query, and a list's document in which "query" means something else.
+ */
+static json_t *with_query(void)
+{
+    return json_pack("{s:[{s:s, s:s}], s:{s:[{s:s}]}}", "samples", "path", "/a", "query",
+                     "token=1", "match", "query", "name", "q");
+}
+
+static void test_privacy_omits_the_queries_of_samples_and_no_others(void **state)
+{
+    (void)state;
+    for (unsigned shown = 0; shown < 2; shown++) {
+        admin_privacy_t privacy = {.queries = shown};
+        json_t *document = json_pack("{s:[o]}", "items", with_query());
+        assert_true(admin_privacy_apply(&privacy, document));
+        char *text = json_dumps(document, JSON_COMPACT);
+        assert_int_equal(strstr(text, "token=1") != NULL, shown);
+        assert_non_null(strstr(text, "\"path\":\"/a\""));
+        assert_non_null(strstr(text, "\"query\":[{\"name\":\"q\"}]"));
+        free(text);
+        json_decref(document);
+    }
+}
+
+static void test_privacy_concerns_what_may_hold_something_to_hide(void **state)
+{
+    (void)state;
+    admin_privacy_t privacy = {.queries = true};
+    char *text = json_dumps(with_query(), JSON_COMPACT);
+    assert_false(admin_privacy_concerns(&privacy, text));
+    privacy.queries = false;
+    assert_true(admin_privacy_concerns(&privacy, text));
+    assert_false(admin_privacy_concerns(&privacy, "{\"path\":\"/a\"}"));
+    privacy.addresses = ADMIN_ADDRESSES_TRUNCATED;
+    assert_true(admin_privacy_concerns(&privacy, "{\"path\":\"/a\"}"));
+    free(text);
+}
+
+static void put_settings(stored_t *stored, const char *addresses, const char *queries)
 {
     int64_t revision;
     admin_origin_t by = {.author = "me", .reason = "", .now_ms = 1};
-    json_t *spec = json_pack("{s:{s:s}}", "privacy", "addresses", addresses);
+    json_t *spec = json_pack("{s:{s:s, s:s}}", "privacy", "addresses", addresses,
+                             "query_strings", queries);
     admin_change_t change = {.kind = "settings", .name = "settings", .spec = spec};
     assert_int_equal(admin_store_begin(stored->store, ADMIN_CONFIG_DB), L7S_OK);
     assert_int_equal(admin_revision_write(stored->store, &change, 1, &by, &revision),
@@ -92,17 +132,20 @@ static void test_privacy_read_follows_the_settings_and_keeps_its_key(void **stat
     assert_int_equal(admin_privacy_begin(stored->store), L7S_OK);
     assert_int_equal(admin_privacy_read(stored->store, &first), L7S_OK);
     assert_int_equal(first.addresses, ADMIN_ADDRESSES_FULL);
-    put_settings(stored, "pseudonym");
+    assert_false(first.queries);
+    put_settings(stored, "pseudonym", "include");
     assert_int_equal(admin_privacy_read(stored->store, &first), L7S_OK);
     assert_int_equal(first.addresses, ADMIN_ADDRESSES_PSEUDONYM);
+    assert_true(first.queries);
     admin_store_close(stored->store);
     assert_true(stored_open(stored));
     assert_int_equal(admin_privacy_begin(stored->store), L7S_OK);
     assert_int_equal(admin_privacy_read(stored->store, &again), L7S_OK);
     assert_memory_equal(&first, &again, sizeof first);
-    put_settings(stored, "truncated");
+    put_settings(stored, "truncated", "omit");
     assert_int_equal(admin_privacy_read(stored->store, &first), L7S_OK);
     assert_int_equal(first.addresses, ADMIN_ADDRESSES_TRUNCATED);
+    assert_false(first.queries);
 }
 
 int main(void)
@@ -111,6 +154,8 @@ int main(void)
         cmocka_unit_test(test_privacy_truncates_addresses_networks_and_ban_ids),
         cmocka_unit_test(test_privacy_pseudonyms_are_stable_and_differ_by_key),
         cmocka_unit_test(test_privacy_full_changes_nothing),
+        cmocka_unit_test(test_privacy_omits_the_queries_of_samples_and_no_others),
+        cmocka_unit_test(test_privacy_concerns_what_may_hold_something_to_hide),
         stored_test(test_privacy_read_follows_the_settings_and_keeps_its_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

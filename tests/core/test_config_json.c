@@ -160,6 +160,26 @@ static void test_config_parse_settings_hold_the_kill_switch(void **state)
     l7s_config_free(config);
 }
 
+static void test_config_parse_settings_say_whether_queries_are_recorded(void **state)
+{
+    static const struct {
+        const char *document;
+        bool recorded;
+    } cases[] = {
+        {"{}", false},
+        {"{\"settings\":{\"privacy\":{\"addresses\":\"full\"}}}", false},
+        {"{\"settings\":{\"privacy\":{\"query_strings\":\"omit\"}}}", false},
+        {"{\"settings\":{\"privacy\":{\"query_strings\":\"include\"}}}", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        l7s_config_t *config = parsed(cases[i].document);
+        assert_int_equal(config->records_query, cases[i].recorded);
+        l7s_config_free(config);
+    }
+}
+
 static void test_config_parse_apps_and_responses_have_their_defaults(void **state)
 {
     l7s_config_t *config =
@@ -302,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_object_check_unknown_kind_is_not_found),
         cmocka_unit_test(test_config_parse_policies_are_sorted_by_priority_then_name),
         cmocka_unit_test(test_config_parse_settings_hold_the_kill_switch),
+        cmocka_unit_test(test_config_parse_settings_say_whether_queries_are_recorded),
         cmocka_unit_test(test_config_parse_apps_and_responses_have_their_defaults),
         cmocka_unit_test(test_config_parse_flood_of_errors_is_cut_and_counted),
         cmocka_unit_test(test_config_parse_random_wrong_types_are_refused_with_a_reason),

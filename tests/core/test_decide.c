@@ -620,6 +620,35 @@ static void test_decide_episode_tells_who_what_and_how_often(void **state)
     assert_null(fixture_episode(fixture, "limit"));
 }
 
+/* What a request with this target leaves in its episode. */
+static const char *recorded_query(fixture_t *fixture, bool records, const char *target)
+{
+    fixture_request_t request = fixture_request(CLIENT, "GET", "example.com", "/");
+    void *state = fixture;
+
+    fixture_start(&state);
+    fixture_policy(fixture, "login", L7S_ACTION_DENY, 0, 0);
+    fixture->config.records_query = records;
+    fixture_compile(fixture);
+    request.facts.target = target;
+    fixture_decide(fixture, &request);
+    return fixture_episode(fixture, "login")->facts.query;
+}
+
+static void test_decide_episode_keeps_the_query_only_when_told_to(void **state)
+{
+    fixture_t *fixture = *state;
+    char target[400] = "/?a=";
+
+    memset(target + 4, 'x', sizeof target - 5);
+    assert_string_equal(recorded_query(fixture, true, "/?a=1&b=%41?c"), "a=1&b=%41?c");
+    assert_string_equal(recorded_query(fixture, true, "/?"), "");
+    assert_string_equal(recorded_query(fixture, true, "/"), "");
+    assert_string_equal(recorded_query(fixture, true, NULL), "");
+    assert_int_equal(strlen(recorded_query(fixture, true, target)), 159);
+    assert_string_equal(recorded_query(fixture, false, "/?a=1"), "");
+}
+
 static void test_decide_many_keys_fold_into_a_campaign(void **state)
 {
     fixture_t *fixture = *state;
@@ -1046,6 +1075,7 @@ int main(void)
         TEST(test_decide_demoted_policy_only_observes_and_so_do_its_bans),
         TEST(test_decide_ban_of_another_node_opens_its_episode_here),
         TEST(test_decide_episode_tells_who_what_and_how_often),
+        TEST(test_decide_episode_keeps_the_query_only_when_told_to),
         TEST(test_decide_many_keys_fold_into_a_campaign),
         TEST(test_decide_lost_race_refunds_and_refuses),
         TEST(test_decide_lost_race_of_an_observer_charges_the_others),

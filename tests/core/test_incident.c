@@ -532,6 +532,34 @@ static void test_incident_report_without_origin_is_taken(void **state)
     json_decref(record);
 }
 
+/* A client's bytes, bounded and made valid; a node that records none sends no member. */
+static void test_incident_sample_shows_the_query_that_was_recorded(void **state)
+{
+    l7s_episode_t episode;
+    json_t *from = report("web-1", ID_A, 10, 5, false), *record = NULL;
+
+    (void)state;
+    assert_null(json_object_get(from, "query"));
+    record = merge(NULL, from);
+    assert_null(json_object_get(json_array_get(get(record, "samples"), 0), "query"));
+    begin(&episode, ID_B);
+    count(&episode, 1, 1, 1, 5);
+    set(episode.facts.query, sizeof episode.facts.query, "q=\"\xff\n&b=1");
+    from = l7s_incident_report("web-2", &episode, false);
+    assert_int_equal(l7s_incident_report_check(from), L7S_OK);
+    record = merge(record, from);
+    assert_contract(record);
+    const json_t *sample = json_array_get(get(record, "samples"), 1);
+    const char *query = json_string_value(json_object_get(sample, "query"));
+    assert_non_null(query);
+    assert_non_null(strstr(query, "&b=1"));
+    assert_null(strchr(query, '\xff'));
+    json_object_set_new(from = json_deep_copy(from), "query", json_integer(1));
+    assert_int_equal(l7s_incident_report_check(from), L7S_INVALID);
+    json_decref(from);
+    json_decref(record);
+}
+
 /* A report of a policy that matches signals. */
 static json_t *signalled(const char *node, const char *id, const char *raised)
 {
@@ -652,6 +680,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_incident_report_without_origin_is_taken),
+        cmocka_unit_test(test_incident_sample_shows_the_query_that_was_recorded),
         cmocka_unit_test(test_incident_merge_one_report_is_the_documented_record),
         cmocka_unit_test(test_incident_merge_of_notices_is_one_record_without_a_layer),
         cmocka_unit_test(test_incident_merge_observed_episode_acted_on_nobody),

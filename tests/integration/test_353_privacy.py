@@ -5,7 +5,8 @@ import json
 
 from bus import ban_entry, bus, incident_id, report  # noqa: F401
 from daemon import daemon  # noqa: F401
-from httpd import wait_until
+from fleet import Fleet
+from httpd import policy, wait_until
 from stream import Stream, events
 
 CLIENT, NETWORK = "203.0.113.7", "203.0.113.0/24"
@@ -99,9 +100,57 @@ def test_353_03_bans_are_for_those_who_may_lift_them(daemon):
 
 
 def test_353_04_only_what_is_kept_can_be_asked_for(daemon):
-    for bad in ({"addresses": "none"}, {"query_strings": "include"}, {"ip": "full"}):
+    for bad in ({"addresses": "none"}, {"query_strings": "hash"}, {"ip": "full"}):
         assert daemon.call("PATCH", "/v1/settings", {"privacy": bad}).status == 422, bad
     operator = daemon.token_of("operator")
     answer = daemon.call("PATCH", "/v1/settings", {"privacy": {"addresses": "full"}},
                          token=operator)
     assert answer.status == 403
+
+
+def queries(fleet, value):
+    answer = fleet.api("PATCH", "/v1/settings", {"privacy": {"query_strings": value}})
+    assert answer.status == 200 and answer.json["privacy"]["query_strings"] == value
+    fleet.rollout(int(answer.headers["shield-revision"]))
+
+
+def sample(fleet, address):
+    """The sample of this client's incident."""
+    return fleet.wait_for_incident(
+        lambda item: item["source"]["key"] == {"client": address})["samples"][0]
+
+
+def test_353_05_queries_are_recorded_only_while_the_settings_say_so():
+    fleet = Fleet(nodes=1)
+    try:
+        fleet.start()
+        server, token = fleet.nodes[0], fleet.daemon.token_of("viewer")
+        fleet.put_policy(policy("closed", {"deny": {}}, {"paths": ["/page.txt"]}))
+        assert server.get("/page.txt?secret=one", address="127.0.0.2").status == 403
+        assert sample(fleet, "127.0.0.2")["path"] == "/page.txt"
+        queries(fleet, "include")
+        assert server.get("/page.txt?secret=two%22&b", address="127.0.0.3").status == 403
+        assert sample(fleet, "127.0.0.3")["query"] == "secret=two%22&b"
+        assert "query" not in sample(fleet, "127.0.0.2")
+
+        def shown():
+            stream = Stream(fleet.daemon, "?after=0&type=incident.opened", token=token)
+            frames = json.dumps([stream.next().data, stream.next().data])
+            stream.close()
+            return [frames, *(fleet.api("GET", path, token=token).text for path in (
+                "/v1/incidents", f"/v1/incidents/{name}", "/v1/events?after=0"))]
+
+        name = server.get("/page.txt?secret=three", address="127.0.0.3").headers[
+            "l7shield-incident"]
+        assert all("secret=two" in text for text in shown())
+        queries(fleet, "omit")
+        assert not any("secret" in text for text in shown())
+        assert server.get("/page.txt?secret=four", address="127.0.0.4").status == 403
+        assert "query" not in sample(fleet, "127.0.0.4")
+        # What was recorded while they were included is hidden, not lost; the rest never was.
+        queries(fleet, "include")
+        assert all("secret=two" in text for text in shown())
+        assert not any("secret=one" in text or "secret=four" in text for text in shown())
+    finally:
+        unexpected = fleet.close()
+    assert not unexpected, "unexpected lines in the logs:\n" + "\n".join(unexpected)

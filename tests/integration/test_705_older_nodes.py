@@ -44,6 +44,10 @@ def test_705_01_each_new_member_is_asked_of_the_nodes(bus):
     for kind in ("countries", "asns"):
         answer = bus.api("PUT", "/v1/lists/l", {"kind": kind, "entries": []})
         assert (answer.status, answer.code) == (409, "unsupported_by_nodes"), kind
+    answer = bus.api("PATCH", "/v1/settings", {"privacy": {"query_strings": "include"}})
+    assert (answer.status, answer.code) == (409, "unsupported_by_nodes")
+    answer = bus.api("PATCH", "/v1/settings", {"privacy": {"query_strings": "omit"}})
+    assert answer.status == 200
     plain = {**POLICY, "match": {"paths": ["/a"], "headers": [
         {"name": "a", "is": "equals", "values": ["b"]}]}}
     assert bus.api("PUT", "/v1/policies/p", plain).status == 201

@@ -10,12 +10,11 @@
  * ends would stand still with full buffers.
  */
 #include "meta.h"
+#include "breaker.h"
+#include "endpoint.h"
 #include "meta_reply.h"
 #include "pool.h"
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +34,6 @@
 #define WAKE_BYTES 8192
 #define ANSWER_MIN 4    /* "EN\r\n" */
 #define NONE UINT32_MAX /* the end of a chain */
-#define BREAKER_MIN_MS 100
 /* A fleet must count together within two seconds of the store's return. */
 #define BREAKER_MAX_MS 500
 
@@ -51,13 +49,11 @@ typedef enum {
 /* Invariant: `flying` operations lie between the cursors, in the buffer or on the wire.
  */
 typedef struct {
-    struct sockaddr_storage address;
-    socklen_t address_size;
+    l7s_endpoint_t endpoint;
     int fd;
     state_t state;
     bool up;
-    uint32_t pause_ms;
-    uint64_t open_until_ms;
+    l7s_breaker_t breaker;
     uint32_t first;           /* of its chain in the run's ops */
     uint32_t asked, answered; /* cursors in it: the next one to ask, to be answered */
     size_t flying;
@@ -81,33 +77,6 @@ typedef struct {
 
 /* ---- life cycle ---- */
 
-static bool resolve(const char *text, server_t *server)
-{
-    char host[INET6_ADDRSTRLEN + 2];
-    const char *colon = strrchr(text, ':');
-    size_t size = colon ? (size_t)(colon - text) : 0;
-    if (size >= 2 && text[0] == '[' && text[size - 1] == ']') {
-        text++;
-        size -= 2;
-    }
-    if (size == 0 || size >= sizeof host) {
-        return false;
-    }
-    snprintf(host, sizeof host, "%.*s", (int)size, text);
-    /* Numeric only: a look-up of a name could block for ever. */
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                                   .ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    if (getaddrinfo(host, colon + 1, &hints, &found) != 0) {
-        return false;
-    }
-    memcpy(&server->address, found->ai_addr, found->ai_addrlen);
-    server->address_size = found->ai_addrlen;
-    freeaddrinfo(found);
-    return true;
-}
-
 l7s_status_t l7s_meta_create(const char *const *servers, size_t count, l7s_meta_t **out)
 {
     *out = NULL;
@@ -126,7 +95,7 @@ l7s_status_t l7s_meta_create(const char *const *servers, size_t count, l7s_meta_
     bool fine = true;
     for (size_t i = 0; i < count; i++) {
         array[i].fd = -1;
-        fine = fine && resolve(servers[i], &array[i]);
+        fine = fine && l7s_endpoint_parse(servers[i], &array[i].endpoint);
     }
     if (!fine) {
         l7s_meta_free(meta);
@@ -190,49 +159,16 @@ static void fail(server_t *server, const run_t *run)
     }
     disconnect(server);
     server->up = false;
-    uint32_t pause = server->pause_ms * 2;
-    server->pause_ms = pause < BREAKER_MIN_MS   ? BREAKER_MIN_MS
-                       : pause > BREAKER_MAX_MS ? BREAKER_MAX_MS
-                                                : pause;
-    server->open_until_ms = run->now_ms + server->pause_ms;
-}
-
-/* A clock that was set back must not keep a server out for ever. */
-static bool resting(const server_t *server, uint64_t now_ms)
-{
-    return now_ms < server->open_until_ms &&
-           server->open_until_ms - now_ms <= BREAKER_MAX_MS;
+    l7s_breaker_trip(&server->breaker, run->now_ms, BREAKER_MAX_MS);
 }
 
 /* Starts a connection. False: it failed at once. */
 static bool dial(server_t *server)
 {
-    int one = 1;
-    server->fd = socket(server->address.ss_family,
-                        SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-    if (server->fd < 0) {
-        return false;
-    }
-    if (setsockopt(server->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0) {
-        return false;
-    }
-    if (connect(server->fd, (const struct sockaddr *)&server->address,
-                server->address_size) != 0 &&
-        errno != EINPROGRESS) {
-        return false;
-    }
-    server->state = STATE_CONNECTING;
+    server->fd = l7s_endpoint_dial(&server->endpoint);
+    server->state = server->fd >= 0 ? STATE_CONNECTING : STATE_CLOSED;
     server->wake_bytes = 1;
-    return true;
-}
-
-/* A connection that was idle must be silent: one that the server closed meanwhile (a
- * restart) is replaced before anything is lost on it. */
-static bool still_good(const server_t *server)
-{
-    char byte;
-    return recv(server->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
+    return server->fd >= 0;
 }
 
 /* ---- questions ---- */
@@ -333,9 +269,7 @@ static bool send_some(server_t *server, const run_t *run)
 /* The connection stands: greet before anything is entrusted to it. */
 static bool greet(server_t *server)
 {
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (getsockopt(server->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
+    if (!l7s_endpoint_reached(server->fd)) {
         return false;
     }
     server->state = STATE_GREETING;
@@ -432,7 +366,7 @@ static void advance(server_t *server, const run_t *run, short events)
         fail(server, run);
     } else if (done(server, run)) {
         server->up = true;
-        server->pause_ms = 0;
+        l7s_breaker_close(&server->breaker);
     }
 }
 
@@ -445,12 +379,12 @@ static void begin(server_t *server, const run_t *run)
     if (done(server, run)) {
         return;
     }
-    if (server->state == STATE_READY && !still_good(server)) {
+    if (server->state == STATE_READY && !l7s_endpoint_is_silent(server->fd)) {
         disconnect(server);
     }
     if (server->state == STATE_READY) {
         advance(server, run, 0);
-    } else if (!resting(server, run->now_ms) && !dial(server)) {
+    } else if (!l7s_breaker_is_open(&server->breaker, run->now_ms) && !dial(server)) {
         fail(server, run);
     }
 }

@@ -9,26 +9,22 @@
  * breaker lets one probe through, which then starts with a new handle.
  */
 #include "pool.h"
-#include <arpa/inet.h>
+#include "breaker.h"
+#include "endpoint.h"
 #include <libmemcached/memcached.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVER_TEXT 64
-#define BREAKER_MIN_MS 100
 /* A fleet must work together within two seconds of a return. */
 #define BREAKER_MAX_MS 500
 #define MGET_CHUNK 500 /* names per round; FACTS: 200 to 1000 is the cheapest range */
 
 typedef struct {
-    char host[INET6_ADDRSTRLEN];
-    in_port_t port;
-    char text[SERVER_TEXT];
-    memcached_st *handle; /* NULL: to be made anew */
+    l7s_endpoint_t endpoint; /* canonical: all hosts must build the same ring from it */
+    memcached_st *handle;    /* NULL: to be made anew */
     bool up;
-    uint32_t pause_ms; /* of the breaker; 0 while closed */
-    uint64_t open_until_ms;
+    l7s_breaker_t breaker;
 } server_t;
 
 struct l7s_pool {
@@ -41,37 +37,6 @@ struct l7s_pool {
 
 /* ---- servers ---- */
 
-/* "127.0.0.1:11211" or "[::1]:11211"; the text is written anew in canonical form, because
- * the ring is built from it and must be the same on every host. */
-static bool parse_server(const char *text, server_t *server)
-{
-    char host[SERVER_TEXT];
-    const char *colon = strrchr(text, ':');
-    bool six = text[0] == '[';
-    if (!colon || strlen(text) >= sizeof host ||
-        (six && (colon < text + 2 || colon[-1] != ']'))) {
-        return false;
-    }
-    snprintf(host, sizeof host, "%.*s", (int)(colon - text) - (six ? 2 : 0),
-             text + (six ? 1 : 0));
-    char *end = NULL;
-    size_t digits = strspn(colon + 1, "0123456789");
-    unsigned long port = strtoul(colon + 1, &end, 10);
-    if (digits == 0 || digits > 5 || *end != '\0' || port == 0 || port > 65535) {
-        return false;
-    }
-    unsigned char address[16];
-    int family = six ? AF_INET6 : AF_INET;
-    if (inet_pton(family, host, address) != 1 ||
-        !inet_ntop(family, address, server->host, sizeof server->host)) {
-        return false;
-    }
-    server->port = (in_port_t)port;
-    snprintf(server->text, sizeof server->text, six ? "[%s]:%lu" : "%s:%lu", server->host,
-             port);
-    return true;
-}
-
 static memcached_st *make_router(const l7s_pool_t *pool)
 {
     memcached_st *router = memcached_create(NULL);
@@ -82,8 +47,8 @@ static memcached_st *make_router(const l7s_pool_t *pool)
         memcached_behavior_set(router, MEMCACHED_BEHAVIOR_DISTRIBUTION,
                                MEMCACHED_DISTRIBUTION_CONSISTENT) == MEMCACHED_SUCCESS;
     for (size_t i = 0; i < pool->count && done; i++) {
-        done = memcached_server_add(router, pool->servers[i].host,
-                                    pool->servers[i].port) == MEMCACHED_SUCCESS;
+        done = memcached_server_add(router, pool->servers[i].endpoint.host,
+                                    pool->servers[i].endpoint.port) == MEMCACHED_SUCCESS;
     }
     if (!done) {
         memcached_free(router);
@@ -111,8 +76,8 @@ static memcached_st *make_handle(const l7s_pool_t *pool, const server_t *server)
     if (!handle) {
         return NULL;
     }
-    bool done =
-        memcached_server_add(handle, server->host, server->port) == MEMCACHED_SUCCESS;
+    bool done = memcached_server_add(handle, server->endpoint.host,
+                                     server->endpoint.port) == MEMCACHED_SUCCESS;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0] && done; i++) {
         done = memcached_behavior_set(handle, settings[i].which, settings[i].value) ==
                MEMCACHED_SUCCESS;
@@ -137,9 +102,11 @@ l7s_status_t l7s_pool_create(const char *const *servers, size_t count,
     }
     pool->timeout_ms = timeout_ms;
     for (; pool->count < count; pool->count++) {
-        bool fine = parse_server(servers[pool->count], &pool->servers[pool->count]);
+        bool fine = l7s_endpoint_parse(servers[pool->count],
+                                       &pool->servers[pool->count].endpoint);
         for (size_t i = 0; i < pool->count && fine; i++) {
-            fine = strcmp(pool->servers[i].text, pool->servers[pool->count].text) != 0;
+            fine = strcmp(pool->servers[i].endpoint.text,
+                          pool->servers[pool->count].endpoint.text) != 0;
         }
         if (!fine) {
             free(pool);
@@ -177,7 +144,7 @@ size_t l7s_pool_servers(const l7s_pool_t *pool)
 
 const char *l7s_pool_server(const l7s_pool_t *pool, size_t index)
 {
-    return index < pool->count ? pool->servers[index].text : NULL;
+    return index < pool->count ? pool->servers[index].endpoint.text : NULL;
 }
 
 size_t l7s_pool_route(const l7s_pool_t *pool, const char *name)
@@ -193,17 +160,15 @@ bool l7s_pool_up(const l7s_pool_t *pool, size_t index)
 
 bool l7s_pool_down(const l7s_pool_t *pool, size_t index)
 {
-    return index < pool->count && pool->servers[index].pause_ms > 0;
+    return index < pool->count && pool->servers[index].breaker.pause_ms > 0;
 }
 
 /* ---- the breaker ---- */
 
-/* May this server be asked now? Makes its handle when it has none. A clock that was set
- * back must not keep the breaker open for ever. */
+/* May this server be asked now? Makes its handle when it has none. */
 static bool ready(l7s_pool_t *pool, server_t *server, uint64_t now_ms)
 {
-    if (now_ms < server->open_until_ms &&
-        server->open_until_ms - now_ms <= BREAKER_MAX_MS) {
+    if (l7s_breaker_is_open(&server->breaker, now_ms)) {
         return false;
     }
     if (!server->handle) {
@@ -215,8 +180,7 @@ static bool ready(l7s_pool_t *pool, server_t *server, uint64_t now_ms)
 static void succeeded(server_t *server)
 {
     server->up = true;
-    server->pause_ms = 0;
-    server->open_until_ms = 0;
+    l7s_breaker_close(&server->breaker);
 }
 
 /* Throws the connection away: what it may still deliver belongs to no question of ours.
@@ -226,11 +190,7 @@ static void failed(server_t *server, uint64_t now_ms)
     memcached_free(server->handle);
     server->handle = NULL;
     server->up = false;
-    uint32_t pause = server->pause_ms * 2;
-    server->pause_ms = pause < BREAKER_MIN_MS   ? BREAKER_MIN_MS
-                       : pause > BREAKER_MAX_MS ? BREAKER_MAX_MS
-                                                : pause;
-    server->open_until_ms = now_ms + server->pause_ms;
+    l7s_breaker_trip(&server->breaker, now_ms, BREAKER_MAX_MS);
 }
 
 static l7s_status_t failure_of(memcached_return_t result)

@@ -5,11 +5,9 @@
  * reported as lost.
  */
 #include "strict_link.h"
+#include "../../core/bus/breaker.h"
+#include "../../core/bus/endpoint.h"
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +17,6 @@
 #define IN_SIZE (16 * 1024)
 #define IN_TIME_US 5000
 #define LATE_MAX 3
-#define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 2000
 #define CONNECT_US 20000 /* for a connection and its greeting */
 #define CHECK_US 50000   /* how often an idle connection is looked at */
@@ -34,16 +31,14 @@ typedef struct {
 } asked_t;
 
 struct sync_link {
-    struct sockaddr_storage address;
-    socklen_t address_size;
+    l7s_endpoint_t endpoint;
     sync_link_answer_fn answer;
     void *context;
     int fd;
     state_t state;
-    uint64_t since_us;   /* of the state */
-    uint64_t checked_us; /* the last look at an idle connection */
-    uint64_t rest_until_us;
-    uint32_t pause_ms; /* 0: the last answer came in time */
+    uint64_t since_us;     /* of the state */
+    uint64_t checked_us;   /* the last look at an idle connection */
+    l7s_breaker_t breaker; /* closed: the last answer came in time */
     unsigned late;
     bool receiving;        /* answers are being handed out */
     uint32_t first, count; /* of `asked` */
@@ -55,34 +50,6 @@ struct sync_link {
 
 /* ---- life ---- */
 
-static bool resolve(const char *text, sync_link_t *link)
-{
-    /* Numeric only: a look-up of a name could block for ever. */
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                                   .ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    char host[INET6_ADDRSTRLEN + 2];
-    const char *colon = strrchr(text, ':');
-    size_t size = colon != NULL ? (size_t)(colon - text) : 0;
-
-    if (size >= 2 && text[0] == '[' && text[size - 1] == ']') {
-        text++;
-        size -= 2;
-    }
-    if (size == 0 || size >= sizeof host) {
-        return false;
-    }
-    (void)snprintf(host, sizeof host, "%.*s", (int)size, text);
-    if (getaddrinfo(host, colon + 1, &hints, &found) != 0) {
-        return false;
-    }
-    memcpy(&link->address, found->ai_addr, found->ai_addrlen);
-    link->address_size = found->ai_addrlen;
-    freeaddrinfo(found);
-    return true;
-}
-
 l7s_status_t sync_link_create(const char *server, sync_link_answer_fn answer,
                               void *context, sync_link_t **out)
 {
@@ -92,7 +59,7 @@ l7s_status_t sync_link_create(const char *server, sync_link_answer_fn answer,
     if (link == NULL) {
         return L7S_NO_MEMORY;
     }
-    if (!resolve(server, link)) {
+    if (!l7s_endpoint_parse(server, &link->endpoint)) {
         free(link);
         return L7S_INVALID;
     }
@@ -135,13 +102,8 @@ static void disconnect(sync_link_t *link, uint64_t now_us)
 /* Closes, rests, and says of everything on the way that it is lost. */
 static void lose(sync_link_t *link, uint64_t now_us)
 {
-    uint32_t pause = link->pause_ms * 2;
-
     disconnect(link, now_us);
-    link->pause_ms = pause < PAUSE_MIN_MS   ? PAUSE_MIN_MS
-                     : pause > PAUSE_MAX_MS ? PAUSE_MAX_MS
-                                            : pause;
-    link->rest_until_us = now_us + link->pause_ms * 1000ULL;
+    l7s_breaker_trip(&link->breaker, now_us / 1000, PAUSE_MAX_MS);
     while (link->count > 0) {
         uint32_t tag = link->asked[link->first].tag;
         link->first = (link->first + 1) % SYNC_LINK_ASKED;
@@ -155,15 +117,8 @@ static void lose(sync_link_t *link, uint64_t now_us)
 /* The no-op stands before everything that is asked on the connection. */
 static void dial(sync_link_t *link, uint64_t now_us)
 {
-    int one = 1;
-
-    link->fd = socket(link->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                      IPPROTO_TCP);
-    if (link->fd < 0 ||
-        setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
-        (connect(link->fd, (const struct sockaddr *)&link->address, link->address_size) !=
-             0 &&
-         errno != EINPROGRESS)) {
+    link->fd = l7s_endpoint_dial(&link->endpoint);
+    if (link->fd < 0) {
         lose(link, now_us);
         return;
     }
@@ -172,19 +127,10 @@ static void dial(sync_link_t *link, uint64_t now_us)
     enter(link, CONNECTING, now_us);
 }
 
-/* A connection on which nothing was asked must be silent. */
-static bool is_silent(const sync_link_t *link)
-{
-    char byte;
-
-    return recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
-}
-
 /* The server closed it while nobody asked, most likely by a restart: connect anew. */
 static void check_idle(sync_link_t *link, uint64_t now_us)
 {
-    if (link->state == READY && link->count == 0 && !is_silent(link)) {
+    if (link->state == READY && link->count == 0 && !l7s_endpoint_is_silent(link->fd)) {
         disconnect(link, now_us);
         dial(link, now_us);
     }
@@ -209,7 +155,7 @@ static bool send_some(sync_link_t *link)
 
 void sync_link_tend(sync_link_t *link, uint64_t now_us)
 {
-    if (link->state == CLOSED && now_us >= link->rest_until_us) {
+    if (link->state == CLOSED && !l7s_breaker_is_open(&link->breaker, now_us / 1000)) {
         dial(link, now_us);
     } else if ((link->state == CONNECTING || link->state == GREETING_SENT) &&
                now_us - link->since_us > CONNECT_US) {
@@ -229,11 +175,11 @@ bool sync_link_ask(sync_link_t *link, uint32_t tag, const char *command, size_t 
 {
     if (link->state == READY && link->count == 0 && !link->receiving) {
         check_idle(link, now_us);
-    } else if (link->state == CLOSED && link->pause_ms == 0) {
+    } else if (link->state == CLOSED && link->breaker.pause_ms == 0) {
         dial(link, now_us); /* the very first question */
     }
     /* A healthy server's new connection is waited for, a resting one's is not. */
-    if (link->state == CLOSED || (link->state != READY && link->pause_ms != 0) ||
+    if (link->state == CLOSED || (link->state != READY && link->breaker.pause_ms != 0) ||
         link->count == SYNC_LINK_ASKED || size > OUT_SIZE - link->out_size) {
         return false;
     }
@@ -269,7 +215,7 @@ static bool take_reply(sync_link_t *link, const sync_strict_reply_t *reply,
     link->count--;
     if (now_us - asked.asked_us <= IN_TIME_US) {
         link->late = 0;
-        link->pause_ms = 0;
+        l7s_breaker_close(&link->breaker);
     }
     if (asked.tag != SYNC_LINK_NOBODY) {
         link->answer(link->context, asked.tag, reply);
@@ -315,14 +261,6 @@ static bool receive(sync_link_t *link, uint64_t now_us)
     return fine;
 }
 
-static bool is_connected(const sync_link_t *link)
-{
-    int error = 0;
-    socklen_t size = sizeof error;
-
-    return getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
-}
-
 struct pollfd sync_link_pollfd(const sync_link_t *link)
 {
     bool writes = link->state == CONNECTING || link->out_at < link->out_size;
@@ -339,7 +277,7 @@ void sync_link_advance(sync_link_t *link, short events, uint64_t now_us)
         return;
     }
     if (link->state == CONNECTING) {
-        fine = is_connected(link);
+        fine = l7s_endpoint_reached(link->fd);
         enter(link, GREETING_SENT, link->since_us);
     } else if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
         fine = receive(link, now_us);

@@ -1,4 +1,6 @@
 # What talks to memcached: trust, items, manifests, the pool, the counters on the wire.
+l7s_unit(breaker l7s_core)
+l7s_unit(endpoint l7s_bus)
 l7s_unit(fleet l7s_core)
 l7s_unit(item l7s_bus)
 l7s_unit(manifest l7s_bus)

@@ -59,8 +59,10 @@ class Memcached:
             self.process = None
 
     def pause(self):
-        """It hangs: connections are accepted by the kernel, nothing is answered."""
+        """It hangs: connections are accepted by the kernel, nothing is answered. On a busy
+        machine its threads still answer for a moment after the signal."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def go_on(self):
         self.process.send_signal(signal.SIGCONT)

@@ -148,6 +148,7 @@ class Memcached:
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)  # all its threads
 
     def go_on(self):
         self.process.send_signal(signal.SIGCONT)

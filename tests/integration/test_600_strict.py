@@ -225,14 +225,6 @@ def test_600_07_when_store_down_needs_strict(fleet):
     assert answer.errors == {("/when_store_down", "needs_strict")}
 
 
-def stop_memcached(fleet):
-    os.kill(fleet.memcached.process.pid, signal.SIGSTOP)
-
-
-def resume_memcached(fleet):
-    os.kill(fleet.memcached.process.pid, signal.SIGCONT)
-
-
 def verdicts(node):
     return sum(value for label, value in node.metrics().items()
                if label.startswith("l7shield_strict_verdicts_total"))
@@ -268,14 +260,14 @@ def test_600_08_without_the_store_when_store_down_decides_and_nobody_waits(
     if how == "killed":
         fleet.memcached.close()
     else:
-        stop_memcached(fleet)
+        fleet.memcached.pause()
     try:
         found = [beside_control(node, client, 60) for node in fleet.nodes]
     finally:
         if how == "killed":
             fleet.memcached.start()
         else:
-            resume_memcached(fleet)
+            fleet.memcached.go_on()
     statuses = [[status for status, _, _ in one] for one in found]
     strict_s = [seconds for one in found for _, seconds, _ in one]
     control_s = [seconds for one in found for _, _, seconds in one]

@@ -114,15 +114,12 @@ void l7s_hash128_text(l7s_hash128_t hash, char out[L7S_HASH128_TEXT])
 {
     static const char alphabet[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint8_t bytes[18] = {0};
-    for (unsigned i = 0; i < 8; i++) {
-        bytes[i] = (uint8_t)(hash.lo >> (8 * i));
-        bytes[8 + i] = (uint8_t)(hash.hi >> (8 * i));
-    }
+    /* Of the bytes in their order the first bits come first. */
+    uint64_t bits = __builtin_bswap64(hash.lo), rest = __builtin_bswap64(hash.hi);
     for (unsigned i = 0; i < L7S_HASH128_TEXT - 1; i++) {
-        const uint8_t *triple = bytes + i / 4 * 3;
-        uint32_t bits = (uint32_t)triple[0] << 16 | (uint32_t)triple[1] << 8 | triple[2];
-        out[i] = alphabet[bits >> (18 - 6 * (i % 4)) & 63];
+        out[i] = alphabet[bits >> 58];
+        bits = bits << 6 | rest >> 58;
+        rest <<= 6;
     }
     out[L7S_HASH128_TEXT - 1] = '\0';
 }

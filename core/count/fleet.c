@@ -7,6 +7,7 @@
  * bucket, so whoever can write to memcached can slow a client down, not shut it out.
  */
 #include "fleet.h"
+#include <endian.h>
 #include <string.h>
 
 #define TTL_MARGIN_S 10        /* clocks that differ, and memcached's whole seconds */
@@ -217,13 +218,10 @@ void l7s_fleet_counter_name(const l7s_hashkey_t *name_key, l7s_hash128_t key,
                             uint32_t period, char out[L7S_COUNTER_NAME])
 {
     uint8_t input[21] = {'c'};
-    for (unsigned i = 0; i < 8; i++) {
-        input[1 + i] = (uint8_t)(key.lo >> (8 * i));
-        input[9 + i] = (uint8_t)(key.hi >> (8 * i));
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        input[17 + i] = (uint8_t)(period >> (8 * i));
-    }
+    const uint64_t words[2] = {htole64(key.lo), htole64(key.hi)};
+    const uint32_t number = htole32(period);
+    memcpy(input + 1, words, sizeof words);
+    memcpy(input + 17, &number, sizeof number);
     out[0] = 'c';
     l7s_hash128_text(l7s_siphash128(name_key, input, sizeof input), out + 1);
 }

@@ -46,8 +46,8 @@ typedef enum {
     STATE_READY
 } state_t;
 
-/* Invariant: `flying` operations lie between the cursors, in the buffer or on the wire.
- */
+/* Invariant: of the operations between the cursors those that are L7S_META_UNKNOWN are
+ * `flying`: in the buffer or on the wire. */
 typedef struct {
     l7s_endpoint_t endpoint;
     int fd;
@@ -144,7 +144,7 @@ static void take_back(const server_t *server, const run_t *run)
         sent -= server->out[i] == '\n';
     }
     for (uint32_t i = server->answered; i != server->asked; i = run->ops[i].next) {
-        if (sent > 0) {
+        if (run->ops[i].status == L7S_META_UNKNOWN && sent > 0) {
             sent--;
         } else {
             run->ops[i].status = L7S_META_FAILED;
@@ -184,8 +184,7 @@ static bool valid_key(const char key[L7S_COUNTER_NAME])
     return false; /* not terminated */
 }
 
-/* Chains the operations of each server in their order. What may not be sent is in no
- * chain and stays failed. */
+/* Chains the operations of each server in their order. */
 static void chain(l7s_meta_t *meta, l7s_meta_op_t *ops, size_t count)
 {
     for (size_t i = 0; i < meta->count; i++) {
@@ -195,7 +194,7 @@ static void chain(l7s_meta_t *meta, l7s_meta_op_t *ops, size_t count)
         l7s_meta_op_t *op = &ops[i];
         op->status = L7S_META_FAILED;
         op->value = op->left_s = 0;
-        if (op->server < meta->count && valid_key(op->key)) {
+        if (op->server < meta->count) {
             op->next = meta->servers[op->server].first;
             meta->servers[op->server].first = (uint32_t)i;
         }
@@ -240,10 +239,12 @@ static void fill(server_t *server, const run_t *run)
     while (server->asked != NONE && server->out_size + COMMAND_MAX <= OUT_SIZE &&
            server->flying < FLYING_MAX && !run->late) {
         l7s_meta_op_t *op = &run->ops[server->asked];
-        server->out_size += write_command(op, server->out + server->out_size);
-        op->status = L7S_META_UNKNOWN;
         server->asked = op->next;
-        server->flying++;
+        if (valid_key(op->key)) { /* else it stays failed */
+            server->out_size += write_command(op, server->out + server->out_size);
+            op->status = L7S_META_UNKNOWN;
+            server->flying++;
+        }
     }
 }
 
@@ -292,6 +293,9 @@ static bool take_reply(server_t *server, const run_t *run, sync_reply_t reply,
         return false; /* an answer to nothing */
     }
     l7s_meta_op_t *op = &run->ops[server->answered];
+    while (op->status != L7S_META_UNKNOWN) { /* it was not sent */
+        op = &run->ops[op->next];
+    }
     if (reply == SYNC_REPLY_VALUE) {
         op->status = L7S_META_OK;
         op->value = value->number;
@@ -346,8 +350,8 @@ static bool receive(server_t *server, const run_t *run)
 
 static bool done(const server_t *server, const run_t *run)
 {
-    return server->answered == NONE ||
-           (run->late && server->state == STATE_READY && server->flying == 0);
+    return server->flying == 0 &&
+           (server->asked == NONE || (run->late && server->state == STATE_READY));
 }
 
 /* Lets one server do what poll says that it can. */

@@ -101,7 +101,9 @@ static void test_privacy_concerns_what_may_hold_something_to_hide(void **state)
 {
     (void)state;
     admin_privacy_t privacy = {.queries = true};
-    char *text = json_dumps(with_query(), JSON_COMPACT);
+    json_t *document = with_query();
+    char *text = json_dumps(document, JSON_COMPACT);
+    json_decref(document);
     assert_false(admin_privacy_concerns(&privacy, text));
     privacy.queries = false;
     assert_true(admin_privacy_concerns(&privacy, text));

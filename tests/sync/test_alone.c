@@ -90,6 +90,7 @@ static void test_alone_credit_holds_over_the_turn_of_the_clock(void **state)
 
     (void)sync_alone_failed(alone, &place, 10, false);
     sync_alone_sent(alone, &place, before);
+    assert_int_equal(sync_alone_uncharged(alone, &place, 8, before + 100), 0);
     assert_int_equal(sync_alone_uncharged(alone, &place, 8, before + 2000), 0);
     assert_int_equal(sync_alone_uncharged(alone, &place, 8, before + 4000), 8);
 }

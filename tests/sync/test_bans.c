@@ -200,6 +200,21 @@ static void test_bans_lift_that_comes_before_its_ban_wins(void **state)
     assert_int_equal(l7s_bans_put(&bench->shared.bans, &held, bench->now), L7S_CONFLICT);
 }
 
+static void test_bans_lift_without_a_hold_is_remembered_all_the_same(void **state)
+{
+    bench_t *bench = *state;
+    l7s_ban_t ban = client_ban(bench, 1);
+
+    pass(bench, 1000);
+    hear_lift(bench, &ban, true, 0);
+    hear(bench, &ban, false, 1);
+    assert_false(in_force(bench, &ban));
+    pass(bench, 1);
+    l7s_ban_t newer = client_ban(bench, 1);
+    hear(bench, &newer, false, 2);
+    assert_true(in_force(bench, &newer));
+}
+
 static void test_bans_again_since_survive_a_late_lift(void **state)
 {
     bench_t *bench = *state;
@@ -411,6 +426,7 @@ int main(void)
         TEST(test_bans_of_a_node_that_are_too_much_are_refused),
         TEST(test_bans_older_than_their_lift_do_not_come_back),
         TEST(test_bans_lift_that_comes_before_its_ban_wins),
+        TEST(test_bans_lift_without_a_hold_is_remembered_all_the_same),
         TEST(test_bans_again_since_survive_a_late_lift),
         TEST(test_bans_that_are_none_are_refused),
         TEST(test_bans_made_here_are_told_until_they_are_known),

@@ -196,6 +196,18 @@ static void test_news_are_heard_as_they_were_told(void **state)
     assert_int_equal(bench->last.what.age_ms, SLOT_MS);
 }
 
+static void test_news_of_several_nodes_stand_in_one_item(void **state)
+{
+    bench_t *bench = *state;
+
+    for (unsigned i = 0; i < 3; i++) {
+        tell(bench, i);
+    }
+    pass(bench, SLOT_MS);
+    assert_int_equal(listen(bench), 3);
+    assert_true(bench->last.key.hi == item_with(2).key.hi);
+}
+
 static void test_news_of_a_clock_ahead_are_of_no_age(void **state)
 {
     bench_t *bench = *state;
@@ -340,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_news_are_heard_as_they_were_told),
+        TEST(test_news_of_several_nodes_stand_in_one_item),
         TEST(test_news_of_a_clock_ahead_are_of_no_age),
         TEST(test_news_are_heard_once_and_what_comes_late_too),
         TEST(test_news_missed_by_a_long_tick_are_read_together),

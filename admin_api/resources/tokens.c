@@ -86,7 +86,7 @@ void admin_tokens_get(admin_call_t *call)
     l7s_status_t status =
         admin_token_get(call->daemon->store, call->parameters[0], &token);
     if (status != L7S_OK) {
-        admin_call_failed(call, status);
+        admin_call_unread(call, status, "token", call->parameters[0]);
         return;
     }
     reply(call, &token, NULL, 200);
@@ -270,7 +270,7 @@ static bool begin_on_existing(admin_call_t *call, admin_token_t *token)
     l7s_status_t status =
         admin_token_get(call->daemon->store, call->parameters[0], token);
     if (status != L7S_OK) {
-        admin_call_failed(call, status);
+        admin_call_unread(call, status, "token", call->parameters[0]);
     } else if (admin_etag(token->spec, etag) == L7S_OK &&
                admin_edit_precondition(call, etag)) {
         return true;

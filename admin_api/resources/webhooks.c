@@ -93,7 +93,7 @@ static bool read_webhook(admin_call_t *call, admin_webhook_t *out)
     l7s_status_t status =
         admin_webhook_get(call->daemon->store, call->parameters[0], out);
     if (status != L7S_OK) {
-        admin_call_failed(call, status);
+        admin_call_unread(call, status, "webhook", call->parameters[0]);
     }
     return status == L7S_OK;
 }

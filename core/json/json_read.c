@@ -38,12 +38,18 @@ static const char *too_deep(const char *text, size_t size)
 }
 
 /* The parser's message quotes the input: only its harmless characters are kept. */
+#define MARK "\xef\xbb\xbf"
+
 static void add_error(l7s_problems_t *problems, const json_error_t *error)
 {
     char text[JSON_ERROR_TEXT_LENGTH];
     size_t length = 0;
+    /* jansson names a flag of its own there. */
+    const char *why = json_error_code(error) == json_error_null_character
+                          ? "\\u0000 is not allowed"
+                          : error->text;
 
-    for (const char *c = error->text; *c != '\0' && length + 1 < sizeof text; c++) {
+    for (const char *c = why; *c != '\0' && length + 1 < sizeof text; c++) {
         text[length++] = *c >= ' ' && *c < 0x7f ? *c : '?';
     }
     text[length] = '\0';
@@ -72,6 +78,10 @@ json_t *l7s_json_read(const char *text, size_t size, l7s_problems_t *problems)
     json_error_t error;
     json_t *value = NULL;
 
+    if (size >= sizeof MARK - 1 && memcmp(text, MARK, sizeof MARK - 1) == 0) {
+        add_at(problems, text, text, "a byte order mark; send UTF-8 without one");
+        return NULL;
+    }
     if (nul != NULL || deep != NULL) {
         add_at(problems, text, nul != NULL ? nul : deep,
                nul != NULL ? "a NUL byte" : TOO_DEEP);

@@ -93,6 +93,8 @@ static void test_json_read_bad_text_tells_line_and_column(void **state)
         {"{\n  \"a\": ,\n}", "line 2, column 8: unexpected token near ','"},
         {"{\"a\":1,\"a\":2}", "line 1, column 10: duplicate object key near '\"a\"'"},
         {"", "line 1, column 0: unexpected token near end of file"},
+        {"{\"a\":\"\\u0000\"}", "line 1, column 13: \\u0000 is not allowed"},
+        {"\xef\xbb\xbf{}", "line 1, column 1: a byte order mark; send UTF-8 without one"},
     };
 
     (void)state;

@@ -221,7 +221,9 @@ def test_300_40_what_is_not_there_and_what_is_in_force_are_named(daemon):
                          ("/v1/policies/nix/override",
                           'There is no override of the policy "nix".'),
                          ("/v1/lists/nix/entries", 'There is no list "nix".'),
-                         ("/v1/sets/nix", 'There is no set "nix".')):
+                         ("/v1/sets/nix", 'There is no set "nix".'),
+                         ("/v1/tokens/nix", 'There is no token "nix".'),
+                         ("/v1/webhooks/nix", 'There is no webhook "nix".')):
         answer = daemon.call("GET", path)
         assert (answer.status, answer.json["detail"]) == (404, detail)
     etag = daemon.call("PUT", "/v1/policies/login", POLICY).headers["etag"]

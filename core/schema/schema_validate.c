@@ -221,10 +221,28 @@ static bool check_name(l7s_check_t *c, const l7s_schema_node_t *node, const char
     return good;
 }
 
-static bool check_object_size(l7s_check_t *c, const l7s_schema_node_t *node, size_t size)
+/* Whoever merges a second one into it must learn of the first. */
+static bool wrong_single(l7s_check_t *c, const json_t *value)
 {
-    if (node->min_properties == 1 && node->max_properties == 1 && size != 1) {
+    void *first = json_object_iter((json_t *)value);
+    void *second = json_object_iter_next((json_t *)value, first);
+
+    if (second == NULL) {
         return l7s_check_wrong(c, "wrong_members", "must have exactly one member");
+    }
+    return l7s_check_wrong(c, "wrong_members",
+                           "must have exactly one member, and has \"%.40s\", \"%.40s\"%s",
+                           json_object_iter_key(first), json_object_iter_key(second),
+                           json_object_size(value) > 2 ? ", …" : "");
+}
+
+static bool check_object_size(l7s_check_t *c, const l7s_schema_node_t *node,
+                              const json_t *value)
+{
+    size_t size = json_object_size(value);
+
+    if (node->min_properties == 1 && node->max_properties == 1 && size != 1) {
+        return wrong_single(c, value);
     }
     if (size < node->min_properties) {
         return l7s_check_wrong(c, "wrong_members", "must have at least %zu member%s",
@@ -242,7 +260,7 @@ static bool check_object_size(l7s_check_t *c, const l7s_schema_node_t *node, siz
 static bool check_object(l7s_check_t *c, const l7s_schema_node_t *node,
                          const json_t *value)
 {
-    bool good = check_object_size(c, node, json_object_size(value));
+    bool good = check_object_size(c, node, value);
     const char *name = NULL;
     json_t *member = NULL;
 

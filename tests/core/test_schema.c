@@ -232,6 +232,8 @@ static void test_validate_failure_names_place_code_and_remedy(void **state)
          "{\"a\":1,\"b\":2}", "", "not_allowed", "a or b"},
         {"{\"minProperties\":1,\"maxProperties\":1}", "{}", "", "wrong_members",
          "must have exactly one member"},
+        {"{\"minProperties\":1,\"maxProperties\":1}", "{\"rate\":{},\"ratio\":{}}", "",
+         "wrong_members", "must have exactly one member, and has \"rate\", \"ratio\""},
         {"{\"uniqueItems\":true}", "[1,2,1.0]", "/2", "duplicate_item",
          "the same as item 0"},
         {"{\"properties\":{\"a/b~c\":false}}", "{\"a/b~c\":1}", "/a~1b~0c", "not_allowed",

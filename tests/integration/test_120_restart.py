@@ -291,6 +291,7 @@ def test_120_20_state_folder_that_cannot_be_used_is_told_at_the_start(httpd):
     server.expects("L7S2008", "L7S2068")
     server.state_dir.chmod(0o500)
     server.start()
+    wait_until(lambda: "L7S2008" in server.errors(), 5, "the complaint")
     line = next(line for line in server.errors().splitlines() if "L7S2008" in line)
     assert str(server.state_dir) in line and "Permission denied" in line
 
@@ -313,14 +314,13 @@ def test_120_22_module_that_is_taken_out_takes_its_process_along(httpd):
     server.write_config()
     server.expects("long lost child")  # says httpd, of a child of nobody's
     server.graceful()
-    assert server.get("/").status == 200
+    wait_until(lambda: server.get("/").status == 200, 5, "the end of the old children")
     assert is_alive(old), "there could be a successor"
     wait_until(lambda: not is_alive(old), 15, "the end of the process")
     server.shield = True
     server.write_config()
     server.graceful()
-    assert server.get("/").status == 403
-    time.sleep(0.5)
+    wait_until(lambda: server.get("/").status == 403, 5, "the module's return")
     assert len(server.sync_pids()) == 1
 
 

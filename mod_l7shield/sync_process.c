@@ -77,10 +77,11 @@ static const char *syslog_of(apr_pool_t *pool, const server_rec *server)
 {
     static const char name[] = "syslog";
     const char *log = server->error_fname;
-    if (!log || strncasecmp(log, name, sizeof(name) - 1) != 0) {
-        return NULL;
+    size_t length = sizeof(name) - 1;
+    if (!log || strncasecmp(log, name, length) != 0 || !strchr(":", log[length])) {
+        return NULL; /* "syslog.log" is a file */
     }
-    const char *facility = log[sizeof(name) - 1] == ':' ? log + sizeof(name) : "";
+    const char *facility = log[length] == ':' ? log + length + 1 : "";
     const char *tag = strchr(facility, ':');
     return tag && tag[1] != '\0'
                ? facility

@@ -296,14 +296,19 @@ def test_120_20_state_folder_that_cannot_be_used_is_told_at_the_start(httpd):
     assert str(server.state_dir) in line and "Permission denied" in line
 
 
-def test_120_21_servers_that_log_to_the_syslog_have_their_sync_process_do_so(httpd):
+@pytest.mark.parametrize("log, told", [
+    ("syslog:local1:web", "local1:web"), ("syslog:local1", "local1:apache2"),
+    ("SYSLOG", ":apache2"), ("syslog.log", None)])
+def test_120_21_server_that_logs_to_the_syslog_has_its_sync_process_do_so(httpd, log, told):
     """Its stderr would lead nowhere."""
     server = httpd(start=False, policies=config())
-    text = server.config().replace(f"ErrorLog {server.error_log}", "ErrorLog syslog:local1:web")
+    text = server.config().replace(f"ErrorLog {server.error_log}", f"ErrorLog {log}")
     (server.root / "httpd.conf").write_text(text)
     server.start("-X")
     pid = wait_until(server.sync_pids, 5, "the sync process")[0]
-    assert "--syslog=local1:web" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    said = [word for word in words if word.startswith("--syslog=")]
+    assert said == ([f"--syslog={told}"] if told else [])
 
 
 def test_120_22_module_that_is_taken_out_takes_its_process_along(httpd):

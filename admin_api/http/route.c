@@ -23,7 +23,7 @@
 #define OBJECTS "limit cursor label* view"
 #define INCIDENTS                                                                        \
     "limit cursor state* policy* app* kind* severity* signature* action* client "        \
-    "since until"
+    "label* since until"
 
 /* clang-format off */
 static const admin_route_t routes[] = {
@@ -103,7 +103,7 @@ static const admin_route_t routes[] = {
     {"PUT", "/v1/webhooks/{name}", ADMIN_ADMIN, admin_webhooks_put, SMALL, "WebhookPut", "", JSON, false},
     {"DELETE", "/v1/webhooks/{name}", ADMIN_ADMIN, admin_webhooks_delete, NONE, NULL, "", JSON, false},
 
-    {"GET", "/v1/bans", ADMIN_VIEWER, admin_bans_list, NONE, NULL, "limit cursor policy* origin* client format", LINES | TEXT, false},
+    {"GET", "/v1/bans", ADMIN_VIEWER, admin_bans_list, NONE, NULL, "limit cursor policy* origin* client label* format", LINES | TEXT, false},
     {"DELETE", "/v1/bans", ADMIN_OPERATOR, admin_bans_delete_many, NONE, NULL, "policy hold_seconds", JSON, false},
     {"POST", "/v1/bans:batch", ADMIN_OPERATOR, admin_bans_batch, LARGE, NULL, "force", JSON, false},
     {"GET", "/v1/bans/{id}", ADMIN_VIEWER, admin_bans_get, NONE, NULL, "view", JSON, false},

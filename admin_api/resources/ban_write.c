@@ -71,6 +71,16 @@ bool admin_ban_hold(admin_call_t *call, uint64_t *hold_until_ms)
     return true;
 }
 
+bool admin_ban_hits_caller(const admin_call_t *call, const l7s_ban_t *ban)
+{
+    l7s_addr_t caller;
+    if (call->peer == NULL || call->force) {
+        return false;
+    }
+    memcpy(caller.bytes, call->peer, sizeof caller.bytes);
+    return l7s_cidr_contains(&ban->network, &caller);
+}
+
 json_t *admin_ban_write_spec(const admin_ban_write_t *write, json_t *document)
 {
     return json_pack("{s:O, s:s?, s:I}", "document", document, "by",

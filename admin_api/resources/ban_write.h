@@ -55,6 +55,8 @@ void admin_ban_write_held(const admin_ban_write_t *write, const l7s_ban_t *ban);
 json_t *admin_ban_write_spec(const admin_ban_write_t *write, json_t *document);
 /* "" when it cannot be computed. */
 void admin_ban_etag(const admin_ban_record_t *record, char out[ADMIN_ETAG_MAX]);
+/* Would it shut out whoever asks for it, without saying ?force=true? */
+bool admin_ban_hits_caller(const admin_call_t *call, const l7s_ban_t *ban);
 /* The query parameter hold_seconds as a time; without it now. False: the call has its
  * problem. */
 bool admin_ban_hold(admin_call_t *call, uint64_t *hold_until_ms);

@@ -148,6 +148,12 @@ static bool read_put(admin_call_t *call, admin_ban_input_t *input)
                            list);
     }
     admin_allowed_free(allowed);
+    if (list == NULL && admin_ban_hits_caller(call, &input->ban)) {
+        admin_call_problem(call, "bans_own_address",
+                           "It covers the address that you call from; ?force=true bans it"
+                           " all the same.");
+        return false;
+    }
     return list == NULL;
 }
 

@@ -98,22 +98,31 @@ static bool check_allowed(admin_call_t *call, const batch_t *batch)
         admin_call_failed(call, L7S_IO);
         return false;
     }
+    bool listed = false;
     for (size_t i = 0; i < batch->count; i++) {
-        const char *list = admin_allowed_by(allowed, &batch->inputs[i].ban.network);
+        const l7s_ban_t *ban = &batch->inputs[i].ban;
+        const char *list = admin_allowed_by(allowed, &ban->network);
         char pointer[32];
+        snprintf(pointer, sizeof(pointer), "/put/%zu/key", i);
         if (list != NULL) {
-            snprintf(pointer, sizeof(pointer), "/put/%zu/key", i);
             l7s_problems_add(&call->problems, pointer, "allow_listed",
                              "the allow list \"%s\" covers it", list);
+            listed = true;
+        } else if (admin_ban_hits_caller(call, ban)) {
+            l7s_problems_add(&call->problems, pointer, "bans_own_address",
+                             "it covers the address that you call from");
         }
     }
     admin_allowed_free(allowed);
-    if (call->problems.count > 0) {
+    if (listed) {
         admin_call_problem(call, "allow_listed",
                            "Allow lists cover some of them; nothing was changed.");
-        return false;
+    } else if (call->problems.count > 0) {
+        admin_call_problem(call, "bans_own_address",
+                           "One covers the address that you call from; ?force=true bans"
+                           " it all the same. Nothing was changed.");
     }
-    return true;
+    return call->problems.count == 0;
 }
 
 static l7s_status_t batch_put(admin_ban_write_t *write, batch_t *batch, size_t index)

@@ -231,6 +231,8 @@ def test_410_11_list_pages_by_key_and_filters(bus):  # noqa: F811
     assert seen == sorted(f"ip:203.0.113.{number}" for number in range(100, 125))
     lines = bus.api("GET", "/v1/bans", headers={"Accept": "application/x-ndjson"}).text
     assert len(lines.splitlines()) == 25
+    assert len(ids(bus, "?label=n=1")) == 12 and len(ids(bus, "?label=n")) == 25
+    assert ids(bus, "?label=n=2") == []
     assert bus.api("GET", "/v1/bans?client=203.0.113.1/24").code == "invalid_parameter"
     assert bus.api("GET", "/v1/bans?cursor=rubbish").code == "invalid_cursor"
 
@@ -294,3 +296,18 @@ def test_410_16_gap_in_the_log_begins_a_new_epoch(bus):  # noqa: F811
     wait_until(lambda: node.say("apply on") and node.ban(ban_entry("203.0.113.80")) < 40, 3,
                "the node in the new log")
     wait_until(lambda: ids(bus) == ["ip:203.0.113.80"], 3, "the ban")
+
+
+def test_410_17_own_address_is_banned_by_force_only(bus):  # noqa: F811
+    own, around = {"key": {"client": "127.0.0.1"}}, {"key": {"network": "127.0.0.0/24"}}
+    for document in (own, around):
+        answer = put(bus, document)
+        assert (answer.status, answer.code) == (422, "bans_own_address"), answer
+    batch = {"put": [CLIENT, own]}
+    answer = bus.api("POST", "/v1/bans:batch", batch)
+    assert (answer.status, answer.code) == (422, "bans_own_address")
+    assert answer.errors == {("/put/1/key", "bans_own_address")}
+    assert ids(bus) == []
+    assert bus.api("PUT", "/v1/bans/net:127.0.0.0_24?force=true", around).status == 201
+    assert bus.api("POST", "/v1/bans:batch?force=true", batch).status == 200
+    assert ids(bus) == ["ip:127.0.0.1", "ip:203.0.113.7", "net:127.0.0.0_24"]

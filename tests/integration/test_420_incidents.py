@@ -130,6 +130,8 @@ def test_420_07_ack_note_and_labels_stay_over_later_reports(bus):  # noqa: F811
     assert record["counts"]["requests"] == 500
     dry = bus.api("PATCH", path + "?dry_run=true", {"ack": None})
     assert dry.json["ack"] is None and bus.api("GET", path).json["ack"] == ack
+    assert len(bus.api("GET", "/v1/incidents?label=team=web").json["items"]) == 1
+    assert bus.api("GET", "/v1/incidents?label=team=db").json["items"] == []
     bus.api("PATCH", path, {"ack": None, "labels": {"team": None, "shift": "night"}})
     record = bus.api("GET", path).json
     assert (record["ack"], record["labels"]) == (None, {"shift": "night"})

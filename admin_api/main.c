@@ -15,6 +15,7 @@
 #include "fleet/keys.h"
 #include "fleet/publisher.h"
 #include "http/auth.h"
+#include "http/first_token.h"
 #include "http/http_stats.h"
 #include "http/server.h"
 #include "http/tls.h"
@@ -73,8 +74,8 @@ static bool start_parts(admin_daemon_t *daemon, admin_server_t **server)
         status = admin_store_open(options->data_dir, why, &daemon->store);
     }
     if (status == L7S_OK) {
-        status = admin_auth_bootstrap(daemon->store, options->token_file,
-                                      daemon->started_ms, why);
+        status = admin_first_token(daemon->store, options->token_file, daemon->started_ms,
+                                   why);
     }
     if (status == L7S_OK) {
         status = admin_sessions_create(&daemon->sessions);

@@ -65,10 +65,4 @@ bool admin_role_allows(admin_role_t role, admin_role_t needed);
 const char *admin_role_name(admin_role_t role);
 bool admin_role_parse(const char *name, admin_role_t *out);
 
-/* In a store without tokens: makes the first admin token and writes it, 0600, to
- * `token_file` (replacing an old one). `why` gets the sentence for the log. */
-L7S_MUST_USE l7s_status_t admin_auth_bootstrap(admin_store_t *store,
-                                               const char *token_file, uint64_t now_ms,
-                                               char why[256]);
-
 #endif

@@ -128,6 +128,23 @@ static void test_incident_each_refuses_unknown_columns(void **state)
                      L7S_INVALID);
 }
 
+static bool no_ban(void *context, const admin_ban_t *ban)
+{
+    (void)context;
+    (void)ban;
+    return false;
+}
+
+static void test_ban_each_refuses_what_a_ban_does_not_have(void **state)
+{
+    stored_t *stored = *state;
+    admin_ban_filter_t filter = {.rows = {.since_ms = 1}};
+    assert_int_equal(admin_ban_each(stored->store, &filter, no_ban, NULL), L7S_INVALID);
+    assert_null(admin_ban_count(stored->store, &filter, "origin"));
+    filter = (admin_ban_filter_t){.now_ms = 1};
+    assert_null(admin_ban_count(stored->store, &filter, "entry"));
+}
+
 static void test_incident_put_replaces_by_id_and_finds_by_alias(void **state)
 {
     stored_t *stored = *state;
@@ -242,6 +259,7 @@ int main(void)
         stored_test(test_incident_each_filters_and_orders),
         stored_test(test_incident_each_pages_by_key),
         stored_test(test_incident_each_refuses_unknown_columns),
+        stored_test(test_ban_each_refuses_what_a_ban_does_not_have),
         stored_test(test_incident_put_replaces_by_id_and_finds_by_alias),
         stored_test(test_incident_prune_spares_active_ones),
         stored_test(test_ban_each_finds_what_covers_and_leaves_out_what_ran_out),

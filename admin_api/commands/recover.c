@@ -111,11 +111,7 @@ static l7s_status_t write_all(admin_store_t *store, const found_t *found,
     }
     status =
         admin_revision_write(store, found->changes, found->count, &origin, &revision);
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_CONFIG_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_CONFIG_DB);
+    return admin_store_end(store, ADMIN_CONFIG_DB, status);
 }
 
 /* Into a store that has never held anything. */

@@ -19,12 +19,8 @@ static l7s_status_t keep_position(admin_store_t *store, int64_t revision)
     if (status != L7S_OK) {
         return status;
     }
-    status = admin_number_set(store, TOLD, revision);
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_EVENTS_DB);
+    return admin_store_end(store, ADMIN_EVENTS_DB,
+                           admin_number_set(store, TOLD, revision));
 }
 
 /* A position ahead of the configuration is one of events.db that was copied later than

@@ -262,11 +262,8 @@ static bool commit(admin_ban_log_t *log, size_t count, bool *changed)
     if (admin_store_begin(store, ADMIN_EVENTS_DB) != L7S_OK) {
         return false;
     }
-    if (take_range(log, count, &changes) != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return false;
-    }
-    if (admin_store_commit(store, ADMIN_EVENTS_DB) != L7S_OK) {
+    l7s_status_t status = take_range(log, count, &changes);
+    if (admin_store_end(store, ADMIN_EVENTS_DB, status) != L7S_OK) {
         return false;
     }
     log->position = log->first + count;

@@ -42,9 +42,5 @@ l7s_status_t admin_bus_epoch_renew(admin_store_t *store, char out[ADMIN_BUS_EPOC
     if (status == L7S_OK) {
         status = admin_number_set(store, ADMIN_BAN_LOG_POSITION, 1);
     }
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_EVENTS_DB);
+    return admin_store_end(store, ADMIN_EVENTS_DB, status);
 }

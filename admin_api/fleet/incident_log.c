@@ -234,11 +234,7 @@ static bool commit_round(admin_incident_log_t *log)
     if (admin_store_begin(store, ADMIN_EVENTS_DB) != L7S_OK) {
         return false;
     }
-    if (store_round(log) != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return false;
-    }
-    return admin_store_commit(store, ADMIN_EVENTS_DB) == L7S_OK;
+    return admin_store_end(store, ADMIN_EVENTS_DB, store_round(log)) == L7S_OK;
 }
 
 static void acknowledge(admin_incident_log_t *log, reader_t *reader)

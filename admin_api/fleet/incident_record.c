@@ -232,9 +232,8 @@ void admin_incident_end_idle(admin_store_t *store, uint64_t idle_ms, uint64_t no
     if (!any || admin_store_begin(store, ADMIN_EVENTS_DB) != L7S_OK) {
         return;
     }
-    if (end_records(store, before_ms, now_ms) != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-    } else if (admin_store_commit(store, ADMIN_EVENTS_DB) == L7S_OK) {
+    l7s_status_t status = end_records(store, before_ms, now_ms);
+    if (admin_store_end(store, ADMIN_EVENTS_DB, status) == L7S_OK) {
         admin_log(ADMIN_INFO, "L7S3540",
                   "Incidents were ended whose nodes stopped reporting.");
     }

@@ -89,11 +89,7 @@ l7s_status_t admin_kill_switch_tell_end(admin_store_t *store, uint64_t now_ms)
     if (status == L7S_OK) {
         status = admin_number_set(store, END_TOLD, (int64_t)state.item.until_ms);
     }
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_EVENTS_DB);
+    return admin_store_end(store, ADMIN_EVENTS_DB, status);
 }
 
 static l7s_status_t write_text(admin_store_t *store, const admin_kill_switch_t *state,
@@ -103,12 +99,7 @@ static l7s_status_t write_text(admin_store_t *store, const admin_kill_switch_t *
     if (status != L7S_OK) {
         return status;
     }
-    status = write_state(store, state, text);
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_EVENTS_DB);
+    return admin_store_end(store, ADMIN_EVENTS_DB, write_state(store, state, text));
 }
 
 l7s_status_t admin_kill_switch_save(admin_store_t *store,

@@ -197,11 +197,7 @@ static l7s_status_t tell_lost(admin_seats_t *seats, const char *name)
         if (status == L7S_OK) {
             status = admin_node_lost(store, name);
         }
-        if (status == L7S_OK) {
-            status = admin_store_commit(store, ADMIN_EVENTS_DB);
-        } else {
-            admin_store_rollback(store, ADMIN_EVENTS_DB);
-        }
+        status = admin_store_end(store, ADMIN_EVENTS_DB, status);
     }
     json_decref(document);
     return status;
@@ -315,11 +311,7 @@ static l7s_status_t write_rows(keep_t *keep)
             status = admin_node_put(store, &node);
         }
     }
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_EVENTS_DB);
+    return admin_store_end(store, ADMIN_EVENTS_DB, status);
 }
 
 void admin_seats_keep(admin_seats_t *seats, uint64_t now_ms)

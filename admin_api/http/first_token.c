@@ -46,12 +46,7 @@ static l7s_status_t store_token(admin_store_t *store, const admin_token_t *token
     if (status != L7S_OK) {
         return status;
     }
-    status = admin_token_put(store, token);
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_CONFIG_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_CONFIG_DB);
+    return admin_store_end(store, ADMIN_CONFIG_DB, admin_token_put(store, token));
 }
 
 /* The file comes first: when the commit fails, the next start makes another token. */

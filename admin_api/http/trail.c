@@ -133,11 +133,7 @@ static void write_alone(admin_call_t *call)
     l7s_status_t status = admin_store_begin(store, ADMIN_CONFIG_DB);
     if (status == L7S_OK) {
         status = admin_trail_write(call);
-        if (status == L7S_OK) {
-            status = admin_store_commit(store, ADMIN_CONFIG_DB);
-        } else {
-            admin_store_rollback(store, ADMIN_CONFIG_DB);
-        }
+        status = admin_store_end(store, ADMIN_CONFIG_DB, status);
     }
     if (status != L7S_OK) {
         admin_log(ADMIN_ERROR, "L7S3110", "done, but not in the audit: %s %s by %s",
@@ -237,11 +233,7 @@ static l7s_status_t write_copies(admin_trail_t *trail, size_t count)
                 admin_audit_put(trail->store, &row, entry->seq == 0 ? &entry->seq : NULL);
         }
     }
-    if (status != L7S_OK) {
-        admin_store_rollback(trail->store, ADMIN_CONFIG_DB);
-        return status;
-    }
-    return admin_store_commit(trail->store, ADMIN_CONFIG_DB);
+    return admin_store_end(trail->store, ADMIN_CONFIG_DB, status);
 }
 
 /* With both locks held. */
@@ -302,11 +294,9 @@ static bool prune_once(admin_store_t *store, uint64_t before_ms)
     if (admin_store_begin(store, ADMIN_CONFIG_DB) != L7S_OK) {
         return false;
     }
-    if (admin_audit_prune(store, before_ms, DONE_MAX, REFUSED_MAX, &deleted) != L7S_OK) {
-        admin_store_rollback(store, ADMIN_CONFIG_DB);
-        return false;
-    }
-    return admin_store_commit(store, ADMIN_CONFIG_DB) == L7S_OK && deleted > 0;
+    l7s_status_t status =
+        admin_audit_prune(store, before_ms, DONE_MAX, REFUSED_MAX, &deleted);
+    return admin_store_end(store, ADMIN_CONFIG_DB, status) == L7S_OK && deleted > 0;
 }
 
 void admin_trail_prune(admin_trail_t *trail, uint64_t now_ms)

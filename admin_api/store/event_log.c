@@ -177,10 +177,5 @@ l7s_status_t admin_event_enter_epoch(admin_store_t *store)
     if (status != L7S_OK) {
         return status;
     }
-    status = jump(store, epoch);
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_EVENTS_DB);
+    return admin_store_end(store, ADMIN_EVENTS_DB, jump(store, epoch));
 }

@@ -34,12 +34,7 @@ static l7s_status_t draw_key(admin_store_t *store)
         return status;
     }
     snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, drawn[0], drawn[1]);
-    status = admin_text_set(store, KEY, text);
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_EVENTS_DB);
+    return admin_store_end(store, ADMIN_EVENTS_DB, admin_text_set(store, KEY, text));
 }
 
 static bool read_key(admin_store_t *store, l7s_hashkey_t *out)

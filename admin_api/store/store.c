@@ -56,6 +56,15 @@ void admin_store_rollback(admin_store_t *store, admin_file_t file)
     }
 }
 
+l7s_status_t admin_store_end(admin_store_t *store, admin_file_t file, l7s_status_t status)
+{
+    if (status != L7S_OK) {
+        admin_store_rollback(store, file);
+        return status;
+    }
+    return admin_store_commit(store, file);
+}
+
 static uint64_t mono_ms(void)
 {
     struct timespec now;
@@ -108,11 +117,7 @@ l7s_status_t admin_store_raise_epoch(admin_store_t *store, uint64_t epoch)
     status =
         admin_sql_run(store, ADMIN_CONFIG_DB, NULL,
                       "UPDATE meta SET value = ? WHERE key = 'config_epoch'", "t", text);
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_CONFIG_DB);
-        return status;
-    }
-    status = admin_store_commit(store, ADMIN_CONFIG_DB);
+    status = admin_store_end(store, ADMIN_CONFIG_DB, status);
     if (status == L7S_OK) {
         store->config_epoch = epoch;
     }

@@ -38,6 +38,9 @@ L7S_MUST_USE l7s_status_t admin_store_begin_durable(admin_store_t *store);
 /* L7S_IO: rolled back, nothing was stored. The writer is released in every case. */
 L7S_MUST_USE l7s_status_t admin_store_commit(admin_store_t *store, admin_file_t file);
 void admin_store_rollback(admin_store_t *store, admin_file_t file);
+/* Commits what went well; else rolls back and returns `status`. */
+L7S_MUST_USE l7s_status_t admin_store_end(admin_store_t *store, admin_file_t file,
+                                          l7s_status_t status);
 
 /* The listener is called after each commit that changed config.db or wrote an event, in
  * the thread that made it, before that says so to anybody: it must be quick and must not

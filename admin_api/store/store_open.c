@@ -147,11 +147,7 @@ static l7s_status_t first_epochs(admin_store_t *store)
                            "INSERT OR IGNORE INTO meta(key, value)"
                            " VALUES('config_epoch', '1'), ('bus_epoch', ?)",
                            "t", text);
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_CONFIG_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_CONFIG_DB);
+    return admin_store_end(store, ADMIN_CONFIG_DB, status);
 }
 
 static l7s_status_t read_epochs(admin_store_t *store)

@@ -99,9 +99,5 @@ l7s_status_t admin_webhook_state_put(admin_store_t *store, const char *name,
         "tiiiiiit", name, (int64_t)state->created_ms, state->position,
         (int64_t)state->success_ms, (int64_t)state->failure_ms, (int64_t)state->next_ms,
         (int64_t)state->failures, state->error);
-    if (status != L7S_OK) {
-        admin_store_rollback(store, ADMIN_EVENTS_DB);
-        return status;
-    }
-    return admin_store_commit(store, ADMIN_EVENTS_DB);
+    return admin_store_end(store, ADMIN_EVENTS_DB, status);
 }

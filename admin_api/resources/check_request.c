@@ -230,7 +230,7 @@ static bool stands_alone(admin_call_t *call, const json_t *body)
         if (strcmp(name, "incident") != 0 && !of_release) {
             snprintf(pointer, sizeof pointer, "/%.64s", name);
             l7s_problems_add(&call->problems, pointer, "not_allowed",
-                             "\"incident\" tells it already: write one or the other");
+                             "write \"incident\" or \"%.40s\", not both", name);
         }
     }
     if (call->problems.count > 0) {

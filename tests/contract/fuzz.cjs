@@ -32,7 +32,7 @@ const SEMANTIC = [/^out_of_range (lies in the past|must be at most 1000000)/,
     /^missing_key (.* is required\W+\w|an override has a mode|name a log)/,
     /^not_allowed (write "\w+" or "\w+", not both|"\w+" has (no|a) meaning beside)/,
     /^not_allowed (what is in flight has no|who a user is becomes|it is the share of)/,
-    /^not_allowed (no folder|must be an event's type)/];
+    /^not_allowed (no folder|must be an event's type|"incident" tells it already)/];
 
 // What {…} of a path stands for, and what a merge patch is applied to.
 const NAMES = { '{name}': 'kept', '{set}': 'fuzz', '{id}': null };

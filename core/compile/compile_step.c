@@ -13,12 +13,25 @@ static bool counts_by(const l7s_policy_t *policy, l7s_part_t part)
     return policy->by_count == 1 && policy->by[0].part == part;
 }
 
+static unsigned twins_before(const l7s_policy_t *policy, unsigned place)
+{
+    const l7s_step_t *step = &policy->steps[place];
+    unsigned twins = 0;
+
+    for (unsigned i = 0; i < place; i++) {
+        twins += policy->steps[i].after == step->after &&
+                 policy->steps[i].within_seconds == step->within_seconds;
+    }
+    return twins;
+}
+
 /* A step is a limit of one episode per period that admits after - 1 of them at once: the
  * next one within a period exceeds it. It does not travel (escalate.c). */
 static l7s_image_limit_t step_limit(const l7s_compiler_t *compiler,
-                                    const l7s_policy_t *policy, const l7s_step_t *step,
+                                    const l7s_policy_t *policy, unsigned place,
                                     uint32_t index)
 {
+    const l7s_step_t *step = &policy->steps[place];
     char spec[64];
     l7s_image_limit_t limit = {.rate = {.requests = 1,
                                         .burst = step->after - 1,
@@ -29,8 +42,10 @@ static l7s_image_limit_t step_limit(const l7s_compiler_t *compiler,
                                .ipv4_prefix = policy->ipv4_prefix,
                                .ipv6_prefix = policy->ipv6_prefix};
 
-    /* Another threshold counts anew, and so does another tuple. */
-    snprintf(spec, sizeof spec, "escalate %u %u ", step->after, step->within_seconds);
+    /* Another threshold counts anew, and so does another tuple. Two steps with the same
+     * one do not share a counter: each would charge it. */
+    snprintf(spec, sizeof spec, "escalate %u %u %.*s", step->after, step->within_seconds,
+             (int)twins_before(policy, place), "====");
     limit.identity =
         l7s_hash128_xor(l7s_limit_identity(compiler->count_key, policy->name, spec, 0),
                         l7s_limit_identity(compiler->count_key, policy->name,
@@ -65,7 +80,7 @@ void l7s_compiler_add_steps(l7s_compiler_t *compiler, uint32_t index)
 
     for (unsigned i = 0; i < policy->step_count; i++) {
         const l7s_step_t *step = &policy->steps[i];
-        l7s_image_limit_t limit = step_limit(compiler, policy, step, index);
+        l7s_image_limit_t limit = step_limit(compiler, policy, i, index);
         l7s_image_step_t out = {.sanction =
                                     l7s_compiler_sanction(compiler, &step->sanction)};
 

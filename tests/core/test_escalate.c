@@ -128,6 +128,23 @@ static void test_escalate_any_spacing_within_the_time_is_caught(void **state)
     }
 }
 
+/* The last one decides, and no episode counts twice. */
+static void test_escalate_steps_with_one_threshold_count_each_episode_once(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_policy_t *policy = fixture_policy(fixture, "guard", L7S_ACTION_THROTTLE, 1, 1);
+
+    for (unsigned i = 0; i < L7S_STEPS_MAX; i++) {
+        add_step(policy, 4, 3600, i < 3 ? L7S_ACTION_DENY : L7S_ACTION_DROP, 0);
+    }
+    fixture_compile(fixture);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(trip(fixture).outcome, L7S_OUTCOME_THROTTLED);
+        end_episode(fixture);
+    }
+    assert_int_equal(trip(fixture).outcome, L7S_OUTCOME_DROPPED);
+}
+
 /* The hammering client of a ban never lets its episode end. */
 static void test_escalate_ban_made_anew_counts(void **state)
 {
@@ -381,6 +398,7 @@ int main(void)
         TEST(test_escalate_third_episode_in_time_meets_the_step),
         TEST(test_escalate_spread_out_episodes_never_meet_it),
         TEST(test_escalate_any_spacing_within_the_time_is_caught),
+        TEST(test_escalate_steps_with_one_threshold_count_each_episode_once),
         TEST(test_escalate_ban_made_anew_counts),
         TEST(test_escalate_learned_bans_count),
         TEST(test_escalate_observing_policy_counts_and_simulates),

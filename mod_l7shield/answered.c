@@ -15,6 +15,8 @@
 
 #include "apr_strings.h"
 
+#include <string.h>
+
 /* The status that the client saw is that of the last request of a chain of internal
  * redirects, and the access log reads the variables there, too. */
 static request_rec *last_of(request_rec *r)
@@ -80,6 +82,7 @@ static void count(request_rec *r, shield_judged_t *judged,
     l7s_answer_t answer = {.status = (uint16_t)last->status,
                            .was_decided = judged || !has_line(r),
                            .amounts = {[L7S_COST_BYTES_OUT] = sent_by(last)}};
+    uint32_t awaiting[L7S_POLICIES_MAX];
     shield_request_t request;
     l7s_verdict_t verdict;
     l7s_pin_t *pin;
@@ -93,7 +96,13 @@ static void count(request_rec *r, shield_judged_t *judged,
     read_variables(r, &answer);
     request.facts.strict = NULL; /* it would wait */
     request.facts.user = judged && judged->knows_user ? r->user : NULL;
+    request.facts.awaiting = awaiting;
     verdict.awaits = 0;
+    verdict.awaiting = 0;
+    if (judged && judged->awaiting_count > 0) {
+        verdict.awaiting = judged->awaiting_count;
+        memcpy(awaiting, judged->awaiting, judged->awaiting_count * sizeof(*awaiting));
+    }
     verdict.held.count = 0;
     verdict.outcome =
         judged && judged->verdict ? judged->verdict->outcome : L7S_OUTCOME_ADMITTED;

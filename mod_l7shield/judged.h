@@ -16,6 +16,8 @@ typedef struct shield_judged {
     bool knows_user;              /* authentication was over, r->user is right */
     uint16_t token_count; /* of `tokens`: to be given back if its user is refused */
     l7s_token_t *tokens;
+    uint16_t awaiting_count; /* of `awaiting`: policies that are to learn it */
+    uint32_t *awaiting;
     l7s_held_t *held;  /* its places in flight, which r->pool gives back; NULL: none */
     uint64_t begun_us; /* monotonic, when it was judged */
     uint64_t

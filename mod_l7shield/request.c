@@ -82,6 +82,7 @@ bool shield_request_read(request_rec *r, const shield_section_t *section,
     facts->owner = 0;
     facts->strict = shield_strict_ask;
     facts->tokens = NULL;
+    facts->awaiting = NULL;
     facts->scratch = shield_scratch;
     return true;
 }

@@ -12,6 +12,8 @@
 
 #include "apr_strings.h"
 
+#include <string.h>
+
 static void set_judged(request_rec *r, const shield_judged_t *judged)
 {
     ap_set_module_config(r->request_config, &l7shield_module, (void *)judged);
@@ -50,26 +52,41 @@ keep(request_rec *r, const l7s_verdict_t *verdict, uint64_t now_us)
     return judged;
 }
 
+/* What the engine leaves with a request, until it is known how much of it is kept. */
+typedef struct {
+    l7s_token_t tokens[L7S_TOKENS_PER_REQUEST];
+    uint32_t awaiting[L7S_POLICIES_MAX];
+} room_t;
+
+static void keep_awaiting(request_rec *r, shield_judged_t *judged,
+                          const l7s_verdict_t *verdict, const room_t *room)
+{
+    judged->awaiting_count = verdict->awaiting;
+    judged->awaiting =
+        apr_pmemdup(r->pool, room->awaiting, verdict->awaiting * sizeof(*room->awaiting));
+}
+
 /* What goes back if it is refused when its user is known. */
 static void keep_taken(request_rec *r, shield_judged_t *judged,
-                       const l7s_verdict_t *verdict, const l7s_token_t *tokens,
-                       l7s_held_t *held)
+                       const l7s_verdict_t *verdict, const room_t *room, l7s_held_t *held)
 {
     judged->held = held;
     judged->token_count = verdict->tokens;
-    judged->tokens = apr_pmemdup(r->pool, tokens, verdict->tokens * sizeof(*tokens));
+    judged->tokens =
+        apr_pmemdup(r->pool, room->tokens, verdict->tokens * sizeof(*room->tokens));
 }
 
 const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t *section)
 {
     shield_request_t request;
     l7s_verdict_t verdict;
-    l7s_token_t tokens[L7S_TOKENS_PER_REQUEST];
+    room_t room;
     verdict.outcome = L7S_OUTCOME_ADMITTED;
     if (!shield_request_read(r, section, &request)) {
         return NULL;
     }
-    request.facts.tokens = tokens;
+    request.facts.tokens = room.tokens;
+    request.facts.awaiting = room.awaiting;
     l7s_pin_t *pin;
     const l7s_image_t *image = shield_image_hold(&pin);
     if (!image) {
@@ -87,18 +104,20 @@ const l7s_verdict_t *shield_verdict_make(request_rec *r, const shield_section_t 
         return NULL;
     }
     shield_judged_t *judged = keep(r, &verdict, now.mono_us);
+    keep_awaiting(r, judged, &verdict, &room);
     if ((verdict.awaits & L7S_AWAITS_USER) != 0) {
-        keep_taken(r, judged, &verdict, tokens, held);
+        keep_taken(r, judged, &verdict, &room, held);
     }
     return judged->verdict;
 }
 
 /* What is kept already is added to: filters hold on to it. */
 static void keep_user(request_rec *r, shield_judged_t *judged,
-                      const l7s_verdict_t *verdict)
+                      const l7s_verdict_t *verdict, const room_t *room)
 {
     uint8_t before = judged->awaits;
     judged->knows_user = true;
+    keep_awaiting(r, judged, verdict, room);
     judged->awaits = verdict->awaits;
     if (judged->held) {
         *judged->held = verdict->held;
@@ -118,17 +137,24 @@ const l7s_verdict_t *shield_verdict_make_user(request_rec *r,
     shield_judged_t *judged = shield_judged_awaiting(r);
     shield_request_t request;
     l7s_verdict_t verdict = {.outcome = L7S_OUTCOME_ADMITTED};
+    room_t room;
     l7s_pin_t *pin;
     if (!judged || !shield_request_read(r, section, &request)) {
         return NULL;
     }
     request.facts.user = r->user;
     request.facts.tokens = judged->tokens;
+    request.facts.awaiting = room.awaiting;
     if (judged->verdict) {
         verdict = *judged->verdict;
     }
     verdict.awaits = judged->awaits;
     verdict.tokens = judged->token_count;
+    verdict.awaiting = judged->awaiting_count;
+    if (judged->awaiting_count > 0) {
+        memcpy(room.awaiting, judged->awaiting,
+               judged->awaiting_count * sizeof(*room.awaiting));
+    }
     verdict.held = judged->held ? *judged->held : (l7s_held_t){.count = 0};
     const l7s_image_t *image = shield_image_hold(&pin);
     if (!image) {
@@ -139,7 +165,7 @@ const l7s_verdict_t *shield_verdict_make_user(request_rec *r,
     l7s_decide_user(&shield_process.shared, image, &request.facts, false,
                     shield_now(r->request_time), &verdict);
     l7s_segment_unpin(pin);
-    keep_user(r, judged, &verdict);
+    keep_user(r, judged, &verdict, &room);
     return judged->verdict;
 }
 
@@ -174,6 +200,8 @@ const shield_judged_t *shield_verdict_move(request_rec *r, apr_pool_t *pool)
     moved->held = NULL; /* its memory stays behind, and gives the places back */
     moved->tokens =
         apr_pmemdup(pool, judged->tokens, judged->token_count * sizeof(*judged->tokens));
+    moved->awaiting = apr_pmemdup(pool, judged->awaiting,
+                                  judged->awaiting_count * sizeof(*judged->awaiting));
     set_judged(r, &shield_judged_admitted);
     return moved;
 }

@@ -270,7 +270,6 @@ static void compile_policies(l7s_compiler_t *compiler)
         const l7s_policy_t *policy = compiler->policies[i];
         l7s_image_policy_t record = describe_policy(compiler, policy);
         builder->head.has_strict |= record.strict;
-        builder->head.needs_answer |= record.deferred != 0;
         builder->head.needs_user |= record.by_user;
         if (policy->mode != L7S_MODE_OFF) {
             record.closer |= l7s_compiler_file(compiler, i, &policy->match);

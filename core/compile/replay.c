@@ -32,6 +32,7 @@ struct l7s_replay {
     bool has_decided;   /* the rest is valid */
     l7s_request_t head; /* the last request, as at its head */
     l7s_token_t tokens[L7S_TOKENS_PER_REQUEST];
+    uint32_t awaiting[L7S_POLICIES_MAX];
     l7s_evaluation_t evaluation;
 };
 
@@ -202,31 +203,33 @@ l7s_status_t l7s_replay_move(l7s_replay_t *replay, l7s_now_t now)
 
 /* --- a request --- */
 
-/* Whoever could not sign in is known to be nobody only when that has been answered. */
-static void ask_about_user(l7s_replay_t *replay, const l7s_request_t *request,
-                           l7s_verdict_t *verdict)
+/* A request with the room that this node has for one. */
+static l7s_request_t with_room(l7s_replay_t *replay, const l7s_request_t *request)
 {
-    l7s_request_t known = *request;
+    l7s_request_t out = *request;
 
-    known.tokens = replay->tokens;
-    l7s_decide_user(&replay->shared, replay->image, &known, known.user == NULL,
-                    replay->now, verdict);
+    out.tokens = replay->tokens;
+    out.awaiting = replay->awaiting;
+    return out;
 }
 
+/* Whoever could not sign in is known to be nobody only when that has been answered. */
 void l7s_replay_request(l7s_replay_t *replay, const l7s_request_t *request,
                         const l7s_answer_t *answer, l7s_verdict_t *verdict)
 {
-    replay->head = *request;
+    l7s_request_t known = with_room(replay, request);
+
+    replay->head = known;
     replay->head.user = NULL;
-    replay->head.tokens = replay->tokens;
     replay->has_decided = true;
     l7s_decide_in(&replay->evaluation, &replay->shared, replay->image, &replay->head,
                   replay->now, verdict);
     if ((verdict->awaits & L7S_AWAITS_USER) != 0) {
-        ask_about_user(replay, request, verdict);
+        l7s_decide_user(&replay->shared, replay->image, &known, known.user == NULL,
+                        replay->now, verdict);
     }
     if (answer != NULL && verdict->awaits != 0) {
-        l7s_decide_answer(&replay->shared, replay->image, request, answer, replay->now,
+        l7s_decide_answer(&replay->shared, replay->image, &known, answer, replay->now,
                           verdict);
     }
     l7s_decide_over(&replay->shared, &verdict->held);
@@ -235,10 +238,13 @@ void l7s_replay_request(l7s_replay_t *replay, const l7s_request_t *request,
 void l7s_replay_answer(l7s_replay_t *replay, const l7s_request_t *request,
                        const l7s_answer_t *answer, l7s_verdict_t *verdict)
 {
+    l7s_request_t known = with_room(replay, request);
+
     replay->has_decided = false;
     verdict->outcome = L7S_OUTCOME_ADMITTED;
     verdict->awaits = 0;
-    l7s_decide_answer(&replay->shared, replay->image, request, answer, replay->now,
+    verdict->awaiting = 0;
+    l7s_decide_answer(&replay->shared, replay->image, &known, answer, replay->now,
                       verdict);
 }
 

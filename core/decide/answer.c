@@ -142,32 +142,35 @@ static void charge(l7s_evaluation_t *evaluation, uint32_t index,
     evaluation->signals = NULL;
 }
 
-/* An allow policy exempts from those behind it. */
-static bool ends(l7s_evaluation_t *evaluation, uint32_t index)
+/* The policy with this id, from `index` on, and from the first one again: they are asked
+ * in their order. NULL: it is gone. */
+static const l7s_image_policy_t *find_policy(const l7s_image_t *image, uint32_t id,
+                                             uint32_t *index)
 {
-    l7s_trip_t trip;
+    uint32_t policies = l7s_image_policies(image);
 
-    return l7s_image_policy(evaluation->image, index)->action == L7S_ACTION_ALLOW &&
-           l7s_image_policy(evaluation->image, index)->concurrency == 0 &&
-           l7s_trip_regard(evaluation, index, &trip) && trip.limits.count == 0 &&
-           trip.mode == L7S_MODE_ENFORCE;
+    for (uint32_t i = 0; i < policies; i++) {
+        const l7s_image_policy_t *policy = l7s_image_policy(image, *index);
+        if (l7s_awaiting_id(policy) == id) {
+            return policy;
+        }
+        *index = (*index + 1) % policies;
+    }
+    return NULL;
 }
 
+/* Who was asked at the head is charged, and nobody else: a request is not matched again,
+ * since what it was exempt from is not in it. */
 static void charge_deferred(l7s_evaluation_t *evaluation, const l7s_answer_t *answer)
 {
-    uint32_t policies = l7s_image_policies(evaluation->image);
+    const uint32_t *awaiting = evaluation->request->awaiting;
+    uint32_t index = 0;
 
-    for (uint32_t index = 0; index < policies; index++) {
-        const l7s_image_policy_t *policy = l7s_image_policy(evaluation->image, index);
-        if ((evaluation->matcher.candidates[index / 64] >> index % 64 & 1) == 0 ||
-            (!policy->deferred && policy->action != L7S_ACTION_ALLOW) ||
-            !l7s_matcher_policy(&evaluation->matcher, index)) {
-            continue;
-        }
-        if (policy->deferred) {
+    for (uint32_t i = 0; i < evaluation->verdict->awaiting; i++) {
+        const l7s_image_policy_t *policy =
+            find_policy(evaluation->image, awaiting[i], &index);
+        if (policy != NULL && policy->deferred && policy->mode != L7S_MODE_OFF) {
             charge(evaluation, index, answer);
-        } else if (ends(evaluation, index)) {
-            return;
         }
     }
 }
@@ -180,12 +183,15 @@ void l7s_decide_answer(const l7s_shared_t *shared, const l7s_image_t *image,
 
     l7s_evaluation_begin(&evaluation, shared, image, request, now, verdict);
     evaluation.is_answered = true;
+    if (!answer->was_decided) {
+        verdict->awaiting = 0;
+    }
     if (evaluation.mode == L7S_MODE_OFF ||
         (!answer->was_decided && !l7s_decide_late(&evaluation))) {
         return;
     }
     l7s_evaluation_walk(&evaluation);
-    if (image->needs_answer && evaluation.app_mode != L7S_MODE_OFF) {
+    if (evaluation.app_mode != L7S_MODE_OFF) {
         charge_deferred(&evaluation, answer);
     }
 }

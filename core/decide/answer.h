@@ -24,10 +24,10 @@ typedef struct {
     l7s_signals_t signals;
 } l7s_answer_t;
 
-/* Counts the answer to a request that was not refused. `verdict` holds what was said
- * about the request before (ADMITTED: nothing); a policy that trips here is added as
- * LOGGED, unless something stronger stands. Never waits: strict policies that were not
- * asked count on this node alone. */
+/* Counts the answer to a request that was not refused. `verdict` and request->awaiting
+ * hold what was said about the request before (ADMITTED: nothing) and who was asked; a
+ * policy that trips here is added as LOGGED, unless something stronger stands. Never
+ * waits: strict policies that were not asked count on this node alone. */
 void l7s_decide_answer(const l7s_shared_t *shared, const l7s_image_t *image,
                        const l7s_request_t *request, const l7s_answer_t *answer,
                        l7s_now_t now, l7s_verdict_t *verdict);

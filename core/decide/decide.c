@@ -191,6 +191,19 @@ static void note_strict(l7s_evaluation_t *evaluation, uint32_t index)
     evaluation->strict[index / 64] |= 1ULL << index % 64;
 }
 
+/* The image may be another one when the request is answered: a policy is known by its
+ * identity. */
+static void note_awaiting(l7s_evaluation_t *evaluation, const l7s_image_policy_t *policy)
+{
+    uint32_t *awaiting = evaluation->request->awaiting;
+    l7s_verdict_t *verdict = evaluation->verdict;
+
+    evaluation->awaits |= policy->deferred;
+    if (awaiting != NULL && verdict->awaiting < L7S_POLICIES_MAX) {
+        awaiting[verdict->awaiting++] = l7s_awaiting_id(policy);
+    }
+}
+
 /* Not charged with the others: the store decides (charge_strict.c), or the answer does
  * (answer.c). */
 static __attribute__((noinline)) void
@@ -199,7 +212,9 @@ note_apart(l7s_evaluation_t *evaluation, uint32_t index, const l7s_image_policy_
     if (policy->strict) {
         note_strict(evaluation, index);
     }
-    evaluation->awaits |= policy->deferred;
+    if (policy->deferred) {
+        note_awaiting(evaluation, policy);
+    }
 }
 
 static bool note_conforming(l7s_evaluation_t *evaluation, uint32_t index,
@@ -221,7 +236,7 @@ static bool note_conforming(l7s_evaluation_t *evaluation, uint32_t index,
 /* Charged when the answer is known (answer.c): here it trips while its key is in debt. */
 static bool ask_deferred(l7s_evaluation_t *evaluation, l7s_trip_t *trip)
 {
-    evaluation->awaits |= l7s_image_policy(evaluation->image, trip->policy)->deferred;
+    note_awaiting(evaluation, l7s_image_policy(evaluation->image, trip->policy));
     if (evaluation->is_answered) {
         return false; /* answer.c asks */
     }
@@ -445,6 +460,7 @@ decide_in(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
 {
     verdict->outcome = L7S_OUTCOME_ADMITTED;
     verdict->awaits = 0;
+    verdict->awaiting = 0;
     verdict->held.count = 0;
     verdict->held.owner = request->owner;
     l7s_evaluation_begin(evaluation, shared, image, request, now, verdict);

@@ -49,9 +49,10 @@ typedef struct {
     l7s_outcome_t outcome;
     l7s_held_t held; /* set by l7s_decide: places in flight */
     /* Set by l7s_decide: what policies have still to learn. Refused: nothing. */
-    uint8_t awaits;
-    uint16_t tokens; /* set by l7s_decide with L7S_AWAITS_USER: of request->tokens */
-    uint16_t status; /* of the refusal; DROPPED: of one where dropping will not do */
+    uint16_t awaits;
+    uint16_t awaiting; /* of request->awaiting */
+    uint16_t tokens;   /* set by l7s_decide with L7S_AWAITS_USER: of request->tokens */
+    uint16_t status;   /* of the refusal; DROPPED: of one where dropping will not do */
     uint32_t retry_after_seconds; /* 0: not known (a ban without an end) */
     char action[16];              /* "deny", "would_ban", "log", … for the access log */
     char policy[L7S_POLICY_NAME_MAX]; /* or the list's name */

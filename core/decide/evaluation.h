@@ -164,6 +164,12 @@ bool l7s_decide_late(l7s_evaluation_t *evaluation);
 
 /* --- answer.c --- */
 
+/* Names a policy that waits for the answer, whatever image it will be found in. */
+static inline uint32_t l7s_awaiting_id(const l7s_image_policy_t *policy)
+{
+    return (uint32_t)policy->identity.lo;
+}
+
 /* What the policy counts of this answer. 0: nothing. */
 uint32_t l7s_answer_amount(const l7s_image_t *image, const l7s_image_policy_t *policy,
                            const l7s_answer_t *answer);

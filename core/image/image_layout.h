@@ -33,7 +33,7 @@
 #include "pattern.h"
 
 #define L7S_IMAGE_MAGIC 0x6567616d69733774ULL
-#define L7S_IMAGE_VERSION 18
+#define L7S_IMAGE_VERSION 19
 #define L7S_IMAGE_MAX ((size_t)1 << 30)
 #define L7S_STEPS_PER_POLICY 4
 #define L7S_NONE UINT32_MAX
@@ -285,7 +285,6 @@ struct l7s_image {
     uint32_t app_lists;      /* some list with an effect is bound to apps */
     uint32_t client_indexed; /* the intervals say something */
     uint32_t has_strict;     /* some policy is strict */
-    uint32_t needs_answer;   /* some policy is deferred */
     uint32_t needs_origin;   /* something asks for a client's country or ASN */
     uint32_t origin_lists;   /* some list of these has an effect */
     uint32_t needs_user;     /* some policy counts by user */
@@ -297,6 +296,7 @@ struct l7s_image {
     uint32_t tested_headers; /* how many headers tests ask for: 0, 1, or 2 for more */
     uint32_t tested_header;  /* that one, or L7S_NONE */
     uint32_t records_query;  /* episodes keep the query of their first request */
+    uint32_t reserved;
 };
 
 _Static_assert(sizeof(l7s_image_policy_t) % 8 == 0, "an array of them stays aligned");

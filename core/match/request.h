@@ -65,6 +65,9 @@ typedef struct {
     /* Room for L7S_TOKENS_PER_REQUEST, where l7s_decide leaves what l7s_decide_user may
      * give back. NULL: all is charged for good at once. */
     l7s_token_t *tokens;
+    /* Room for L7S_POLICIES_MAX, where these two leave the ids of policies that count by
+     * the answer, for l7s_decide_answer. NULL: they are not counted. */
+    uint32_t *awaiting;
     /* This thread's memory for patterns, asked for only by who needs it; NULL or an
      * answer of NULL: no pattern is ever found. */
     l7s_scratch_t *(*scratch)(void *context);

@@ -101,6 +101,11 @@ static void set_up(fixture_t *fixture, const char *what)
     } else if (strcmp(what, "banned") == 0) {
         l7s_policy_t *policy = fixture_policy(fixture, "ban", L7S_ACTION_BAN, 1, 1);
         policy->ban_seconds = 86400;
+    } else if (strcmp(what, "answered") == 0) {
+        add_mix(fixture, 20);
+        fixture_count_status(
+            fixture_policy(fixture, "failing", L7S_ACTION_THROTTLE, 1000000, 60), 401,
+            401);
     } else if (strncmp(what, "mix", 3) == 0) {
         add_mix(fixture, (unsigned)atoi(what + 3));
     } else if (strcmp(what, "none") != 0) {
@@ -118,20 +123,25 @@ int main(int argc, char **argv)
     fixture_t fixture;
 
     if (argc < 2) {
-        fprintf(stderr,
-                "usage: %s none|one|mix20|twenty|hundred|refused|banned [rounds]\n",
-                argv[0]);
+        fprintf(
+            stderr,
+            "usage: %s none|one|mix20|twenty|hundred|answered|refused|banned [rounds]\n",
+            argv[0]);
         return 2;
     }
     request.headers[0] = "user-agent: bench/1";
     fixture_open(&fixture, 1024);
     set_up(&fixture, argv[1]);
     fixture_compile(&fixture);
-    request.facts.context = &request;
+    fixture_lend(&fixture, &request);
     for (unsigned i = 0; i < rounds; i++) {
         fixture.now.mono_us += 10;
         l7s_decide(&fixture.shared, fixture.image, &request.facts, fixture.now, &verdict);
         outcomes[verdict.outcome]++;
+        if (verdict.awaits != 0) {
+            fixture_answer(&fixture, &request,
+                           (l7s_answer_t){.status = 200, .was_decided = true}, &verdict);
+        }
     }
     for (unsigned i = 0; i < 8; i++) {
         printf("%s%u", i ? " " : "", outcomes[i]);

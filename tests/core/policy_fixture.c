@@ -488,15 +488,20 @@ fixture_request_t fixture_request(const char *client, const char *method,
     return request;
 }
 
+/* Tests copy requests: what points into one is set before each use. */
+void fixture_lend(const fixture_t *fixture, fixture_request_t *request)
+{
+    request->facts.context = request;
+    request->facts.tokens = request->tokens;
+    request->facts.awaiting = request->awaiting;
+    request->scratch = fixture->scratch;
+}
+
 l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request)
 {
     l7s_verdict_t verdict;
 
-    request->facts.context = request;
-    request->scratch = fixture->scratch;
-    if (request->facts.tokens == NULL) {
-        request->facts.tokens = fixture->tokens;
-    }
+    fixture_lend(fixture, request);
     l7s_decide(&fixture->shared, fixture->image, &request->facts, fixture->now, &verdict);
     return verdict;
 }
@@ -505,6 +510,7 @@ void fixture_decide_user(fixture_t *fixture, fixture_request_t *request,
                          l7s_verdict_t *verdict)
 {
     if ((verdict->awaits & L7S_AWAITS_USER) != 0) {
+        fixture_lend(fixture, request);
         l7s_decide_user(&fixture->shared, fixture->image, &request->facts, false,
                         fixture->now, verdict);
     }
@@ -513,7 +519,7 @@ void fixture_decide_user(fixture_t *fixture, fixture_request_t *request,
 void fixture_answer(fixture_t *fixture, fixture_request_t *request, l7s_answer_t answer,
                     l7s_verdict_t *verdict)
 {
-    request->facts.context = request;
+    fixture_lend(fixture, request);
     l7s_decide_answer(&fixture->shared, fixture->image, &request->facts, &answer,
                       fixture->now, verdict);
 }

@@ -24,8 +24,7 @@ typedef struct {
     void *image_memory;
     const l7s_image_t *image;
     l7s_scratch_t *scratch;
-    l7s_token_t tokens[L7S_TOKENS_PER_REQUEST]; /* of a request without its own */
-    void *blocks;                               /* of fixture_alloc */
+    void *blocks; /* of fixture_alloc */
 } fixture_t;
 
 /* `buckets`: of the table, a power of two. */
@@ -95,10 +94,13 @@ typedef struct {
     l7s_request_t facts;
     const char *headers[FIXTURE_HEADERS];
     l7s_scratch_t *scratch; /* of the fixture that decides */
+    l7s_token_t tokens[L7S_TOKENS_PER_REQUEST];
+    uint32_t awaiting[L7S_POLICIES_MAX];
 } fixture_request_t;
 
 fixture_request_t fixture_request(const char *client, const char *method,
                                   const char *host, const char *path);
+void fixture_lend(const fixture_t *fixture, fixture_request_t *request);
 l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request);
 /* The second stage, if a policy waits for facts.user; `verdict` is the first one's. */
 void fixture_decide_user(fixture_t *fixture, fixture_request_t *request,

@@ -272,6 +272,52 @@ static void test_answer_allow_exempts(void **state)
     assert_null(fixture_episode(fixture, "guessing-2"));
 }
 
+/* Also where another policy waits for the same answer, and whatever made it allow. */
+static void test_answer_is_not_counted_by_who_was_not_asked(void **state)
+{
+    fixture_t *fixture = *state;
+
+    fixture_count_status(fixture_policy(fixture, "failing", L7S_ACTION_LOG, 99, 60), 500,
+                         599);
+    fixture_policy(fixture, "busy", L7S_ACTION_ALLOW, 1, 3600);
+    guessing(fixture, L7S_ACTION_THROTTLE);
+    fixture_compile(fixture);
+    assert_int_equal(outcome(fixture, 401), L7S_OUTCOME_ADMITTED);
+    for (unsigned i = 0; i < 9; i++) {
+        assert_int_equal(outcome(fixture, 401), L7S_OUTCOME_ALLOW_LISTED);
+    }
+    assert_null(fixture_episode(fixture, "guessing"));
+    assert_int_equal(atomic_load(&fixture_stats(fixture, "guessing")->matched), 1);
+}
+
+static void test_answer_is_counted_by_who_was_asked_under_another_image(void **state)
+{
+    fixture_t *fixture = *state;
+    fixture_request_t request = fixture_request(CLIENT, "POST", "www.example.com", "/in");
+
+    for (unsigned i = 0; i < 3; i++) {
+        fixture->config.policy_count = 0;
+        fixture_count_status(fixture_policy(fixture, "gone", L7S_ACTION_BAN, 0, 0), 401,
+                             401);
+        guessing(fixture, L7S_ACTION_THROTTLE);
+        fixture_compile(fixture);
+        l7s_verdict_t verdict = fixture_decide(fixture, &request);
+        assert_int_equal(verdict.outcome, L7S_OUTCOME_ADMITTED);
+        fixture->config.policy_count = 0;
+        guessing(fixture, L7S_ACTION_THROTTLE);
+        fixture_count_status(fixture_policy(fixture, "new", L7S_ACTION_BAN, 0, 0), 401,
+                             401);
+        fixture_compile(fixture);
+        fixture_answer(fixture, &request,
+                       (l7s_answer_t){.status = 401, .was_decided = true}, &verdict);
+        assert_int_equal(verdict.outcome,
+                         i < 2 ? L7S_OUTCOME_ADMITTED : L7S_OUTCOME_LOGGED);
+    }
+    assert_null(fixture_episode(fixture, "gone"));
+    assert_null(fixture_episode(fixture, "new"));
+    assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_THROTTLED);
+}
+
 /* --- requests that no stage was asked about --- */
 
 static void test_answer_undecided_request_is_counted_as_a_whole(void **state)
@@ -492,6 +538,8 @@ int main(void)
         CASE(test_answer_fleet_hears_of_it),
         CASE(test_answer_is_awaited_only_where_a_policy_counts_it),
         CASE(test_answer_allow_exempts),
+        CASE(test_answer_is_not_counted_by_who_was_not_asked),
+        CASE(test_answer_is_counted_by_who_was_asked_under_another_image),
         CASE(test_answer_undecided_request_is_counted_as_a_whole),
         CASE(test_answer_undecided_request_bans_and_counts_statuses),
         CASE(test_answer_undecided_request_of_listed_client_counts_nothing),

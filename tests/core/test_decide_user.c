@@ -27,8 +27,7 @@ static void ask_user(fixture_t *fixture, fixture_request_t *request, const char 
                      bool answered, l7s_verdict_t *verdict)
 {
     request->facts.user = user;
-    request->scratch = fixture->scratch;
-    request->facts.context = request;
+    fixture_lend(fixture, request);
     l7s_decide_user(&fixture->shared, fixture->image, &request->facts, answered,
                     fixture->now, verdict);
 }

@@ -1,5 +1,7 @@
 # The image and the decision on it: compiled, checked, compared with a naive reference.
-add_library(policy_fixture STATIC policy_fixture.c policy_random.c policy_reference.c)
+add_library(policy_fixture STATIC policy_fixture.c policy_random.c policy_random_answer.c
+            policy_reference.c policy_reference_act.c policy_reference_count.c
+            policy_reference_match.c)
 target_link_libraries(policy_fixture PUBLIC l7s_json)
 
 l7s_unit(answer policy_fixture)

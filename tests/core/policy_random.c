@@ -22,7 +22,7 @@ static const char *const NETWORKS[] = {
     "10.0.0.0/8",     "0.0.0.0/0",     "2001:db8::/32",   "2001:db8::/64",
     "::/0",           "2001:db8:1::1", "255.255.255.255", "0.0.0.0/1",
 };
-static const char *const METHODS[] = {"GET", "POST", "PUT", "DELETE", "OPTIONS"};
+static const char *const METHODS[] = {"GET", "POST", "PUT", "HEAD", "OPTIONS"};
 static const char *const HOSTS[] = {"example.com",     "www.example.com",
                                     "a.b.example.com", "shop.test",
                                     "xexample.com",    "",
@@ -34,7 +34,8 @@ static const char *const SEGMENTS[] = {"a", "b", "api", "login", "x.php", "v1", 
 static const char *const GLOBS[] = {"a",     "b",  "api", "login", "*",
                                     "*.php", "a*", "*b",  "x*p",   "v1"};
 static const char *const HEADERS[] = {"user-agent", "x-api-key", "accept", "x-empty"};
-static const char *const VALUES[] = {"curl/8", "Mozilla", "key-1", "key-2", "", "text"};
+static const char *const VALUES[] = {"curl/8", "Mozilla", "key-1",    "key-2",
+                                     "",       "text",    "text/html"};
 static const char *const VALUE_GLOBS[] = {"curl*", "*-?", "*", "key-*", "*z*l*", "text"};
 static const char *const REGEXES[] = {"^/a",     "login$", "/(api|v1)/",
                                       "\\.php$", "^/$",    "b+/?a"};
@@ -256,7 +257,35 @@ static void random_plans(fixture_t *fixture, uint64_t *seed, l7s_policy_t *polic
     }
 }
 
-static void random_policy(fixture_t *fixture, uint64_t *seed, unsigned number)
+/* What is in flight must be known when the request comes. */
+static bool may_limit_flight(const l7s_policy_t *policy)
+{
+    for (size_t i = 0; i < policy->by_count; i++) {
+        if (policy->by[i].part == L7S_PART_USER) {
+            return false;
+        }
+    }
+    return policy->rate_count == 0;
+}
+
+static void random_riches(fixture_t *fixture, uint64_t *seed, l7s_policy_t *policy)
+{
+    if (chance(seed, 20)) {
+        policy->action = L7S_ACTION_CHALLENGE;
+        policy->refuses = chance(seed, 50);
+    }
+    if (may_limit_flight(policy) && chance(seed, 60)) {
+        policy->concurrency = 1 + (uint32_t)seeded_below(seed, 3);
+        policy->fleet = false;
+    } else if (chance(seed, 30)) {
+        random_deferral(fixture, seed, policy);
+    }
+    if (policy->action >= L7S_ACTION_DENY && chance(seed, 30)) {
+        random_steps(seed, policy);
+    }
+}
+
+static void random_policy(fixture_t *fixture, uint64_t *seed, unsigned number, bool rich)
 {
     static const l7s_action_t actions[] = {
         L7S_ACTION_THROTTLE, L7S_ACTION_THROTTLE, L7S_ACTION_DROP, L7S_ACTION_DENY,
@@ -282,6 +311,9 @@ static void random_policy(fixture_t *fixture, uint64_t *seed, unsigned number)
     policy->ban_seconds = 1 + (uint32_t)seeded_below(seed, 30);
     policy->status = (uint16_t)(400 + seeded_below(seed, 30));
     policy->fleet = chance(seed, 70);
+    if (rich) {
+        random_riches(fixture, seed, policy);
+    }
     for (unsigned i = 0; chance(seed, 25) && i < 3; i++) {
         random_match(fixture, seed, fixture_except(fixture, policy), 35);
     }
@@ -352,7 +384,7 @@ static void random_strings(fixture_t *fixture, uint64_t *seed)
     }
 }
 
-void random_config(fixture_t *fixture, uint64_t *seed)
+void random_config(fixture_t *fixture, uint64_t *seed, bool rich)
 {
     unsigned count = 1 + (unsigned)seeded_below(seed, chance(seed, 4) ? 150 : 12);
 
@@ -360,7 +392,7 @@ void random_config(fixture_t *fixture, uint64_t *seed)
     random_strings(fixture, seed);
     random_apps(fixture, seed);
     for (unsigned i = 0; i < count; i++) {
-        random_policy(fixture, seed, i);
+        random_policy(fixture, seed, i, rich);
     }
 }
 

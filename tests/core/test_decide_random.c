@@ -115,6 +115,7 @@ static void same_episode(const fixture_t *fixture, const reference_episode_t *ep
     assert_int_equal(atomic_load(&found->requests), episode->requests);
     assert_int_equal(atomic_load(&found->acted), episode->acted);
     assert_int_equal(atomic_load(&found->passed), episode->passed);
+    assert_int_equal(atomic_load(&found->units), episode->units);
 }
 
 static size_t used_slots(const fixture_t *fixture)
@@ -177,7 +178,8 @@ static void same_memory(fixture_t *fixture, const reference_t *reference,
         same_episode(fixture, episode, digest_named(digests, count, episode->tuple));
     }
     /* And nobody else was charged or blamed. */
-    assert_int_equal(used_slots(fixture), reference->counter_count);
+    assert_int_equal(used_slots(fixture),
+                     reference->counter_count + reference->step_count);
     assert_int_equal(used_episodes(fixture), reference->episode_count);
     assert_int_equal(atomic_load(&fixture->shared.table.stats->overflowed), 0);
     assert_int_equal(atomic_load(&fixture->shared.table.stats->evicted_live), 0);
@@ -205,45 +207,106 @@ static void note_digests(const fixture_t *fixture, const reference_t *reference,
     }
 }
 
+/* Requests that are being served. */
+#define OPEN 6
+typedef struct {
+    bool is_used;
+    fixture_request_t request;
+    l7s_verdict_t verdict;
+    reference_open_t expected;
+} open_t;
+
+typedef struct {
+    fixture_t *fixture;
+    reference_t reference;
+    uint64_t *seed;
+    l7s_memo_t memo; /* of a connection that half of the requests share */
+    open_t open[OPEN];
+} config_t;
+
+static void pass(config_t *config, uint64_t most_ms)
+{
+    fixture_pass_ms(config->fixture, seeded_below(config->seed, most_ms));
+}
+
+static void begin(config_t *config, open_t *open)
+{
+    fixture_t *fixture = config->fixture;
+    reference_t *reference = &config->reference;
+    l7s_request_t *facts = &open->request.facts;
+
+    random_request(fixture, config->seed, &open->request);
+    facts->memo = seeded_below(config->seed, 2) == 0 ? &config->memo : NULL;
+    facts->generation = 1;
+    facts->owner = seeded_below(config->seed, 10) > 0 ? 7 : 0;
+    open->verdict = fixture_decide(fixture, &open->request);
+    bool asks = reference_decide(reference, facts, fixture->now, &open->expected);
+    if (seeded_below(config->seed, 3) == 0) {
+        pass(config, 900); /* … until it is known whose request it is */
+    }
+    if (asks) {
+        reference_decide_user(reference, facts, fixture->now, &open->expected);
+    }
+    fixture_decide_user(fixture, &open->request, &open->verdict);
+    same_verdict(&open->verdict, &open->expected.verdict);
+    open->is_used = !l7s_outcome_refuses(open->verdict.outcome);
+}
+
+static void finish(config_t *config, open_t *open)
+{
+    fixture_t *fixture = config->fixture;
+    l7s_answer_t answer = random_answer(config->seed);
+
+    if (!open->is_used) {
+        return;
+    }
+    if (open->verdict.awaits != 0) {
+        fixture_answer(fixture, &open->request, answer, &open->verdict);
+    }
+    reference_answer(&config->reference, &open->request.facts, &answer, fixture->now,
+                     &open->expected);
+    same_verdict(&open->verdict, &open->expected.verdict);
+    l7s_decide_over(&fixture->shared, &open->verdict.held);
+    reference_over(&config->reference, &open->expected);
+    open->is_used = false;
+}
+
 static void run_config(fixture_t *fixture, uint64_t *seed, digest_t *digests,
                        uint64_t outcomes[L7S_OUTCOMES])
 {
-    l7s_memo_t memo = {0}; /* of a connection that half of the requests share */
-    reference_t reference;
+    static config_t config;
+    reference_t *reference = &config.reference;
     size_t count = 0;
 
+    memset(&config, 0, sizeof config);
+    config.fixture = fixture;
+    config.seed = seed;
     fixture_reset(fixture);
     fixture->shared.episodes.running = NULL; /* campaigns have tests of their own */
     fixture->count_key = (l7s_hashkey_t){seeded_next(seed), seeded_next(seed)};
-    random_config(fixture, seed);
+    random_config(fixture, seed, seeded_below(seed, 2) == 0);
     fixture_compile(fixture);
-    reference_begin(&reference, fixture);
-    reference.node_mode =
+    reference_begin(reference, fixture);
+    reference->node_mode =
         seeded_below(seed, 20) == 0 ? L7S_MODE_OBSERVE : L7S_MODE_ENFORCE;
-    atomic_store(&fixture->shared.header->mode, reference.node_mode);
+    atomic_store(&fixture->shared.header->mode, reference->node_mode);
     for (unsigned i = 0; i < REQUESTS; i++) {
-        fixture_request_t request;
-        reference_verdict_t expected;
-        l7s_verdict_t verdict;
+        open_t *open = &config.open[seeded_below(seed, OPEN)];
         if (seeded_below(seed, 40) == 0) {
-            ban_by_hand(fixture, &reference, seed);
+            ban_by_hand(fixture, reference, seed);
         }
-        random_request(fixture, seed, &request);
-        request.facts.memo = seeded_below(seed, 2) == 0 ? &memo : NULL;
-        request.facts.generation = 1;
-        verdict = fixture_decide(fixture, &request);
-        if (reference_decide(&reference, &request.facts, fixture->now, &expected)) {
-            reference_decide_user(&reference, &request.facts, fixture->now, &expected);
-        }
-        fixture_decide_user(fixture, &request, &verdict);
-        same_verdict(&verdict, &expected);
-        note_digests(fixture, &reference, &request.facts, digests, &count);
-        outcomes[verdict.outcome]++;
-        fixture_pass_ms(fixture, seeded_below(seed, 4) == 0 ? seeded_below(seed, 6000)
-                                                            : seeded_below(seed, 300));
+        finish(&config, open);
+        begin(&config, open);
+        note_digests(fixture, reference, &open->request.facts, digests, &count);
+        outcomes[open->verdict.outcome]++;
+        pass(&config, seeded_below(seed, 4) == 0 ? 6000 : 300);
+        finish(&config, &config.open[seeded_below(seed, OPEN)]);
     }
-    same_memory(fixture, &reference, digests, count);
-    reference_end(&reference);
+    for (unsigned i = 0; i < OPEN; i++) {
+        finish(&config, &config.open[i]);
+    }
+    same_memory(fixture, reference, digests, count);
+    reference_end(reference);
 }
 
 static void test_decide_random_policies_like_reference(void **state)
@@ -268,9 +331,8 @@ static void test_decide_random_policies_like_reference(void **state)
     print_message("outcomes:");
     for (unsigned i = 0; i < L7S_OUTCOMES; i++) {
         print_message(" %" PRIu64, outcomes[i]);
-        /* Challenges depend on tokens of the moment: test_examine.c. */
-        if (configs == CONFIGS && i != L7S_OUTCOME_CHALLENGED) {
-            assert_true(outcomes[i] > 100); /* each kind was really tested */
+        if (configs == CONFIGS) {
+            assert_true(outcomes[i] > 60); /* each kind was really tested */
         }
     }
     print_message("\n");

@@ -143,7 +143,7 @@ static void test_explain_agrees_with_decisions(void **state)
         l7s_explain_t asked = {
             .policy = compare_policy, .list = note_list, .context = &seen};
         fixture_reset(fixture);
-        random_config(fixture, &seed);
+        random_config(fixture, &seed, false);
         fixture_compile(fixture);
         random_request(fixture, &seed, &request);
         l7s_verdict_t verdict = fixture_decide(fixture, &request);

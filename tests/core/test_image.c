@@ -25,7 +25,7 @@ static int set_up(void **state)
     uint64_t seed = 4;
 
     fixture_open(&fixture, 256);
-    random_config(&fixture, &seed);
+    random_config(&fixture, &seed, true);
     fixture_compile(&fixture);
     *state = &fixture;
     return 0;

@@ -48,7 +48,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     for (uint64_t i = 0; i < IMAGES; i++) {
         uint64_t seed = i;
         fixture_reset(&fixture);
-        random_config(&fixture, &seed);
+        random_config(&fixture, &seed, true);
         add_ratio(i % 2 == 0 ? L7S_ACTION_THROTTLE : L7S_ACTION_BAN);
         fixture_compile(&fixture);
         sizes[i] = fixture.image->size;

@@ -506,6 +506,18 @@ l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request)
     return verdict;
 }
 
+l7s_verdict_t fixture_get(fixture_t *fixture, const char *client, const char *path)
+{
+    fixture_request_t request = fixture_request(client, "GET", "www.example.com", path);
+
+    return fixture_decide(fixture, &request);
+}
+
+l7s_outcome_t fixture_outcome(fixture_t *fixture, const char *client)
+{
+    return fixture_get(fixture, client, "/").outcome;
+}
+
 void fixture_decide_user(fixture_t *fixture, fixture_request_t *request,
                          l7s_verdict_t *verdict)
 {
@@ -529,6 +541,24 @@ void fixture_answer(fixture_t *fixture, fixture_request_t *request, l7s_answer_t
 l7s_stats_row_t *fixture_stats(fixture_t *fixture, const char *policy)
 {
     return &fixture->shared.stats.rows[l7s_stats_row(&fixture->shared.stats, policy)];
+}
+
+uint32_t fixture_used_tokens(const fixture_t *fixture, const char *policy)
+{
+    l7s_hash128_t identity = l7s_limit_identity(&fixture->count_key, policy, policy, 0);
+    uint32_t id = (uint32_t)identity.lo;
+    const l7s_image_limit_t *limit = l7s_image_limit(fixture->image, id);
+
+    must(limit != NULL, policy);
+    for (uint32_t i = 0; i < l7s_table_size(&fixture->shared.table); i++) {
+        l7s_slot_t *slot = &fixture->shared.table.slots[i];
+        if (atomic_load(&slot->key_lo) != 0 && atomic_load(&slot->limit) == id) {
+            return limit->rate.burst - l7s_bucket_headroom(&limit->rate,
+                                                           atomic_load(&slot->tat),
+                                                           fixture->now.mono_us);
+        }
+    }
+    return 0;
 }
 
 l7s_episode_t *fixture_episode(fixture_t *fixture, const char *policy)

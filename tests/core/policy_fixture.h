@@ -102,6 +102,9 @@ fixture_request_t fixture_request(const char *client, const char *method,
                                   const char *host, const char *path);
 void fixture_lend(const fixture_t *fixture, fixture_request_t *request);
 l7s_verdict_t fixture_decide(fixture_t *fixture, fixture_request_t *request);
+/* The same for a GET of www.example.com, and for its "/". */
+l7s_verdict_t fixture_get(fixture_t *fixture, const char *client, const char *path);
+l7s_outcome_t fixture_outcome(fixture_t *fixture, const char *client);
 /* The second stage, if a policy waits for facts.user; `verdict` is the first one's. */
 void fixture_decide_user(fixture_t *fixture, fixture_request_t *request,
                          l7s_verdict_t *verdict);
@@ -111,6 +114,8 @@ void fixture_answer(fixture_t *fixture, fixture_request_t *request, l7s_answer_t
 void fixture_pass_ms(fixture_t *fixture, uint64_t ms);
 
 l7s_stats_row_t *fixture_stats(fixture_t *fixture, const char *policy);
+/* Tokens in use of the only counter of its first limit. */
+uint32_t fixture_used_tokens(const fixture_t *fixture, const char *policy);
 /* The only running episode of this policy, or NULL. */
 l7s_episode_t *fixture_episode(fixture_t *fixture, const char *policy);
 

@@ -117,13 +117,13 @@ static void raise_until(l7s_episode_t *episode, uint64_t until_ms)
 
 static uint32_t ban_retry_after(const l7s_evaluation_t *evaluation, uint64_t until_ms)
 {
-    uint64_t now_ms = evaluation->now.wall_ms;
+    uint64_t now_ms = evaluation->now.wall_ms, seconds;
 
     if (until_ms == UINT64_MAX || until_ms <= now_ms) {
         return 0;
     }
-    until_ms -= now_ms;
-    return until_ms > UINT32_MAX ? UINT32_MAX : l7s_whole_seconds(until_ms * 1000);
+    seconds = (until_ms - now_ms + 999) / 1000;
+    return seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
 }
 
 /* Who a trip would ban: an address where the tuple is one, else the tuple's digest. */

@@ -2,6 +2,7 @@
  *
  * What follows when somebody objects: the verdict, bans, statistics.
  */
+#include "../../core/segment/ban_id.h"
 #include "policy_fixture.h"
 
 #include <setjmp.h>
@@ -257,6 +258,63 @@ static void test_settle_ban_of_another_node_opens_its_episode_here(void **state)
     assert_int_equal(atomic_load(&fixture_stats(fixture, "guard")->acted), 1);
 }
 
+/* By hand, for ever or for longer than can be said. */
+static void test_settle_ban_says_how_long_as_far_as_that_can_be_said(void **state)
+{
+    static const struct {
+        uint64_t ms;
+        uint32_t retry_after_seconds;
+    } cases[] = {
+        {1, 1},
+        {1001, 2},
+        {60ULL * 86400 * 1000, 60 * 86400},
+        {(uint64_t)UINT32_MAX * 1001, UINT32_MAX},
+        {UINT64_MAX / 2, UINT32_MAX},
+        {UINT64_MAX, 0},
+    };
+    fixture_t *fixture = *state;
+    l7s_addr_t addr = fixture_addr(CLIENT);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        l7s_ban_t ban = {
+            .network = l7s_addr_client(&addr), .is_address = true, .status = 403};
+        fixture_reset(fixture);
+        fixture_compile(fixture);
+        ban.digest =
+            l7s_key_digest_cidr(&fixture->count_key, L7S_PART_CLIENT, &ban.network);
+        ban.since_ms = fixture->now.wall_ms;
+        ban.until_ms =
+            cases[i].ms == UINT64_MAX ? UINT64_MAX : ban.since_ms + cases[i].ms;
+        l7s_ban_id(&ban.network, ban.id);
+        assert_int_equal(l7s_bans_put(&fixture->shared.bans, &ban, fixture->now), L7S_OK);
+        l7s_verdict_t verdict = fixture_get(fixture, CLIENT, "/");
+        assert_int_equal(verdict.outcome, L7S_OUTCOME_BANNED);
+        assert_int_equal(verdict.retry_after_seconds, cases[i].retry_after_seconds);
+    }
+}
+
+/* It acts all the same, and names no incident. */
+static void test_settle_without_room_for_an_episode_refuses_and_bans(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_verdict_t verdict;
+
+    fixture_policy(fixture, "guard", L7S_ACTION_BAN, 1, 60);
+    fixture_compile(fixture);
+    for (uint32_t i = 0; i < L7S_EPISODES; i++) {
+        atomic_store(&fixture->shared.episodes.entries[i].key_lo, UINT64_MAX - i);
+    }
+    assert_int_equal(fixture_outcome(fixture, CLIENT), L7S_OUTCOME_ADMITTED);
+    for (unsigned i = 0; i < 2; i++) { /* the ban begins, the ban holds */
+        verdict = fixture_get(fixture, CLIENT, "/");
+        assert_int_equal(verdict.outcome, L7S_OUTCOME_BANNED);
+        assert_string_equal(verdict.policy, "guard");
+        assert_string_equal(verdict.incident, "");
+        assert_int_equal(atomic_load(&fixture->shared.header->episodes_dropped), i + 1);
+    }
+    assert_int_equal(atomic_load(&fixture_stats(fixture, "guard")->acted), 2);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, fixture_start)
 
 int main(void)
@@ -271,6 +329,8 @@ int main(void)
         TEST(test_settle_held_off_ban_refuses_nobody),
         TEST(test_settle_demoted_policy_only_observes_and_so_do_its_bans),
         TEST(test_settle_ban_of_another_node_opens_its_episode_here),
+        TEST(test_settle_ban_says_how_long_as_far_as_that_can_be_said),
+        TEST(test_settle_without_room_for_an_episode_refuses_and_bans),
     };
 
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

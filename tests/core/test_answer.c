@@ -318,6 +318,22 @@ static void test_answer_is_counted_by_who_was_asked_under_another_image(void **s
     assert_int_equal(fixture_decide(fixture, &request).outcome, L7S_OUTCOME_THROTTLED);
 }
 
+static void test_answer_is_not_counted_by_a_policy_that_is_off_by_then(void **state)
+{
+    fixture_t *fixture = *state;
+    fixture_request_t request = fixture_request(CLIENT, "POST", "www.example.com", "/in");
+    l7s_policy_t *policy = guessing(fixture, L7S_ACTION_THROTTLE);
+    l7s_verdict_t verdict;
+
+    fixture_compile(fixture);
+    verdict = fixture_decide(fixture, &request);
+    policy->mode = L7S_MODE_OFF;
+    fixture_compile(fixture);
+    fixture_answer(fixture, &request, (l7s_answer_t){.status = 401, .was_decided = true},
+                   &verdict);
+    assert_int_equal(fixture_used_tokens(fixture, "guessing"), 0);
+}
+
 /* --- requests that no stage was asked about --- */
 
 static void test_answer_undecided_request_is_counted_as_a_whole(void **state)
@@ -352,6 +368,24 @@ static void test_answer_undecided_request_bans_and_counts_statuses(void **state)
     assert_int_equal(outcome(fixture, 200), L7S_OUTCOME_ADMITTED);
     assert_int_equal(reject(fixture, CLIENT, 400).outcome, L7S_OUTCOME_LOGGED);
     assert_int_equal(outcome(fixture, 200), L7S_OUTCOME_BANNED);
+}
+
+/* It would have been refused, had it been asked about: it shows, and is not charged. */
+static void test_answer_undecided_request_in_debt_is_not_charged(void **state)
+{
+    fixture_t *fixture = *state;
+
+    guessing(fixture, L7S_ACTION_THROTTLE);
+    fixture_compile(fixture);
+    for (unsigned i = 0; i < 3; i++) {
+        reject(fixture, CLIENT, 401);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(reject(fixture, CLIENT, 401).outcome, L7S_OUTCOME_LOGGED);
+    }
+    assert_int_equal(atomic_load(&fixture_episode(fixture, "guessing")->requests), 4);
+    fixture_pass_ms(fixture, 30000); /* one token is back: three were taken */
+    assert_int_equal(outcome(fixture, 200), L7S_OUTCOME_ADMITTED);
 }
 
 static void test_answer_undecided_request_of_listed_client_counts_nothing(void **state)
@@ -549,6 +583,8 @@ int main(void)
         CASE(test_answer_cost_counts_its_statuses_only),
         CASE(test_answer_signals_are_counted_once_a_request),
         CASE(test_answer_one_signal_bans_the_next_request),
+        CASE(test_answer_is_not_counted_by_a_policy_that_is_off_by_then),
+        CASE(test_answer_undecided_request_in_debt_is_not_charged),
     };
 
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

@@ -160,7 +160,8 @@ static void *work(void *context)
     worker_t *worker = context;
 
     for (unsigned i = 0; i < 500; i++) {
-        worker->admitted += fixture_outcome(worker->fixture, CLIENT) == L7S_OUTCOME_ADMITTED;
+        worker->admitted +=
+            fixture_outcome(worker->fixture, CLIENT) == L7S_OUTCOME_ADMITTED;
     }
     return NULL;
 }
@@ -208,6 +209,43 @@ static void test_charge_full_table_admits_and_raises_the_alarm(void **state)
                 0);
 }
 
+/* An allow policy that trips late ends nothing that has not been asked already. */
+static void test_charge_lost_race_of_an_allow_policy_charges_the_others(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_verdict_t verdict;
+
+    add_robbed(fixture, L7S_MODE_ENFORCE);
+    fixture->config.policies[1].action = L7S_ACTION_ALLOW;
+    fixture_compile(fixture);
+    verdict = decide_robbed(fixture);
+    assert_int_equal(verdict.outcome, L7S_OUTCOME_ALLOW_LISTED);
+    assert_int_equal(fixture_used_tokens(fixture, "a-first"), 2);
+    assert_int_equal(fixture_used_tokens(fixture, "b-robbed"), 1);
+    assert_int_equal(fixture_used_tokens(fixture, "c-late"), 2);
+}
+
+/* Strict, without a store: its tokens are taken last, and one of two limits alone is not
+ * taken. */
+static void test_charge_lost_race_of_a_strict_policy_gives_all_back(void **state)
+{
+    static const l7s_mode_t modes[] = {L7S_MODE_ENFORCE, L7S_MODE_OBSERVE};
+    fixture_t *fixture = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        bool enforced = modes[i] == L7S_MODE_ENFORCE;
+        fixture_reset(fixture);
+        add_robbed(fixture, modes[i]);
+        fixture->config.policies[1].strict = true;
+        fixture_compile(fixture);
+        assert_int_equal(decide_robbed(fixture).outcome,
+                         enforced ? L7S_OUTCOME_THROTTLED : L7S_OUTCOME_OBSERVED);
+        assert_int_equal(fixture_used_tokens(fixture, "a-first"), enforced ? 1 : 2);
+        assert_int_equal(fixture_used_tokens(fixture, "b-robbed"), 1);
+        assert_int_equal(fixture_used_tokens(fixture, "c-late"), enforced ? 1 : 2);
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, fixture_start)
 
 int main(void)
@@ -219,6 +257,8 @@ int main(void)
         TEST(test_charge_lost_race_of_an_observer_charges_the_others),
         TEST(test_charge_threads_share_a_limit_exactly),
         TEST(test_charge_full_table_admits_and_raises_the_alarm),
+        TEST(test_charge_lost_race_of_an_allow_policy_charges_the_others),
+        TEST(test_charge_lost_race_of_a_strict_policy_gives_all_back),
     };
 
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

@@ -278,6 +278,27 @@ static void test_charge_strict_miss_then_refusal_gives_back_what_was_taken(void 
     }
 }
 
+/* Neither a policy that only logs nor one that only observes refuses for want of an
+ * answer. */
+static void test_charge_strict_miss_closed_refuses_only_who_would_be_refused(void **state)
+{
+    fixture_t *fixture = *state;
+
+    strict_policy(fixture, "watch", L7S_ACTION_LOG, L7S_DOWN_CLOSED);
+    fixture_compile(fixture);
+    store_says(L7S_STRICT_MISSED, 0);
+    assert_int_equal(get(fixture).outcome, L7S_OUTCOME_ADMITTED);
+    fixture_reset(fixture);
+    strict_policy(fixture, "gate", L7S_ACTION_DENY, L7S_DOWN_CLOSED)->mode =
+        L7S_MODE_OBSERVE;
+    fixture_compile(fixture);
+    l7s_verdict_t verdict = get(fixture);
+    assert_int_equal(verdict.outcome, L7S_OUTCOME_OBSERVED);
+    assert_string_equal(verdict.action, "would_deny");
+    assert_int_equal(atomic_load(&fixture_stats(fixture, "gate")->would_act), 1);
+    assert_int_equal(atomic_load(&fixture_stats(fixture, "gate")->acted), 0);
+}
+
 static void test_charge_strict_without_a_store_counts_exactly_here(void **state)
 {
     fixture_t *fixture = *state;
@@ -335,6 +356,7 @@ int main(void)
         TEST(test_charge_strict_without_a_store_counts_exactly_here),
         TEST(test_charge_strict_without_a_caller_who_waits_counts_here),
         TEST(test_charge_strict_scope_node_and_always_never_ask),
+        TEST(test_charge_strict_miss_closed_refuses_only_who_would_be_refused),
     };
 
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

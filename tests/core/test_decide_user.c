@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -427,6 +428,48 @@ static void test_decide_user_is_not_awaited_where_its_policies_do_not_match(void
     request = fixture_request(CLIENT, "GET", "www.example.com", "/login");
     assert_int_equal(fixture_decide(fixture, &request).awaits, L7S_AWAITS_USER);
 }
+/* Another key has got the slot by then: nothing of it is given back or booked. */
+static void test_decide_user_leaves_a_slot_alone_that_is_anothers(void **state)
+{
+    fixture_t *fixture = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        fixture_request_t request =
+            fixture_request(CLIENT, "GET", "www.example.com", "/");
+        l7s_slot_t *slot = NULL;
+        fixture_reset(fixture);
+        fixture_policy(fixture, "by-client", L7S_ACTION_THROTTLE, 9, 60);
+        by_user(fixture, L7S_ACTION_DENY, "user")->rate_count = i;
+        fixture_compile(fixture);
+        l7s_verdict_t verdict = fixture_decide(fixture, &request);
+        assert_int_equal(verdict.tokens, 1);
+        slot = request.tokens[0].slot;
+        atomic_store(&slot->key_lo, request.tokens[0].key_lo ^ 1);
+        ask_user(fixture, &request, "alice", false, &verdict);
+        assert_int_equal(l7s_outcome_refuses(verdict.outcome), i == 0);
+        assert_int_equal(tokens_of(fixture, "by-client").used, 1);
+        assert_int_equal(tokens_of(fixture, "by-client").pending, 0);
+    }
+}
+
+static void test_decide_user_gives_back_as_much_as_there_is_room_for(void **state)
+{
+    enum { BEYOND = 7 };
+    fixture_t *fixture = *state;
+    char name[32];
+
+    for (unsigned i = 0; i < L7S_TOKENS_PER_REQUEST + BEYOND; i++) {
+        snprintf(name, sizeof name, "limit-%03u", i);
+        fixture_policy(fixture, name, L7S_ACTION_THROTTLE, 9, 60);
+    }
+    by_user(fixture, L7S_ACTION_DENY, "user")->rate_count = 0;
+    fixture_compile(fixture);
+    expect(fixture, CLIENT, "alice", L7S_OUTCOME_DENIED);
+    for (unsigned i = 0; i < L7S_TOKENS_PER_REQUEST + BEYOND; i++) {
+        snprintf(name, sizeof name, "limit-%03u", i);
+        expect_tokens(fixture, name, i >= L7S_TOKENS_PER_REQUEST);
+    }
+}
 
 int main(void)
 {
@@ -451,6 +494,8 @@ int main(void)
         CASE(test_decide_user_gives_back_what_a_strict_policy_counted_here),
         CASE(test_decide_user_is_not_asked_about_whom_an_allow_policy_exempts),
         CASE(test_decide_user_is_not_awaited_where_its_policies_do_not_match),
+        CASE(test_decide_user_leaves_a_slot_alone_that_is_anothers),
+        CASE(test_decide_user_gives_back_as_much_as_there_is_room_for),
     };
 
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

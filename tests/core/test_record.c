@@ -112,6 +112,25 @@ static void test_record_many_keys_fold_into_a_campaign(void **state)
     assert_int_equal(atomic_load(&campaign->passed), 1);
 }
 
+/* A slot points to a place where episodes come and go. */
+static void test_record_passed_leaves_an_episode_alone_that_is_anothers(void **state)
+{
+    fixture_t *fixture = *state;
+    l7s_episode_t *episode;
+
+    fixture_policy(fixture, "limit", L7S_ACTION_THROTTLE, 1, 1);
+    fixture_compile(fixture);
+    fixture_outcome(fixture, CLIENT);
+    assert_int_equal(fixture_outcome(fixture, CLIENT), L7S_OUTCOME_THROTTLED);
+    episode = fixture_episode(fixture, "limit");
+    l7s_hash128_t key = {0x1234567800000000ULL, 1};
+    atomic_store(&episode->key_lo, key.lo);
+    fixture_pass_ms(fixture, 1000);
+    assert_int_equal(fixture_outcome(fixture, CLIENT), L7S_OUTCOME_ADMITTED);
+    assert_int_equal(atomic_load(&episode->passed), 0);
+    assert_int_equal(atomic_load(&episode->requests), 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, fixture_start)
 
 int main(void)
@@ -120,6 +139,7 @@ int main(void)
         TEST(test_record_episode_tells_who_what_and_how_often),
         TEST(test_record_episode_keeps_the_query_only_when_told_to),
         TEST(test_record_many_keys_fold_into_a_campaign),
+        TEST(test_record_passed_leaves_an_episode_alone_that_is_anothers),
     };
 
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

@@ -58,8 +58,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     for (uint64_t i = 0; i < REQUESTS; i++) {
         uint64_t seed = i;
         random_request(&fixture, &seed, &requests[i]);
-        requests[i].facts.context = &requests[i];
-        requests[i].scratch = fixture.scratch;
+        fixture_lend(&fixture, &requests[i]);
         requests[i].facts.strict = i % 2 == 0 ? answer : NULL;
     }
     return 0;
@@ -85,13 +84,17 @@ static void change(fuzz_input_t *input, uint8_t *image, size_t size)
 static void evaluate(const l7s_image_t *image, uint32_t seed)
 {
     const char *type, *body;
-    const l7s_answer_t answer = {.status = 404, .was_decided = true};
+    const l7s_answer_t answer = {.status = 404, .was_decided = seed >> 7 & 1};
     l7s_verdict_t verdict;
     uint32_t count;
     for (unsigned i = 0; i < 4; i++) {
         const fixture_request_t *request = &requests[(seed + i * 7) % REQUESTS];
         strict_verdict = (l7s_strict_verdict_t)((seed >> 5) % 4);
         l7s_decide(&fixture.shared, image, &request->facts, fixture.now, &verdict);
+        if ((verdict.awaits & L7S_AWAITS_USER) != 0) {
+            l7s_decide_user(&fixture.shared, image, &request->facts, seed >> 8 & 1,
+                            fixture.now, &verdict);
+        }
         l7s_decide_answer(&fixture.shared, image, &request->facts, &answer, fixture.now,
                           &verdict);
         (void)l7s_decide_address(&fixture.shared, image, &request->facts.client,

@@ -2,8 +2,8 @@
  *
  * One request being decided: what decide.c (who is asked, in which order), trip.c (one
  * policy regarded closely), charge.c (who is charged), answer.c (what is known when it
- * has been answered) settle.c (what follows: verdict, ban, statistics) and
- * record.c (episodes) share.
+ * has been answered), settle.c (what follows: verdict, ban, statistics) and record.c
+ * (episodes) share.
  */
 #ifndef L7S_EVALUATION_H
 #define L7S_EVALUATION_H
@@ -12,6 +12,7 @@
 #include "../signals.h"
 #include "answer.h"
 #include "plan.h"
+
 #include <string.h>
 
 /* A limit that the request conforms to, to be charged when it is admitted. Those of one

@@ -212,6 +212,10 @@ static void reply(admin_call_t *call, admin_check_request_t *request,
     l7s_verdict_t verdict;
 
     l7s_decide(&engine->shared, engine->image, &facts, engine->now, &verdict);
+    if ((verdict.awaits & L7S_AWAITS_USER) != 0) {
+        l7s_decide_user(&engine->shared, engine->image, &facts, false, engine->now,
+                        &verdict);
+    }
     admin_call_reply(
         call, 200,
         json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "request",

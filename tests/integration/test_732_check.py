@@ -378,3 +378,13 @@ def test_732_30_user_that_is_counted_by(fleet):
             for asked in ({"user": "alice"}, {})]
     assert keys == [{"user": "alice"}, {"user": None, "client": "127.0.6.1"}]
     assert check(fleet, client="127.0.6.1", user="alice")["request"]["user"] == "alice"
+
+
+def test_732_31_verdict_knows_policies_by_user(fleet):
+    count = {"by": ["user"], "when_absent": "skip"}
+    fleet.put("/v1/config", config(policy("by-user", {"deny": {}}, count=count,
+                                          detect={"always": {}})))
+    verdicts = [check(fleet, client="127.0.6.2", **asked)["verdict"]
+                for asked in ({"user": "alice"}, {})]
+    assert [verdict["outcome"] for verdict in verdicts] == ["denied", "admitted"]
+    assert verdicts[0]["by"] == "by-user"

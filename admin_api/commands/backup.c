@@ -4,10 +4,10 @@
  * describes.
  */
 #include "../store/backup_file.h"
+#include "../store/replacement.h"
 #include "commands.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,32 +41,6 @@ int admin_backup(const admin_options_t *options)
 
 /* ---- restore ---- */
 
-static void path_of(const admin_options_t *options, const char *name, const char *suffix,
-                    char out[PATH_MAX_BYTES])
-{
-    snprintf(out, PATH_MAX_BYTES, "%s/%s%s", options->data_dir, name, suffix);
-}
-
-/* What was there is kept beside the new one, its log too, until the next restore. */
-static bool put_in_place(const admin_options_t *options, const char *name,
-                         admin_trouble_t *trouble)
-{
-    static const char *const parts[] = {"", "-wal", "-shm"};
-    char from[PATH_MAX_BYTES], to[PATH_MAX_BYTES], suffix[32];
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(suffix, sizeof(suffix), ".before-restore%s", parts[i]);
-        path_of(options, name, parts[i], from);
-        path_of(options, name, suffix, to);
-        unlink(to);
-        if (rename(from, to) != 0 && errno != ENOENT) {
-            return admin_trouble(trouble, from, strerror(errno));
-        }
-    }
-    path_of(options, name, ".restored", from);
-    path_of(options, name, "", to);
-    return rename(from, to) == 0 || admin_trouble(trouble, to, strerror(errno));
-}
-
 static bool lock_folder(const admin_options_t *options, int *lock,
                         admin_trouble_t *trouble)
 {
@@ -81,14 +55,19 @@ static bool lock_folder(const admin_options_t *options, int *lock,
                                                 : "nothing was changed");
 }
 
-/* With the directory locked: nothing in it changes before the whole backup is there. */
-static bool replace(const admin_options_t *options, FILE *in, admin_trouble_t *trouble)
+/* With the directory locked: nothing in it changes before the whole backup is there.
+ * Opening the store finishes what has begun here. */
+static bool begin(const admin_options_t *options, FILE *in, admin_trouble_t *trouble)
 {
     int lock = -1;
+    char why[256] = "";
     bool good = lock_folder(options, &lock, trouble);
+    if (good && admin_replacement_finish(options->data_dir, why) != L7S_OK) {
+        good = admin_trouble(trouble, why, "an earlier restore cannot be finished");
+    }
     good = good && admin_backup_file_extract(in, options->data_dir, trouble);
-    for (size_t i = 0; admin_backup_databases[i] != NULL && good; i++) {
-        good = put_in_place(options, admin_backup_databases[i], trouble);
+    if (good && admin_replacement_begin(options->data_dir, why) != L7S_OK) {
+        good = admin_trouble(trouble, why, "nothing was changed");
     }
     if (lock >= 0) {
         close(lock);
@@ -102,7 +81,7 @@ int admin_restore(const admin_options_t *options)
     char why[256] = "";
     admin_store_t *store = NULL;
     FILE *in = fopen(options->argument, "re");
-    bool good = in != NULL ? replace(options, in, &trouble)
+    bool good = in != NULL ? begin(options, in, &trouble)
                            : admin_trouble(&trouble, options->argument, strerror(errno));
     if (in != NULL) {
         fclose(in);

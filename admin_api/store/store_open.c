@@ -5,6 +5,7 @@
  */
 #include "../../core/bus/trust.h"
 #include "event_log.h"
+#include "replacement.h"
 #include "sql.h"
 #include "store.h"
 
@@ -199,6 +200,9 @@ l7s_status_t admin_store_open(const char *data_dir, char why[256], admin_store_t
     status = check_directory(data_dir, why);
     if (status == L7S_OK) {
         status = admin_store_lock(data_dir, why, &store->lock_fd);
+    }
+    if (status == L7S_OK) {
+        status = admin_replacement_finish(data_dir, why);
     }
     if (status == L7S_OK) {
         status = open_files(store, data_dir, why);

@@ -6,20 +6,12 @@
  */
 #include "metrics.h"
 
-#include "../core/decide/decide.h"
+#include "../core/decide/outcome.h"
 #include "shared_memory.h"
 
 #include "http_protocol.h"
 
 #define U64 APR_UINT64_T_FMT /* ap_rprintf knows no %llu */
-
-static const char *const OUTCOME_NAMES[L7S_OUTCOMES] = {
-    [L7S_OUTCOME_ADMITTED] = "admitted", [L7S_OUTCOME_ALLOW_LISTED] = "allowed",
-    [L7S_OUTCOME_LOGGED] = "logged",     [L7S_OUTCOME_OBSERVED] = "observed",
-    [L7S_OUTCOME_DENIED] = "denied",     [L7S_OUTCOME_THROTTLED] = "throttled",
-    [L7S_OUTCOME_BANNED] = "banned",     [L7S_OUTCOME_LISTED] = "listed",
-    [L7S_OUTCOME_DROPPED] = "dropped",   [L7S_OUTCOME_CHALLENGED] = "challenged",
-};
 
 static void head(request_rec *r, const char *name, const char *type, const char *help)
 {
@@ -38,7 +30,7 @@ static void verdicts(request_rec *r, const l7s_segment_t *header)
     head(r, "l7shield_requests_total", "counter", "Judged requests by verdict.");
     for (int i = 0; i < L7S_OUTCOMES; i++) {
         ap_rprintf(r, "l7shield_requests_total{node=\"%s\",verdict=\"%s\"} %" U64 "\n",
-                   shield_process.node->name, OUTCOME_NAMES[i],
+                   shield_process.node->name, l7s_outcome_name((l7s_outcome_t)i),
                    (uint64_t)atomic_load(&header->verdicts[i]));
     }
 }

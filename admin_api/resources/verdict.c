@@ -9,25 +9,11 @@ static const char *text_or_null(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
-static const char *outcome_name(l7s_outcome_t outcome)
-{
-    static const char *const names[L7S_OUTCOMES] = {
-        [L7S_OUTCOME_ADMITTED] = "admitted", [L7S_OUTCOME_ALLOW_LISTED] = "allow_listed",
-        [L7S_OUTCOME_LOGGED] = "logged",     [L7S_OUTCOME_OBSERVED] = "observed",
-        [L7S_OUTCOME_DENIED] = "denied",     [L7S_OUTCOME_THROTTLED] = "throttled",
-        [L7S_OUTCOME_BANNED] = "banned",     [L7S_OUTCOME_LISTED] = "listed",
-        [L7S_OUTCOME_DROPPED] = "dropped",   [L7S_OUTCOME_CHALLENGED] = "challenged",
-    };
-    const char *name = outcome < L7S_OUTCOMES ? names[outcome] : NULL;
-
-    return name != NULL ? name : "refused";
-}
-
 json_t *admin_verdict(const l7s_verdict_t *verdict)
 {
     bool plain = verdict->outcome == L7S_OUTCOME_ADMITTED;
     json_t *out =
-        json_pack("{s:s, s:b, s:s?, s:s?}", "outcome", outcome_name(verdict->outcome),
+        json_pack("{s:s, s:b, s:s?, s:s?}", "outcome", l7s_outcome_name(verdict->outcome),
                   "refused", l7s_outcome_refuses(verdict->outcome), "by",
                   plain ? NULL : text_or_null(verdict->policy), "action",
                   plain ? NULL : text_or_null(verdict->action));

@@ -4,7 +4,7 @@
  * takes differences, and sees a smaller one when httpd was restarted.
  */
 #include "heartbeat.h"
-#include "../../core/decide/decide.h"
+#include "../../core/decide/outcome.h"
 #include "../../core/mode.h"
 #include <jansson.h>
 #include <stdlib.h>
@@ -93,15 +93,10 @@ static json_t *demoted(const l7s_stats_t *stats)
 
 static json_t *verdicts(l7s_segment_t *header)
 {
-    static const char *const names[L7S_OUTCOMES] = {
-        [L7S_OUTCOME_ADMITTED] = "admitted", [L7S_OUTCOME_ALLOW_LISTED] = "allow_listed",
-        [L7S_OUTCOME_LOGGED] = "logged",     [L7S_OUTCOME_OBSERVED] = "observed",
-        [L7S_OUTCOME_DENIED] = "denied",     [L7S_OUTCOME_THROTTLED] = "throttled",
-        [L7S_OUTCOME_BANNED] = "banned",     [L7S_OUTCOME_LISTED] = "listed"};
     json_t *out = json_object();
 
     for (unsigned i = 0; i < L7S_OUTCOMES; i++) {
-        set(out, names[i], atomic_load(&header->verdicts[i]));
+        set(out, l7s_outcome_name((l7s_outcome_t)i), atomic_load(&header->verdicts[i]));
     }
     return out;
 }
@@ -111,9 +106,9 @@ static json_t *verdicts(l7s_segment_t *header)
 static json_t *features(void)
 {
     static const char *const names[] = {
-        "spine",   "strict",    "guard",   "strings",     "matching", "escalate",
-        "answers", "costs",     "signals", "concurrency", "ratio",    "drop",
-        "geo",     "challenge", "user",    "overrides",   "queries",
+        "strict",    "guard",   "strings",     "matching", "escalate", "answers",
+        "costs",     "signals", "concurrency", "ratio",    "drop",     "geo",
+        "challenge", "user",    "overrides",   "queries",
     };
     json_t *out = json_array();
 

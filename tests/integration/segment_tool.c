@@ -154,9 +154,6 @@ static const char *find_header(void *context, const char *name)
 
 static void decide(char **words, unsigned count)
 {
-    static const char *const names[L7S_OUTCOMES] = {
-        "admitted", "allow_listed", "logged", "observed",
-        "denied",   "throttled",    "banned", "listed"};
     uint64_t outcomes[L7S_OUTCOMES] = {0};
     l7s_request_t request = {.method = words[3],
                              .host = words[4],
@@ -182,7 +179,8 @@ static void decide(char **words, unsigned count)
     }
     json_t *out = json_object();
     for (unsigned i = 0; i < L7S_OUTCOMES; i++) {
-        json_object_set_new(out, names[i], json_integer((json_int_t)outcomes[i]));
+        json_object_set_new(out, l7s_outcome_name((l7s_outcome_t)i),
+                            json_integer((json_int_t)outcomes[i]));
     }
     json_object_set_new(out, "policy", json_string(verdict.policy));
     json_object_set_new(out, "incident", json_string(verdict.incident));

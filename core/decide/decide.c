@@ -452,17 +452,24 @@ static inline __attribute__((always_inline)) void decide(l7s_evaluation_t *evalu
     }
 }
 
+/* Nothing is said, taken or waited for. */
+static inline void begin_verdict(l7s_verdict_t *verdict, int32_t owner)
+{
+    verdict->outcome = L7S_OUTCOME_ADMITTED;
+    verdict->awaits = 0;
+    verdict->awaiting = 0;
+    verdict->tokens = 0;
+    verdict->held.count = 0;
+    verdict->held.owner = owner;
+}
+
 /* Written out in both of its callers: a call would cost every request. */
 static inline __attribute__((always_inline)) void
 decide_in(l7s_evaluation_t *evaluation, const l7s_shared_t *shared,
           const l7s_image_t *image, const l7s_request_t *request, l7s_now_t now,
           l7s_verdict_t *verdict)
 {
-    verdict->outcome = L7S_OUTCOME_ADMITTED;
-    verdict->awaits = 0;
-    verdict->awaiting = 0;
-    verdict->held.count = 0;
-    verdict->held.owner = request->owner;
+    begin_verdict(verdict, request->owner);
     l7s_evaluation_begin(evaluation, shared, image, request, now, verdict);
     if (evaluation->mode == L7S_MODE_OFF) {
         return;
@@ -571,7 +578,7 @@ bool l7s_decide_address(const l7s_shared_t *shared, const l7s_image_t *image,
         .client = *peer, .method = "", .host = "", .path = "", .mode = mode};
     l7s_evaluation_t evaluation;
 
-    verdict->outcome = L7S_OUTCOME_ADMITTED;
+    begin_verdict(verdict, 0);
     if (image == NULL) {
         return false;
     }

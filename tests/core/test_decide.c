@@ -111,6 +111,7 @@ static void test_decide_address_refuses_by_bans_and_unbound_lists_only(void **st
                          .status = 403,
                          .id = "ip:"};
         l7s_verdict_t verdict;
+        memset(&verdict, 0xff, sizeof verdict); /* as the caller's stack may be */
         ban.digest =
             l7s_key_digest_cidr(&fixture->count_key, L7S_PART_CLIENT, &ban.network);
         if (peer.bytes[15] == 2) {
@@ -125,6 +126,8 @@ static void test_decide_address_refuses_by_bans_and_unbound_lists_only(void **st
             assert_int_equal(verdict.retry_after_seconds, 0);
             assert_int_equal(verdict.status, 403);
         }
+        assert_int_equal(verdict.awaits, 0);
+        assert_int_equal(verdict.tokens + verdict.awaiting + verdict.held.count, 0);
         assert_false(l7s_decide_address(&fixture->shared, fixture->image, &peer,
                                         L7S_MODE_OBSERVE, fixture->now, &verdict));
         assert_int_equal(verdict.outcome, L7S_OUTCOME_ADMITTED);

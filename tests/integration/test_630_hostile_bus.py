@@ -240,6 +240,7 @@ def test_630_06_unreadable_log_entries_do_not_stop_the_log(bus, tmp_path):
     wrong = other_fleet(tmp_path / "wrong")
     bus.limit(1, action={"ban": {"seconds": 300}})
     good = ban_entry("192.0.2.77")
+    bus.hold()  # a node that the daemon overtakes takes the bans from it and skips the log
     bus.tool("forge", "ban", "", 1, wrong, json.dumps(good))
     bus.tool("garble", "ban", "", 2)
     bus.put_raw(b"", "ban", "", 3)
@@ -249,9 +250,10 @@ def test_630_06_unreadable_log_entries_do_not_stop_the_log(bus, tmp_path):
     bus.seal("ban", "", 7, {**good, "network": "0.0.0.0/0", "id": "net:0.0.0.0_0"})
     one.decide(3, client="192.0.2.88")
     wait_until(lambda: two.admitted(1, client="192.0.2.88") == 0, 3, "the ban behind them")
+    wait_until(lambda: two.lines("L7S2062"), 3, "the line of what is no ban")
+    bus.go_on()
     wait_until(lambda: bus.api("GET", "/v1/bans/ip:192.0.2.88").status == 200, 3, "the ban")
     assert two.admitted(1, client="192.0.2.77") == 1
-    assert two.lines("L7S2062")
 
 
 def test_630_07_node_that_floods_bans_is_capped_and_overridden(bus):

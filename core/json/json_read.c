@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { DEPTH_MAX = 32 };
+#define MARK "\xef\xbb\xbf" /* that some editors put in front of UTF-8 */
 static const char TOO_DEEP[] = "nested deeper than 32 levels";
 
 /* Finds the bracket that opens level DEPTH_MAX + 1; NULL when there is none. Brackets
@@ -38,8 +39,6 @@ static const char *too_deep(const char *text, size_t size)
 }
 
 /* The parser's message quotes the input: only its harmless characters are kept. */
-#define MARK "\xef\xbb\xbf"
-
 static void add_error(l7s_problems_t *problems, const json_error_t *error)
 {
     char text[JSON_ERROR_TEXT_LENGTH];

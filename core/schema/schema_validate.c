@@ -226,14 +226,16 @@ static bool wrong_single(l7s_check_t *c, const json_t *value)
 {
     void *first = json_object_iter((json_t *)value);
     void *second = json_object_iter_next((json_t *)value, first);
+    char names[2][44]; /* cut between characters */
 
     if (second == NULL) {
         return l7s_check_wrong(c, "wrong_members", "must have exactly one member");
     }
+    l7s_utf8_copy(names[0], sizeof names[0], json_object_iter_key(first));
+    l7s_utf8_copy(names[1], sizeof names[1], json_object_iter_key(second));
     return l7s_check_wrong(c, "wrong_members",
-                           "must have exactly one member, and has \"%.40s\", \"%.40s\"%s",
-                           json_object_iter_key(first), json_object_iter_key(second),
-                           json_object_size(value) > 2 ? ", …" : "");
+                           "must have exactly one member, and has \"%s\", \"%s\"%s",
+                           names[0], names[1], json_object_size(value) > 2 ? ", …" : "");
 }
 
 static bool check_object_size(l7s_check_t *c, const l7s_schema_node_t *node,

@@ -234,6 +234,12 @@ static void test_validate_failure_names_place_code_and_remedy(void **state)
          "must have exactly one member"},
         {"{\"minProperties\":1,\"maxProperties\":1}", "{\"rate\":{},\"ratio\":{}}", "",
          "wrong_members", "must have exactly one member, and has \"rate\", \"ratio\""},
+        /* A name is cut between characters. */
+        {"{\"minProperties\":1,\"maxProperties\":1}",
+         "{\"aaaaaaaaaabbbbbbbbbbccccccccccddddddddd\xc3\xa9\xc3\xa9\xc3\xa9\":1,\"b\":2}",
+         "", "wrong_members",
+         "must have exactly one member, and has "
+         "\"aaaaaaaaaabbbbbbbbbbccccccccccddddddddd\xc3\xa9\xc3\xa9\", \"b\""},
         {"{\"uniqueItems\":true}", "[1,2,1.0]", "/2", "duplicate_item",
          "the same as item 0"},
         {"{\"properties\":{\"a/b~c\":false}}", "{\"a/b~c\":1}", "/a~1b~0c", "not_allowed",

@@ -52,6 +52,11 @@ class Browser:
 
     def call(self, method, seconds=30, **parameters):
         """Calls a method of the protocol; its result."""
+        answer = self._answer(method, seconds, parameters)
+        assert "error" not in answer, (method, answer["error"])
+        return answer["result"]
+
+    def _answer(self, method, seconds, parameters):
         self.last += 1
         message = {"id": self.last, "method": method, "params": parameters}
         if self.session:
@@ -61,8 +66,7 @@ class Browser:
         while True:
             answer = self._message(deadline)
             if answer.get("id") == self.last:
-                assert "error" not in answer, (method, answer["error"])
-                return answer["result"]
+                return answer
             self.events.append(answer)
 
     def new_page(self, scripts=True):
@@ -83,8 +87,12 @@ class Browser:
 
     def evaluate(self, expression):
         """Its value in the page; None while a page gives way to the next."""
-        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        return result.get("result", {}).get("value")
+        answer = self._answer("Runtime.evaluate", 30,
+                              {"expression": expression, "returnByValue": True})
+        if "navigated" in answer.get("error", {}).get("message", ""):
+            return None
+        assert "error" not in answer, (expression, answer["error"])
+        return answer["result"].get("result", {}).get("value")
 
     @property
     def url(self):

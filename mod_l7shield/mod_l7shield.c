@@ -22,7 +22,6 @@
 #include "upgrade.h"
 #include "workers.h"
 
-#include "ap_mpm.h"
 #include "http_connection.h"
 #include "http_core.h"
 #include "http_protocol.h"
@@ -65,8 +64,8 @@ static void register_hooks(apr_pool_t *pool)
      * its own quick handler: the cheapest place that knows the client and the head. */
     ap_hook_quick_handler(shield_head, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
-    /* Hosts whose sections disagree are judged here, before anybody else's opinion. */
-    /* Subrequests do not interest us, so their authentication need not be repeated. */
+    /* Hosts whose sections disagree are judged here, before anybody else's opinion.
+     * Subrequests do not interest us, so their authentication need not be repeated. */
     ap_hook_check_access(shield_access, NULL, NULL, APR_HOOK_REALLY_FIRST,
                          AP_AUTH_INTERNAL_PER_CONF);
 

@@ -34,7 +34,6 @@ LEVEL = re.compile(r"^\[[^\]]*\] \[\w*:(\w+)\]")
 # httpd 2.4's own races when it is stopped while connections linger, with or without us:
 # the event MPM's main thread closes sockets that a worker has just freed.
 STOPPING = re.compile(r"AH0309[23]: process_\w+: apr_pollset_add failure"
-                      r"|AH00468: error closing socket"
                       r"|exit signal Segmentation fault")
 # The machine's own: a libssl that is a little older than the one its httpd was built with.
 MACHINE = re.compile(r"AH01882: Init: this version of mod_ssl was compiled against a newer")
